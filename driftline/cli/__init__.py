@@ -1,0 +1,58 @@
+"""The command line: `driftline COMMAND --help` explains each command.
+
+Exit codes: 0 success, 1 failure (one clear line on stderr), 2 misuse.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from driftline import __version__
+from driftline.cli import events, jobs, scores, stack, train
+from driftline.errors import DriftlineError
+
+app = typer.Typer(
+    name="driftline",
+    help="Turns event streams into personalization scores.\n\nTo see it all at work: driftline demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for panel, commands in {
+    "Local stack": (stack.up, stack.status, stack.down),
+    "Jobs": (jobs.submit, jobs.stop, jobs.drain),
+    "Events": (events.simulate, events.publish),
+    "Scores": (scores.serve, scores.scores, scores.export_scores),
+    "Model": (train.train,),
+}.items():
+    for command in commands:
+        app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"driftline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; what the user can act on becomes one line and an exit code."""
+    try:
+        app()
+    except DriftlineError as error:
+        typer.echo(f"driftline: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,264 @@
+"""`driftline simulate` and `driftline publish`: make events, and bring them to Kafka.
+
+numpy and Kafka's client are imported where they are used: the other commands start without them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
+
+import typer
+
+from driftline.errors import InputError
+from driftline.settings import StackSettings
+
+if TYPE_CHECKING:
+    from driftline.publishing import EventPublisher
+    from driftline.simulator import SimulatedEvent, SimulationSpec
+
+T = TypeVar("T")
+
+_EVENTS_A_WRITE = 1_000
+_EVENTS_A_PROGRESS = 1_000
+_STDIO = Path("-")
+_ENDINGS = (signal.SIGINT, signal.SIGTERM)
+
+
+def simulate(
+    *,
+    users: Annotated[int, typer.Option(help="How many shoppers there are; a few of them are very active.")] = 1_000,
+    events: Annotated[
+        int | None,
+        typer.Option(help="Exactly how many events to make, repeats not counted. [default: 10000; no end with --rate]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the shoppers and what they do; the same again for the same.")] = 0,
+    disorder_ms: Annotated[
+        int, typer.Option(help="Events may arrive after ones that are newer by up to this many milliseconds.")
+    ] = 0,
+    duplicates: Annotated[
+        float, typer.Option(metavar="SHARE", help="Repeat this share of the events, 0 to 1, up to two minutes later.")
+    ] = 0.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write JSON lines here; - is the standard output. [default: to Kafka]"),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="ISO-8601", help="When the history begins, UTC. [default: 2026-01-01T00:00:00Z]"),
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="How long the history is. [default: 14]")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Live traffic of so many events a second: event times follow the clock. Ctrl-C ends it."),
+    ] = None,
+    duration_s: Annotated[float | None, typer.Option(help="End live traffic after this many seconds.")] = None,
+) -> None:
+    """Make the events of believable shoppers, reproducibly.
+
+    A history by default: the same options give the same bytes; --disorder-ms and --duplicates change the order of
+    arrival and repeat events, never the set. With --rate, live traffic, paced in real time.
+    Without --out the events go to Kafka, as `driftline publish` would bring them there.
+
+    For example: driftline simulate --users 1000 --events 100000 --seed 7 --out events.jsonl
+    """
+    from driftline.simulator import SimulationSpec, parse_start  # noqa: PLC0415  (see the top)
+
+    spec = SimulationSpec(
+        users=users,
+        events=events,
+        seed=seed,
+        disorder_ms=disorder_ms,
+        duplicates=duplicates,
+        start_ms=None if start is None else parse_start(start),
+        days=days,
+        rate=rate,
+        duration_s=duration_s,
+    )
+    with _ending_softly() as ending:
+        if out is None:
+            _simulate_to_kafka(spec, ending)
+        else:
+            _simulate_to_file(spec, out, ending)
+    if ending.is_set() and rate is None:
+        _say("stopped before the end")
+        raise typer.Exit(1)
+
+
+def publish(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines, one event each; - is the standard input.")],
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave out lines that are no events, and count them, instead of stopping."),
+    ] = False,
+) -> None:
+    """Publish a file of events to Kafka, keyed by user, with the event's time as the record's timestamp.
+
+    A line is an event as `driftline simulate --out` writes it. The order of the file is kept for each user.
+    DRIFTLINE_EVENTS_FORMAT says what the topic holds: protobuf, the default, or json, which gets each line unchanged.
+
+    For example: zcat events.jsonl.gz | driftline publish - --skip-bad
+    """
+    from driftline.publishing import EventPublisher, LineCounts, publish_lines  # noqa: PLC0415  (see the top)
+
+    settings: StackSettings = StackSettings.load()
+    counts = LineCounts()
+    name = "the standard input" if file == _STDIO else str(file)
+    with _ending_softly() as ending, _reading(file) as source, EventPublisher(settings) as publisher:
+        started_s = time.monotonic()
+        lines = _with_progress(_until(ending, source), None)
+        publish_lines(publisher, lines, name=name, encoding=settings.events_format, skip_bad=skip_bad, counts=counts)
+        publisher.flush()
+        _report(publisher, started_s)
+    if counts.bad:
+        _say(f"skipped {counts.bad:,} lines that are no events")
+    if ending.is_set():
+        _say("stopped before the end")
+        raise typer.Exit(1)
+
+
+def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event) -> None:
+    from driftline.publishing import EventPublisher  # noqa: PLC0415  (see the top)
+    from driftline.simulator import json_line, user_event  # noqa: PLC0415  (see the top)
+
+    settings: StackSettings = StackSettings.load()
+    as_json = settings.events_format == "json"
+    with EventPublisher(settings) as publisher:
+        started_s = time.monotonic()
+        for event in _with_progress(_until(ending, _made(spec, ending.wait)), spec):
+            value = json_line(event).encode() if as_json else user_event(event).SerializeToString()
+            publisher.send(event.user_id, value, event.event_time_ms)
+        publisher.flush()
+        _report(publisher, started_s)
+
+
+def _simulate_to_file(spec: SimulationSpec, out: Path, ending: threading.Event) -> None:
+    from driftline.simulator import json_line  # noqa: PLC0415  (see the top)
+
+    started_s = time.monotonic()
+    count = 0
+    lines: list[str] = []
+
+    def write() -> None:
+        sink.write("".join(lines).encode())
+        sink.flush()
+        lines.clear()
+
+    def write_and_wait(seconds: float) -> None:
+        write()
+        ending.wait(seconds)
+
+    with _writing(out) as sink:
+        for event in _with_progress(_until(ending, _made(spec, write_and_wait)), spec):
+            lines.append(json_line(event) + "\n")
+            count += 1
+            if len(lines) >= _EVENTS_A_WRITE:
+                write()
+        write()
+    name = "the standard output" if out == _STDIO else out
+    _say(f"wrote {count:,} events to {name} in {time.monotonic() - started_s:.1f} s")
+
+
+def _made(spec: SimulationSpec, wait: Callable[[float], object]) -> Iterator[SimulatedEvent]:
+    from driftline.simulator import simulate as simulate_history  # noqa: PLC0415  (see the top)
+    from driftline.simulator import simulate_live  # noqa: PLC0415  (see the top)
+
+    return simulate_history(spec) if spec.rate is None else simulate_live(spec, clock=time.time, sleep=wait)
+
+
+def _until(ending: threading.Event, items: Iterable[T]) -> Iterator[T]:
+    """The items until the command is asked to end."""
+    for item in items:
+        if ending.is_set():
+            return
+        yield item
+
+
+@contextmanager
+def _ending_softly() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, so that what was begun is finished; a second one ends at once."""
+    ending = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ending.set()
+        for ending_signal, handler in before.items():
+            signal.signal(ending_signal, handler)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield ending
+        return
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    try:
+        for number in _ENDINGS:
+            signal.signal(number, end)
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _with_progress(items: Iterable[T], spec: SimulationSpec | None) -> Iterator[T]:
+    """The items, counted on a terminal's stderr; without `spec` nobody knows how many there will be."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console  # noqa: PLC0415  (only where it is shown)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415
+
+    total = None if spec is None else spec.events if spec.rate is not None else spec.history_events
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress("events", *columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("events", total=total)
+        for count, item in enumerate(items, start=1):
+            yield item
+            if not count % _EVENTS_A_PROGRESS:
+                progress.update(task, completed=count)
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[BinaryIO]:
+    if file == _STDIO:
+        yield sys.stdin.buffer
+        return
+    try:
+        with file.open("rb") as source:
+            yield source
+    except OSError as error:
+        message = f"{file}: {error.strerror or error}"
+        raise InputError(message) from None
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[BinaryIO]:
+    try:
+        if out == _STDIO:
+            yield sys.stdout.buffer
+        else:
+            with out.open("wb") as sink:
+                yield sink
+    except BrokenPipeError:  # the reader has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except OSError as error:
+        message = f"--out {out}: {error.strerror or error}"
+        raise InputError(message) from None
+
+
+def _report(publisher: EventPublisher, started_s: float) -> None:
+    took_s = time.monotonic() - started_s
+    _say(
+        f"published {publisher.published:,} events of {publisher.users:,} users to topic {publisher.topic} "
+        f"in {took_s:.1f} s"
+    )
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,107 @@
+"""`driftline submit`, `stop` and `drain`: the jobs."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from driftline.errors import InputError
+from driftline.settings import ScoreEventsSettings, StackSettings, parse_assignments
+
+
+def submit(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="score-events")],
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the job; repeatable.")
+    ] = None,
+    from_savepoint: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Continue from a savepoint or a retained checkpoint.")
+    ] = None,
+    settings_help: Annotated[bool, typer.Option("--settings", help="List the job's settings and stop.")] = False,
+) -> None:
+    """Submit a job to the Flink cluster and wait until it runs.
+
+    Without --from-savepoint the job begins without state, at the first event of its topic, and its scores replace those
+    of earlier jobs in the namespace.
+
+    For example: driftline submit score-events --set parallelism=2 --set block_ms=20
+    """
+    if settings_help:
+        _list_settings()
+        return
+    from driftline.submission import job_settings  # noqa: PLC0415  (imports Flink's side)
+    from driftline.submission import submit as submit_job  # noqa: PLC0415
+    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415
+
+    stack = StackSettings.load()
+    settings = job_settings(job, stack, parse_assignments(assignments or []))
+    with Console(stderr=True).status("") as status:
+        if not from_savepoint:
+            store = RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)
+            store.ping()
+        job_id = submit_job(job, stack, settings, from_savepoint, status.update)
+    typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
+    if not (settings.models_dir / "current").exists():
+        typer.echo(
+            f"no model in {settings.models_dir} yet, so there is no purchase_propensity: "
+            "`driftline train` makes one, and the job picks it up",
+            err=True,
+        )
+
+
+def stop(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's name (score-events) or its id.")],
+    namespace: Annotated[str | None, typer.Option(help="Stop the one of this namespace only.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the savepoint.")] = 120.0,
+) -> None:
+    """Stop a job with a savepoint, and print the path for `driftline submit JOB --from-savepoint PATH`."""
+    from driftline.flink.rest import FlinkRest  # noqa: PLC0415
+    from driftline.submission import JOBS, matching  # noqa: PLC0415
+
+    flink = FlinkRest(StackSettings.load().flink_address)
+    job_ids = matching(flink, job, namespace) if job in JOBS else [job]
+    if not job_ids:
+        message = f"{job} is not running"
+        raise InputError(message)
+    if len(job_ids) > 1:
+        message = f"{len(job_ids)} jobs {job} are running; choose one with --namespace, or by id: {', '.join(job_ids)}"
+        raise InputError(message)
+    with Console(stderr=True).status("taking a savepoint"):
+        typer.echo(flink.stop_with_savepoint(job_ids[0], timeout))
+
+
+def drain(
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait.")] = 300.0,
+    namespace: Annotated[str, typer.Option(help="Namespace of the job. [default: the live one]")] = "",
+) -> None:
+    """Wait until every event in the events topic has been processed, and print where the events went.
+
+    Exits 1 if that takes longer than the time-out. The totals belong to the job's state: a restart does not lose or
+    repeat any.
+    """
+    from driftline.progress import TopicProgress  # noqa: PLC0415  (imports Kafka's client)
+
+    progress = TopicProgress(StackSettings.load(), namespace)
+    deadline = time.monotonic() + timeout
+    with Console(stderr=True).status("") as status:
+        while not (seen := progress.look()).done and time.monotonic() < deadline:
+            status.update(f"{seen.totals.events:,} of {seen.published:,} events processed")
+            time.sleep(0.1)
+    progress.close()
+    totals = seen.totals
+    typer.echo(
+        f"published={seen.published} processed={totals.events} accepted={totals.accepted} "
+        f"duplicate={totals.duplicate} late={totals.late} dead_letter={totals.dead_letter}"
+    )
+    if not seen.done:
+        message = f"not drained after {timeout:g} s: {seen.published - totals.events:,} events are missing in namespace "
+        message += f"{progress.namespace}; does the job run? `driftline status`, and the Flink UI"
+        raise InputError(message)
+
+
+def _list_settings() -> None:
+    for name, field in ScoreEventsSettings.model_fields.items():
+        typer.echo(f"{name} = {field.default!s}\n    {field.description}")

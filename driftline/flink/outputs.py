@@ -1,0 +1,67 @@
+"""Kafka topics that a job writes, as SQL tables: PyFlink's KafkaSink can set neither keys nor headers, these can.
+
+All are at-least-once. A Kafka transaction would hold results back until the next checkpoint, and what is written is
+absolute and keyed, so reading it twice changes nothing (docs/decisions/0004-delivery-guarantee.md).
+"""
+
+from __future__ import annotations
+
+from pyflink.datastream import DataStream
+from pyflink.table import DataTypes, Schema, StatementSet, StreamTableEnvironment
+
+_REQUEST_BYTES_MAX = 16 * 1024 * 1024  # a dead letter can be as large as the broker lets an event be
+
+
+class TopicWriter:
+    """Collects the INSERT statements of a job's results.
+
+    Args:
+        tables: the job's table environment.
+        statements: the statement set that is attached to the job.
+        bootstrap: host:port of Kafka.
+    """
+
+    def __init__(self, tables: StreamTableEnvironment, statements: StatementSet, bootstrap: str) -> None:
+        self._tables = tables
+        self._statements = statements
+        self._bootstrap = bootstrap
+
+    def write_scores(self, blocks: DataStream, topic: str) -> None:
+        """Write maps of user id to scores, an entry a record; the value None becomes a tombstone."""
+        kind = DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES())
+        self._view("scores_by_block", blocks, Schema.new_builder().column("scores", kind).build())
+        self._insert(
+            topic,
+            "SELECT ENCODE(user_id, 'UTF-8'), v FROM scores_by_block CROSS JOIN UNNEST(scores) AS entry(user_id, v)",
+        )
+
+    def write_records(self, records: DataStream, topic: str, view: str) -> None:
+        """Write rows of (k, v)."""
+        self._view(view, records, _bytes_columns().build())
+        self._insert(topic, f"SELECT k, v FROM {view}")  # noqa: S608  (view is ours)
+
+    def write_rejects(self, rejects: DataStream, topic: str, view: str) -> None:
+        """Write rows of (k, v, headers)."""
+        kind = DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES())
+        self._view(view, rejects, _bytes_columns().column("headers", kind).build())
+        self._insert(topic, f"SELECT k, v, headers FROM {view}", "headers MAP<STRING, BYTES> METADATA")  # noqa: S608
+
+    def _view(self, name: str, stream: DataStream, schema: Schema) -> None:
+        self._tables.create_temporary_view(name, self._tables.from_data_stream(stream, schema))
+
+    def _insert(self, topic: str, query: str, *columns: str) -> None:
+        table = f"`{topic}`"
+        self._tables.execute_sql(f"""
+            CREATE TEMPORARY TABLE {table} ({", ".join(["k BYTES", "v BYTES", *columns])}) WITH (
+                'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{self._bootstrap}',
+                'properties.max.request.size' = '{_REQUEST_BYTES_MAX}',
+                'properties.compression.type' = 'lz4', 'properties.linger.ms' = '5',
+                'sink.delivery-guarantee' = 'at-least-once',
+                'key.format' = 'raw', 'key.fields' = 'k',
+                'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
+            )""")
+        self._statements.add_insert_sql(f"INSERT INTO {table} {query}")
+
+
+def _bytes_columns() -> Schema.Builder:
+    return Schema.new_builder().column("k", DataTypes.BYTES()).column("v", DataTypes.BYTES())

@@ -1,0 +1,127 @@
+"""The few calls of Flink's REST API that Driftline needs."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+
+from driftline.errors import ServiceUnavailable
+
+_TIMEOUT_S = 10.0
+_POLL_S = 0.1
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy in the environment is not for a cluster
+ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the cluster as its overview lists it."""
+
+    job_id: str
+    name: str
+    state: str
+
+
+class FlinkRest:
+    """A client of the cluster at `url`; every call raises ServiceUnavailable where it does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def jobs(self) -> list[Job]:
+        """Every job that the cluster remembers, newest first."""
+        found = sorted(self._call("/jobs/overview")["jobs"], key=lambda job: -job["start-time"])
+        return [Job(job["jid"], job["name"], job["state"]) for job in found]
+
+    def running(self, name: str) -> Job | None:
+        """Return the job of this name that has not ended."""
+        return next((job for job in self.jobs() if job.name == name and job.state not in ENDED), None)
+
+    def tasks_running(self, job_id: str) -> bool:
+        """Whether every task of the job runs."""
+        tasks = self._call(f"/jobs/{job_id}")["vertices"]
+        return bool(tasks) and all(task["status"] in ("RUNNING", "FINISHED") for task in tasks)
+
+    def state(self, job_id: str) -> str:
+        """Return the job's state."""
+        return str(self._call(f"/jobs/{job_id}")["state"])
+
+    def failure(self, job_id: str) -> str:
+        """Return the root cause of the job's newest failure in one line, empty where there is none."""
+        history = self._call(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+        if not history:
+            return ""
+        return root_cause(history[0]["stacktrace"])
+
+    def free_slots(self) -> int:
+        """How many slots are free."""
+        return int(self._call("/overview")["slots-available"])
+
+    def metric_sum(self, job_id: str, vertex_id: str, metric: str) -> float:
+        """Sum a metric over the subtasks of a vertex; 0 while it is not reported."""
+        found = self._call(f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics?get={metric}&agg=sum")
+        return float(found[0]["sum"]) if found else 0.0
+
+    def vertices(self, job_id: str) -> dict[str, str]:
+        """Return the names of the job's vertices by id."""
+        return {vertex["id"]: vertex["name"] for vertex in self._call(f"/jobs/{job_id}")["vertices"]}
+
+    def metrics(self, job_id: str, vertex_id: str) -> list[str]:
+        """Name the metrics of a vertex's subtasks, without the subtask's index."""
+        found = self._call(f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics")
+        return [metric["id"] for metric in found]
+
+    def cancel(self, job_id: str) -> None:
+        """Ask for the job to be cancelled."""
+        self._call(f"/jobs/{job_id}", method="PATCH")
+
+    def stop_with_savepoint(self, job_id: str, timeout_s: float) -> str:
+        """Stop a job with a savepoint and return the savepoint's path."""
+        request = self._call(f"/jobs/{job_id}/stop", {"drain": False}, "POST")["request-id"]
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            status = self._call(f"/jobs/{job_id}/savepoints/{request}")
+            if status["status"]["id"] == "COMPLETED":
+                operation = status["operation"]
+                if "location" in operation:
+                    return str(operation["location"])
+                message = f"the savepoint failed: {root_cause(operation['failure-cause']['stack-trace'])}"
+                raise ServiceUnavailable(message)
+            time.sleep(_POLL_S)
+        message = f"the savepoint was not complete after {timeout_s:g} s"
+        raise ServiceUnavailable(message)
+
+    def _call(self, path: str, body: dict[str, Any] | None = None, method: str = "GET") -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(  # noqa: S310  (the URL is a setting)
+            self.url + path, data, {"Content-Type": "application/json"}, method=method
+        )
+        try:
+            with _direct.open(request, timeout=_TIMEOUT_S) as reply:
+                return json.loads(reply.read() or b"null")
+        except urllib.error.HTTPError as error:
+            message = f"Flink at {self.url}{path}: {_reason(error)}"
+            raise ServiceUnavailable(message) from None
+        except (OSError, HTTPException, ValueError) as error:
+            message = f"Flink at {self.url} does not answer ({error}); is the stack up? see DRIFTLINE_FLINK_PORT"
+            raise ServiceUnavailable(message) from None
+
+
+def root_cause(stack_trace: str) -> str:
+    """Return the innermost cause of a Java stack trace, its first line."""
+    causes = [line.strip() for line in stack_trace.splitlines() if line.strip() and not line.startswith("\t")]
+    named = [line.removeprefix("Caused by: ") for line in causes if line.startswith("Caused by: ")]
+    return (named or causes or [""])[-1 if named else 0]
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        errors = json.loads(error.read())["errors"]
+        return root_cause(errors[-1])
+    except (ValueError, KeyError, IndexError):
+        return f"HTTP {error.code}"

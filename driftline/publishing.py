@@ -1,0 +1,296 @@
+"""Publishing events to Kafka: in order per user, acknowledged by all replicas, within a bounded memory."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, UnknownTopicOrPartitionError
+from kafka.partitioner.default import murmur2
+
+from driftline.errors import InputError, ServiceUnavailable
+from driftline.jsonlines import parse_event
+from driftline.settings import Format, StackSettings
+
+RECORD_BYTES_MAX = 16 * 1024 * 1024
+_VALUE_BYTES_MAX = RECORD_BYTES_MAX - 1024 * 1024  # leaves room for the key, and for a request around the record
+_CONNECT_MS_MAX = 8_000  # how long an unreachable Kafka is tried
+_DELIVERY_MS_MAX = 30_000  # how long a record may wait for its acknowledgement
+_BATCH_BYTES = 256 * 1024  # half the per-record cost of the client's default of 16 KiB
+_LINGER_MS = 10  # gathers a batch, adds little to the latency of live traffic
+# The client's own buffer has no bound. So every so often a record's acknowledgement is remembered, and the oldest of a
+# few is awaited: at most about (_MARKS_MAX + 1) * _MARK_EVERY records, or twice that many bytes, are on their way.
+_MARK_EVERY_RECORDS = 5_000
+_MARK_EVERY_BYTES = 4 * 1024 * 1024
+_MARKS_MAX = 5
+_PARTITION_OF_MAX = (
+    1_000_000  # users whose partition is remembered: hashing a key in Python costs as much as sending it
+)
+
+
+class Sent(Protocol):
+    """What a producer returns for a record: settled when the record is acknowledged or given up."""
+
+    def get(self, timeout: float | None = None) -> Any:
+        """Wait; raises what went wrong."""
+
+    def add_errback(self, f: Callable[[BaseException], object]) -> Any:
+        """Call `f` when the delivery fails, at once if it has."""
+
+
+class Producer(Protocol):
+    """The part of a Kafka client that publishing needs."""
+
+    def partitions_for(self, topic: str) -> set[int] | None:
+        """The partitions of a topic."""
+
+    def send(
+        self, topic: str, *, value: bytes, key: bytes, partition: int | None = None, timestamp_ms: int | None = None
+    ) -> Sent:
+        """Hand over a record."""
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Wait until every record is settled."""
+
+    def close(self, timeout: float | None = None) -> None:
+        """Let go of the connections."""
+
+
+def connect(settings: StackSettings) -> Producer:
+    """A producer for the stack's Kafka. Raises ServiceUnavailable within ten seconds if there is none."""
+    # The client logs each attempt; without a handler of the application's those lines would land on the terminal.
+    logging.getLogger("kafka").addHandler(logging.NullHandler())
+    try:
+        producer: Producer = KafkaProducer(
+            bootstrap_servers=settings.kafka_address.split(","),
+            client_id="driftline-publisher",
+            acks="all",
+            enable_idempotence=True,  # retries neither repeat nor reorder
+            linger_ms=_LINGER_MS,
+            batch_size=_BATCH_BYTES,
+            max_request_size=RECORD_BYTES_MAX,
+            bootstrap_timeout_ms=_CONNECT_MS_MAX,
+            max_block_ms=_CONNECT_MS_MAX,
+            delivery_timeout_ms=_DELIVERY_MS_MAX,
+            request_timeout_ms=_DELIVERY_MS_MAX - 10_000,
+            metrics_enabled=False,
+        )
+    except (KafkaError, OSError, ValueError) as error:
+        raise _unreachable(settings, error) from None
+    return producer
+
+
+class EventPublisher:
+    """Publishes encoded events to the events topic; a context manager that waits for all acknowledgements at its end.
+
+    Used by one thread. Raises ServiceUnavailable when Kafka cannot be reached or a record is not delivered; what was
+    acknowledged until then stays published.
+    """
+
+    def __init__(
+        self, settings: StackSettings, *, connect: Callable[[StackSettings], Producer] = connect, topic: str = ""
+    ) -> None:
+        self.topic = topic or settings.events_topic
+        self.published = 0
+        self._settings = settings
+        self._connect = connect
+        self._producer: Producer | None = None
+        self._partitions: list[int] = []
+        self._partition_of: dict[str, tuple[bytes, int]] = {}
+        self._seen: set[str] = set()
+        self._marks: deque[Sent] = deque()
+        self._records_since_mark = 0
+        self._bytes_since_mark = 0
+        self._failures = 0
+        self._failure: BaseException | None = None
+
+    @property
+    def users(self) -> int:
+        """How many different users have been published."""
+        return len(self._seen)
+
+    def __enter__(self) -> EventPublisher:
+        """Connect, and find the topic's partitions."""
+        self._producer = self._connect(self._settings)
+        try:
+            self._partitions = sorted(self._producer.partitions_for(self.topic) or ())
+        except KafkaError as error:
+            self._close(0)
+            raise self._unknown_topic(error) from None
+        if not self._partitions:
+            self._close(0)
+            raise self._unknown_topic(None)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for what was sent, also after an error of the caller's, which then is the one that is seen."""
+        try:
+            if not isinstance(error, ServiceUnavailable):
+                self.flush()
+        except ServiceUnavailable:
+            if error is None:
+                raise
+        finally:
+            self._close(0 if self._failures else None)
+
+    def send(self, user_id: str, value: bytes, timestamp_ms: int) -> None:
+        """Hand over one event. Blocks while too many are on their way. Raises InputError if it is too large."""
+        if len(value) > _VALUE_BYTES_MAX:
+            message = f"an event of {len(value):,} bytes is larger than the {_VALUE_BYTES_MAX:,} that one may have"
+            raise InputError(message)
+        known = self._partition_of.get(user_id) or self._place(user_id)
+        try:
+            sent = self._connected().send(
+                self.topic, value=value, key=known[0], partition=known[1], timestamp_ms=timestamp_ms
+            )
+        except KafkaTimeoutError as error:
+            raise _unreachable(self._settings, error) from None
+        except KafkaError as error:
+            raise self._undelivered(error) from None
+        sent.add_errback(self._failed)
+        self.published += 1
+        self._records_since_mark += 1
+        self._bytes_since_mark += len(value)
+        if self._records_since_mark >= _MARK_EVERY_RECORDS or self._bytes_since_mark >= _MARK_EVERY_BYTES:
+            self._mark(sent)
+
+    def flush(self) -> None:
+        """Wait until everything sent is acknowledged. Raises ServiceUnavailable if anything was not delivered."""
+        try:
+            self._connected().flush(timeout=2 * _DELIVERY_MS_MAX / 1_000)
+        except KafkaError as error:
+            self._failure = self._failure or error
+            self._failures = self._failures or 1
+        self._marks.clear()
+        if self._failure is not None:
+            raise self._undelivered(self._failure)
+
+    def _connected(self) -> Producer:
+        if self._producer is None:
+            message = "EventPublisher is used outside its `with` block"
+            raise RuntimeError(message)
+        return self._producer
+
+    def _place(self, user_id: str) -> tuple[bytes, int]:
+        """The key and partition of a user, as Kafka's own clients choose it."""
+        key = user_id.encode()
+        partition = self._partitions[(murmur2(key) & 0x7FFFFFFF) % len(self._partitions)]
+        if len(self._partition_of) >= _PARTITION_OF_MAX:
+            self._partition_of.clear()
+        self._partition_of[user_id] = key, partition
+        self._seen.add(user_id)
+        return key, partition
+
+    def _mark(self, sent: Sent) -> None:
+        self._records_since_mark = self._bytes_since_mark = 0
+        self._marks.append(sent)
+        if len(self._marks) > _MARKS_MAX:
+            try:
+                self._marks.popleft().get(timeout=2 * _DELIVERY_MS_MAX / 1_000)
+            except KafkaError as error:
+                self._failure = self._failure or error
+        if self._failure is not None:
+            raise self._undelivered(self._failure)
+
+    def _failed(self, error: BaseException) -> None:
+        """Called by the client's thread."""
+        self._failure = self._failure or error
+        self._failures += 1
+
+    def _close(self, timeout_s: float | None) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=timeout_s)
+
+    def _undelivered(self, error: BaseException) -> ServiceUnavailable:
+        count = f"{self._failures:,} of " if self._failures else ""
+        return ServiceUnavailable(
+            f"Kafka at {self._settings.kafka_address} did not take {count}{self.published:,} events sent to "
+            f"{self.topic!r}: {_reason(error)}"
+        )
+
+    def _unknown_topic(self, error: KafkaError | None) -> ServiceUnavailable:
+        if error is not None and not isinstance(error, (KafkaTimeoutError, UnknownTopicOrPartitionError)):
+            return self._undelivered(error)
+        return ServiceUnavailable(
+            f"Kafka at {self._settings.kafka_address} has no topic {self.topic!r}: "
+            "create it with `driftline up`, or name another in DRIFTLINE_EVENTS_TOPIC"
+        )
+
+
+@dataclass(kw_only=True)
+class LineCounts:
+    """What became of the lines so far: blank ones are in neither count."""
+
+    published: int = 0
+    bad: int = 0
+
+
+def publish_lines(
+    publisher: EventPublisher,
+    lines: Iterable[bytes],
+    *,
+    name: str,
+    encoding: Format,
+    skip_bad: bool = False,
+    counts: LineCounts | None = None,
+) -> LineCounts:
+    """Send JSON lines, in order; to a JSON topic their bytes go unchanged. `counts` may be watched meanwhile.
+
+    At a line that is no event, raises InputError naming `name` and the line, or goes on if `skip_bad`. Does not wait
+    for the last acknowledgements.
+    """
+    counts = LineCounts() if counts is None else counts
+    for number, line in enumerate(lines, start=1):
+        document = line.rstrip(b"\r\n")
+        if not document.strip():
+            continue
+        try:
+            user_id, value, time_ms = _encoded(document, encoding)
+        except ValueError as error:
+            counts.bad += 1
+            if skip_bad:
+                continue
+            message = (
+                f"{name}, line {number:,}: {error}. Published were the {counts.published:,} events before it; "
+                "--skip-bad leaves such lines out"
+            )
+            raise InputError(message) from None
+        publisher.send(user_id, value, time_ms)
+        counts.published += 1
+    return counts
+
+
+def _encoded(document: bytes, encoding: Format) -> tuple[str, bytes, int]:
+    """User, value and time of a line. Raises ValueError if it is no event that can be a record."""
+    if len(document) > _VALUE_BYTES_MAX:
+        message = f"is {len(document):,} bytes long; an event may have {_VALUE_BYTES_MAX:,}"
+        raise ValueError(message)
+    event = parse_event(document)
+    if not event.user_id:
+        message = "has no userId, which is the record's key"
+        raise ValueError(message)
+    if event.event_time_ms <= 0:
+        message = "has no eventTimeMs above 0, which is the record's timestamp"
+        raise ValueError(message)
+    return event.user_id, document if encoding == "json" else event.SerializeToString(), event.event_time_ms
+
+
+def _unreachable(settings: StackSettings, error: BaseException) -> ServiceUnavailable:
+    plain = isinstance(error, (KafkaTimeoutError, KafkaConnectionError))
+    reason = "no answer" if plain else _reason(error)
+    return ServiceUnavailable(
+        f"Kafka at {settings.kafka_address} cannot be reached ({reason}): start it with `driftline up`, "
+        "or name another in DRIFTLINE_KAFKA_BOOTSTRAP or DRIFTLINE_KAFKA_PORT"
+    )
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

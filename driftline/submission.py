@@ -1,0 +1,152 @@
+"""Submitting the jobs of jobs/ to a Flink cluster, through Flink's own client."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from driftline.errors import SettingError, StackError
+from driftline.flink.rest import ENDED, FlinkRest, root_cause
+from driftline.settings import ScoreEventsSettings, StackSettings
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("driftline", "jobs", "udfs", "state_schemas", "sink_connectors")
+SUBMIT_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 60.0
+_SUBMITTED = re.compile(r"as job ([0-9a-f]{32})")
+
+# Every job: its file, and the settings that it takes.
+JOBS: Mapping[str, tuple[str, type[ScoreEventsSettings]]] = {
+    "score-events": ("jobs/score_events.py", ScoreEventsSettings),
+}
+
+
+def job_settings(job: str, stack: StackSettings, assignments: Mapping[str, str]) -> ScoreEventsSettings:
+    """Return the settings of a job: where the stack's services are, overridden by `assignments`.
+
+    Raises:
+        SettingError: an unknown job, or a setting with a value that it does not accept.
+    """
+    if job not in JOBS:
+        message = f"unknown job {job!r}; known are: {', '.join(JOBS)}"
+        raise SettingError(message)
+    _, kind = JOBS[job]
+    services = {
+        "kafka_bootstrap": stack.kafka_address,
+        "redis_url": stack.redis_address,
+        "models_dir": str(stack.models_dir),
+        "events_topic": stack.events_topic,
+        "events_format": stack.events_format,
+    }
+    from_environment = {name for name in services if f"DRIFTLINE_JOB_{name.upper()}" in os.environ}
+    given = {name: value for name, value in services.items() if name not in from_environment} | dict(assignments)
+    settings: ScoreEventsSettings = kind.load(**given)
+    return settings
+
+
+def submit(
+    job: str,
+    stack: StackSettings,
+    settings: ScoreEventsSettings,
+    savepoint: str | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> str:
+    """Submit a job, wait until all its tasks run, and return its id.
+
+    Raises:
+        StackError: it is running already, the client failed, or the job did not start; with the cause in one line.
+        ServiceUnavailable: the cluster does not answer.
+    """
+    flink = FlinkRest(stack.flink_address)
+    running = flink.running(f"{job} {settings.namespace}")
+    if running:
+        message = (
+            f"{job} is running already in namespace {settings.namespace} (job {running.job_id}); "
+            f"`driftline stop {job}` stops it, --set namespace=NAME runs a second one beside it"
+        )
+        raise StackError(message)
+    if flink.free_slots() < settings.parallelism:
+        message = (
+            f"{job} needs {settings.parallelism} free slot(s), the cluster has {flink.free_slots()}; "
+            "`driftline up --detach --task-managers N` adds TaskManagers of one slot each"
+        )
+        raise StackError(message)
+    report(f"submitting {job}")
+    job_id = _run_client(job, stack, settings, savepoint)
+    report("waiting for its tasks")
+    _await_tasks(flink, job, job_id)
+    return job_id
+
+
+def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, savepoint: str | None) -> str:
+    from driftline.stack import flink_client, flink_env  # noqa: PLC0415  (needs the extra `jobs`)
+
+    script, _ = JOBS[job]
+    with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:
+        options = ["--detached", "--python", str(ROOT / script)]
+        if stack.flink_rest:  # a cluster of its own does not have our code
+            options += ["--pyFiles", str(_pack(Path(scratch)))]
+        if savepoint:
+            options += ["--fromSavepoint", savepoint]
+        changed = settings.model_dump(mode="json", exclude_unset=True)
+        arguments = [part for name, value in changed.items() for part in ("--set", f"{name}={value}")]
+        try:
+            done = subprocess.run(
+                flink_client(stack, "run", *options, *arguments),
+                env=flink_env(stack) | {"PYTHONUNBUFFERED": "1"},
+                capture_output=True,
+                text=True,
+                timeout=SUBMIT_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            message = f"submitting {job} took more than {SUBMIT_TIMEOUT_S:g} s"
+            raise StackError(message) from None
+    found = _SUBMITTED.search(done.stdout)
+    if done.returncode or not found:
+        raise StackError(f"{job} was not submitted: {_client_error(done.stdout + done.stderr)}")  # noqa: EM102
+    return found.group(1)
+
+
+def _pack(folder: Path) -> Path:
+    archive = folder / "driftline.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for package in PACKAGES:
+            for file in sorted((ROOT / package).rglob("*")):
+                if file.suffix in (".py", ".lua", ".yaml", ".properties"):
+                    packed.write(file, file.relative_to(ROOT))
+    return archive
+
+
+def _client_error(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    ours = [line for line in lines if line.startswith(tuple(f"{job}: " for job in JOBS))]
+    python = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Unavailable)\b.*: ", line)]
+    java = root_cause(output) if "Caused by: " in output else ""
+    return (ours or python or [java or (lines or ["no output"])[-1]])[-1]
+
+
+def _await_tasks(flink: FlinkRest, job: str, job_id: str) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not flink.tasks_running(job_id):
+        cause = flink.failure(job_id)
+        if flink.state(job_id) in ENDED or time.monotonic() > deadline:
+            message = f"{job} (job {job_id}) did not start: {cause or flink.state(job_id)}"
+            raise StackError(message)
+        time.sleep(0.2)
+
+
+def matching(flink: FlinkRest, job: str, namespace: str | None) -> Sequence[str]:
+    """Return the ids of the running jobs of that name, in one namespace or in all."""
+    return [
+        found.job_id
+        for found in flink.jobs()
+        if found.state not in ENDED
+        and (found.name == f"{job} {namespace}" if namespace else found.name.startswith(f"{job} "))
+    ]

@@ -1,0 +1,61 @@
+"""score-events: user events from Kafka become scores in Redis and on Kafka.
+
+Submit it with `driftline submit score-events --set NAME=VALUE ...`, or on any cluster with
+`flink run -py jobs/score_events.py -pyfs . --set NAME=VALUE ...`. The settings are those of
+driftline.settings.ScoreEventsSettings.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from driftline.errors import DriftlineError
+from driftline.flink.blocks import read_blocks
+from driftline.flink.outputs import TopicWriter
+from driftline.settings import ScoreEventsSettings, parse_assignments
+from udfs.operator import DEAD_LETTERS, LATE, SCORES_TYPE, SESSIONS, ScoreBlocks
+from udfs.shards import SHARDS
+
+JOB_NAME = "score-events"
+
+
+def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, generation: int) -> None:
+    """Lay out the job: blocks of records, folded and scored by shard, and a topic for each kind of result."""
+    env.set_parallelism(settings.parallelism)
+    env.set_max_parallelism(SHARDS)
+    tables = StreamTableEnvironment.create(env)
+    tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
+    tables.get_config().set("table.local-time-zone", "UTC")
+
+    blocks = read_blocks(
+        tables, settings.events_topic, settings.kafka_bootstrap, settings.group_id, settings.block_ms
+    )
+    scores = blocks.process(ScoreBlocks(settings, generation), SCORES_TYPE).uid("score-blocks").name("score blocks")
+
+    statements = tables.create_statement_set()
+    topics = TopicWriter(tables, statements, settings.kafka_bootstrap)
+    topics.write_scores(scores, settings.scores_topic)
+    topics.write_records(scores.get_side_output(SESSIONS), settings.sessions_topic, "closed_sessions")
+    topics.write_rejects(scores.get_side_output(LATE), settings.late_topic, "late_events")
+    topics.write_rejects(scores.get_side_output(DEAD_LETTERS), settings.dead_letter_topic, "dead_letters")
+    statements.attach_as_datastream()
+
+
+def main(arguments: list[str]) -> None:
+    """Submit the job with the settings in `arguments`: --set NAME=VALUE ..."""
+    settings = ScoreEventsSettings.load(**parse_assignments(arguments))
+    env = StreamExecutionEnvironment.get_execution_environment()
+    build(env, settings, generation=time.time_ns() // 1_000_000)
+    job = env.execute_async(f"{JOB_NAME} {settings.namespace}")
+    print(f"submitted {JOB_NAME} as job {job.get_job_id()}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except DriftlineError as error:
+        sys.exit(f"{JOB_NAME}: {error}")

@@ -1,0 +1,65 @@
+"""Package metadata. requirements.lock pins every version; the ranges here say what Driftline needs, and why."""
+
+from setuptools import find_packages, setup
+
+CORE = [
+    "protobuf>=5.26,<6",  # events, state and scores; Beam 2.61, which apache-flink needs, stops below 6
+    "pydantic-settings>=2.6",  # one typed catalogue of settings, from flags and environment
+    "typer>=0.15",  # the command line
+    "rich>=13",  # tables and the demo's live view
+    "redis>=5,<6",  # the score store's client; Beam stops below 6
+    "hiredis>=3",  # parses Redis replies in C
+    "tenacity>=9",  # bounded retries
+]
+JOBS = [
+    "apache-flink==2.3.0",
+    "apache-beam==2.61.0",  # apache-flink alone lets a resolver stray to older releases, built from source
+    "kafka-python>=3.0",  # topics, publishing, offsets
+    "pyarrow>=16,<17",
+    "numpy>=2,<2.2",
+    "scikit-learn>=1.6",  # trains the model
+    "skl2onnx>=1.20",  # stores it as ONNX: loading one runs no code
+    "onnxruntime>=1.20",  # scores a block in tens of microseconds
+    "xxhash>=3",  # 64-bit hashes of event ids
+    "psutil>=6",  # the local stack stops only the processes it started
+    "filelock>=3",  # one download of the broker at a time
+]
+SERVING = [
+    "grpcio>=1.65,<1.66",  # Beam stops below 1.66
+    "grpcio-health-checking>=1.62,<1.66",
+    "grpcio-reflection>=1.62,<1.66",
+    "uvloop>=0.21; platform_system != 'Windows'",  # a faster event loop
+]
+NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5", "ipykernel>=6", "matplotlib>=3.9"]
+DEV = [
+    "pytest>=8",
+    "pytest-timeout>=2",
+    "hypothesis>=6",  # properties of the core
+    "ruff",
+    "mypy",
+    "types-protobuf>=5.29,<6",
+    "types-psutil",
+    "grpcio-tools>=1.65,<1.66",  # protoc
+    "mypy-protobuf>=3.6,<4",  # types of the generated code
+    "buf-bin",  # lint of the protobuf contracts
+]
+
+setup(
+    name="driftline",
+    version="0.1.0",
+    description="Turns event streams into personalization scores: PyFlink, scikit-learn, Redis, gRPC",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(
+        include=["driftline*", "jobs*", "udfs*", "state_schemas*", "sink_connectors*", "serving*"]
+    ),
+    package_data={"sink_connectors": ["*.lua"], "driftline": ["py.typed", "stack/*.xml", "stack/*.properties"]},
+    install_requires=CORE,
+    extras_require={
+        "jobs": JOBS,
+        "serving": SERVING,
+        "notebooks": NOTEBOOKS,
+        "dev": DEV,
+    },
+    entry_points={"console_scripts": ["driftline = driftline.cli:main"]},
+)

@@ -1,0 +1,1 @@
+"""Where results go: the score store in Redis and the Kafka topics."""

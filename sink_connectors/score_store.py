@@ -1,0 +1,288 @@
+"""The store of scores: what a job writes, and what exports and tests read.
+
+ScoreStore is the contract; RedisScoreStore keeps it in Redis, InMemoryScoreStore in a dictionary for tests.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+import redis
+import tenacity
+
+from driftline.errors import SettingError
+from sink_connectors.redis_errors import is_transient, unavailable, without_password
+from sink_connectors.score_value import (
+    DEFAULT_NAMESPACE,
+    LIVE_KEY,
+    VERSION_BYTES,
+    StoredScores,
+    check_namespace,
+    decode_value,
+    progress_key,
+    user_key,
+    user_key_prefix,
+)
+
+TTL_S = 90 * 24 * 3600.0  # as long as a job keeps the state of an idle user
+RETRY_S = 30.0
+CONNECT_TIMEOUT_S = 2.0
+READ_TIMEOUT_S = 5.0
+BATCH_MAX = 1_000  # users a command: Redis serves no one else meanwhile, for some 5 ms
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 1.0
+
+_SCRIPT = Path(__file__).with_name("write_scores.lua").read_bytes()
+_SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the name that EVALSHA knows it by
+
+T = TypeVar("T")
+
+
+class Progress(NamedTuple):
+    """Absolute totals of one shard since its job started without state; they add up to the events read."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    late: int = 0
+    dead_letter: int = 0
+
+    def encode(self) -> str:
+        """Four decimal numbers, joined by spaces."""
+        return " ".join(map(str, self))
+
+    @classmethod
+    def decode(cls, text: bytes) -> Progress:
+        """The inverse of encode."""
+        return cls(*map(int, text.split()))
+
+
+class ScoreStore(Protocol):
+    """The scores and the progress of one namespace."""
+
+    def write(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+        """Store encoded values by user id, and the totals of the shard that they came from.
+
+        A value is accepted if its version is newer than the stored one; accepting it also renews the user's time to
+        live. A batch may hold several values of one user: the newest wins, whatever their order. Called by the job
+        for every block; blocks until the store has answered, so nothing is left to flush. Replays are harmless.
+        Progress is never visible before the values of its batch. User ids are not checked here.
+
+        Returns:
+            How many values were accepted.
+
+        Raises:
+            ServiceUnavailable: The store could not be reached for `retry_s`; some of a batch may be written.
+        """
+
+    def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
+        """The values of these users, in this order; None where there is none. A tombstone is a value."""
+
+    def user_ids(self) -> Iterator[str]:
+        """The ids of all users with a value, in no order; one may come twice. Not a snapshot."""
+
+    def scan(self) -> Iterator[tuple[str, StoredScores]]:
+        """All users and their values, as user_ids() finds them."""
+
+    def read_progress(self) -> dict[int, Progress]:
+        """The totals of every shard that has written, by shard."""
+
+    def live_namespace(self) -> str:
+        """The namespace that servers read, whatever the one of this store."""
+
+    def promote(self, namespace: str) -> None:
+        """Make `namespace` the live one, by one atomic write. Raises ValueError on a bad name."""
+
+
+class InMemoryScoreStore:
+    """A ScoreStore for tests: one process, no time to live."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, bytes] = {}
+        self._progress: dict[int, Progress] = {}
+        self._live = DEFAULT_NAMESPACE
+
+    def write(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+        """See ScoreStore. Bytes of equal length compare like the big-endian numbers that they hold."""
+        accepted = 0
+        for user_id, value in values:
+            if value[:VERSION_BYTES] > self._values.get(user_id, b"")[:VERSION_BYTES]:
+                self._values[user_id] = value
+                accepted += 1
+        if progress:
+            self._progress[progress[0]] = progress[1]
+        return accepted
+
+    def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
+        """See ScoreStore."""
+        return [decode_value(self._values[user_id]) if user_id in self._values else None for user_id in user_ids]
+
+    def user_ids(self) -> Iterator[str]:
+        """See ScoreStore."""
+        return iter(list(self._values))
+
+    def scan(self) -> Iterator[tuple[str, StoredScores]]:
+        """See ScoreStore."""
+        return ((user_id, decode_value(value)) for user_id, value in list(self._values.items()))
+
+    def read_progress(self) -> dict[int, Progress]:
+        """See ScoreStore."""
+        return dict(self._progress)
+
+    def live_namespace(self) -> str:
+        """See ScoreStore."""
+        return self._live
+
+    def promote(self, namespace: str) -> None:
+        """See ScoreStore."""
+        check_namespace(namespace)
+        self._live = namespace
+
+
+class RedisScoreStore:
+    """A ScoreStore in Redis.
+
+    Connects at the first call. Transient trouble is retried for `retry_s`, plus at most the time-outs of one attempt,
+    then raised as ServiceUnavailable; every call is idempotent. Threads may share a store: writes take turns on one
+    connection. In PyFlink's thread mode close() is not always called: keep one store a process; all that an abandoned
+    one holds is idle sockets, which end with it.
+    """
+
+    def __init__(self, client: redis.Redis, *, name: str, namespace: str, ttl_s: float, retry_s: float) -> None:
+        self._client = client
+        self._name = name
+        self._namespace = namespace
+        self._ttl_ms = round(ttl_s * 1000)
+        self._prefix = user_key_prefix(namespace)
+        self._progress_key = progress_key(namespace)
+        # Not the pool's: taking one from the pool polls the socket, which costs more than packing a block of 40 users.
+        self._connection: Any = client.connection_pool.make_connection()
+        self._turn = threading.Lock()
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_transient),
+            wait=tenacity.wait_random_exponential(multiplier=BACKOFF_FIRST_S, max=BACKOFF_MAX_S),
+            stop=tenacity.stop_before_delay(retry_s),
+            reraise=True,
+        )
+
+    @classmethod
+    def connect(
+        cls, url: str, *, namespace: str = DEFAULT_NAMESPACE, ttl_s: float = TTL_S, retry_s: float = RETRY_S
+    ) -> RedisScoreStore:
+        """A store of the Redis at `url`; no connection is made yet. Raises SettingError on a bad argument."""
+        try:
+            check_namespace(namespace)
+            client = redis.Redis.from_url(
+                url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=READ_TIMEOUT_S, socket_keepalive=True
+            )
+        except ValueError as error:
+            message = f"Redis at {without_password(url)}: {error}"
+            raise SettingError(message) from None
+        return cls(client, name=without_password(url), namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+
+    def write(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+        """See ScoreStore. One round trip for every BATCH_MAX values; progress goes with the last ones."""
+        last = max(len(values) - 1, 0) // BATCH_MAX * BATCH_MAX
+        accepted = sum(
+            self._write_batch(values[start : start + BATCH_MAX], None) for start in range(0, last, BATCH_MAX)
+        )
+        return accepted + self._write_batch(values[last:], progress)
+
+    def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
+        """See ScoreStore. One MGET for every BATCH_MAX ids."""
+        found: list[StoredScores | None] = []
+        for start in range(0, len(user_ids), BATCH_MAX):
+            keys = [user_key(self._namespace, user_id) for user_id in user_ids[start : start + BATCH_MAX]]
+            replies = cast("list[bytes | None]", self._retry(functools.partial(self._client.mget, keys)))
+            found.extend(decode_value(reply) if reply is not None else None for reply in replies)
+        return found
+
+    def user_ids(self) -> Iterator[str]:
+        """See ScoreStore. Any trouble is ServiceUnavailable at once: a cursor means nothing to a restarted Redis."""
+        for page in self._user_id_pages():
+            yield from page
+
+    def scan(self) -> Iterator[tuple[str, StoredScores]]:
+        """See ScoreStore. Reads a page of users at a time; raises like user_ids()."""
+        for page in self._user_id_pages():
+            for user_id, stored in zip(page, self.read(page), strict=True):
+                if stored:  # None if it expired since it was listed
+                    yield user_id, stored
+
+    def read_progress(self) -> dict[int, Progress]:
+        """See ScoreStore."""
+        replies = self._retry(lambda: cast("dict[bytes, bytes]", self._client.hgetall(self._progress_key)))
+        return {int(shard): Progress.decode(text) for shard, text in replies.items()}
+
+    def live_namespace(self) -> str:
+        """See ScoreStore."""
+        reply = self._retry(lambda: cast("bytes | None", self._client.get(LIVE_KEY)))
+        return reply.decode() if reply else DEFAULT_NAMESPACE
+
+    def promote(self, namespace: str) -> None:
+        """See ScoreStore."""
+        check_namespace(namespace)
+        self._retry(lambda: self._client.set(LIVE_KEY, namespace))
+
+    def ping(self) -> None:
+        """Return if Redis answers within `retry_s`; else raise ServiceUnavailable."""
+        self._retry(self._client.ping)
+
+    def close(self) -> None:
+        """Close the connections; a later call makes new ones."""
+        with self._turn:
+            self._connection.disconnect()
+        self._client.close()
+
+    def _write_batch(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+        # Standalone Redis: one script call a batch. A cluster would want one a key, and the HSET on its own.
+        if not values and progress is None:
+            return 0
+        prefix = self._prefix
+        keys = [f"{prefix}{user_id}}}" for user_id, _ in values]
+        shard, totals = "", ""
+        if progress is not None:
+            keys.append(self._progress_key)
+            shard, totals = str(progress[0]), progress[1].encode()
+        arguments = [len(keys), *keys, self._ttl_ms, shard, totals, *[value for _, value in values]]
+        return self._retry(functools.partial(self._run_script, arguments))
+
+    def _run_script(self, arguments: list[Any]) -> int:
+        with self._turn:
+            try:
+                return self._command(b"EVALSHA", _SCRIPT_SHA, *arguments)
+            except redis.exceptions.NoScriptError:  # a new or restarted Redis; EVAL also loads it
+                return self._command(b"EVAL", _SCRIPT, *arguments)
+
+    def _command(self, *command: Any) -> int:
+        connection = self._connection
+        connection.send_packed_command(connection.pack_command(*command))
+        return cast("int", connection.read_response())
+
+    def _user_id_pages(self) -> Iterator[list[str]]:
+        prefix_bytes = len(self._prefix)
+        pattern = f"{self._prefix}*}}"  # a namespace has no character that is special in a pattern
+        cursor = -1
+        try:
+            with cast("redis.Redis", self._client.client()) as one_connection:  # type: ignore[no-untyped-call]
+                while cursor != 0:
+                    reply = one_connection.scan(max(cursor, 0), match=pattern, count=BATCH_MAX)
+                    cursor, keys = cast("tuple[int, list[bytes]]", reply)
+                    yield [key[prefix_bytes:-1].decode() for key in keys]
+        except redis.RedisError as error:
+            raise unavailable(error, self._name) or error from None
+
+    def _retry(self, action: Callable[[], T]) -> T:
+        try:
+            return action()
+        except redis.RedisError as error:  # entering tenacity would cost every call some 20 us
+            if not is_transient(error):
+                raise unavailable(error, self._name) or error from None
+        try:
+            return self._retrying(action)
+        except redis.RedisError as error:
+            raise unavailable(error, self._name) or error from None

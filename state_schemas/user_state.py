@@ -1,0 +1,83 @@
+"""A user's timeline as bytes, and back. Equal timelines give equal bytes."""
+
+from __future__ import annotations
+
+from array import array
+
+from driftline.state.v1.state_pb2 import UserState
+from state_schemas import codec
+from udfs.event import Event
+from udfs.profile import SLOTS, Profile
+from udfs.seen_ids import SeenIds
+from udfs.user import Published, Timeline, TimelineBounds
+
+
+def encode_user(timeline: Timeline) -> bytes:
+    """Return the state bytes of a timeline."""
+    profile, tail, published = timeline.committed, timeline.tail, timeline.published
+    categories = sorted(profile.categories)  # a dict's own order depends on history
+    times, ids, types, values, tail_categories = zip(*tail, strict=True) if tail else ((), (), (), (), ())
+    return codec.encode(
+        UserState(
+            seen_hashes=timeline.seen.hashes,
+            seen_times_ms=timeline.seen.times_ms,
+            values=array("d", profile.values).tobytes(),
+            categories=categories,
+            category_weights=array("d", [profile.categories[name] for name in categories]).tobytes(),
+            last_category=profile.last_category,
+            tail_times_ms=array("q", times).tobytes(),
+            tail_event_ids=ids,
+            tail_types=bytes(types),
+            tail_values=array("d", values).tobytes(),
+            tail_categories=tail_categories,
+            newest_event_time_ms=timeline.newest_ms,
+            committed_through_ms=timeline.committed_through_ms,
+            accepted_events=timeline.accepted,
+            published_start_time_ms=published.start_ms,
+            published_events=published.events,
+            published_revision=published.revision,
+            quiet_check_at_ms=timeline.quiet_check_at_ms,
+            last_arrival_ms=timeline.last_arrival_ms,
+        )
+    )
+
+
+def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
+    """Read what `encode_user` wrote, in this release or an older one.
+
+    Raises:
+        StateFormatError: unknown version byte.
+    """
+    message = codec.decode(state, UserState)
+    seen = SeenIds(
+        message.seen_hashes, message.seen_times_ms, horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max
+    )
+    return Timeline(
+        bounds,
+        seen,
+        _profile(message),
+        _tail(message),
+        message.newest_event_time_ms,
+        message.committed_through_ms,
+        message.accepted_events,
+        Published(message.published_start_time_ms, message.published_events, message.published_revision),
+        message.quiet_check_at_ms,
+        message.last_arrival_ms,
+    )
+
+
+def _profile(message: UserState) -> Profile:
+    values = array("d", message.values).tolist()
+    if len(values) < SLOTS:  # written by a release that knew fewer
+        values += [0.0] * (SLOTS - len(values))
+    weights = array("d", message.category_weights)
+    return Profile(values, dict(zip(message.categories, weights, strict=True)), message.last_category)
+
+
+def _tail(message: UserState) -> list[Event]:
+    times = array("q", message.tail_times_ms)
+    values = array("d", message.tail_values)
+    columns = zip(
+        times, message.tail_event_ids, message.tail_types, values, message.tail_categories, strict=True
+    )
+    return [Event(*event) for event in columns]

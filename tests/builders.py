@@ -1,0 +1,83 @@
+"""Small factories: a test states only what matters to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from driftline.event.v1.event_pb2 import UserEvent
+from driftline.settings import ScoreEventsSettings
+from udfs.block import Block, BlockProcessor
+from udfs.event import CUSTOM, VIEW, Event
+from udfs.scoring import Model
+from udfs.user import TimelineBounds
+
+T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+def job_settings(**changed: Any) -> ScoreEventsSettings:
+    """The job's settings, the defaults but for `changed`."""
+    settings: ScoreEventsSettings = ScoreEventsSettings.load(**changed)
+    return settings
+
+
+def bounds(**changed: Any) -> TimelineBounds:
+    """A timeline's bounds, the defaults but for `changed`."""
+    return TimelineBounds.of(job_settings(**changed))
+
+
+def event(at_ms: int, kind: int = VIEW, event_id: str | None = None, value: float = 0.0, category: str = "") -> Event:
+    """An event `at_ms` after T0; its id names its time unless given."""
+    return Event(T0 + at_ms, event_id if event_id is not None else f"at-{at_ms}", kind, value, category)
+
+
+def message(user_id: str = "u1", at_ms: int = 0, **fields: Any) -> UserEvent:
+    """A valid UserEvent `at_ms` after T0."""
+    valid: dict[str, Any] = {"event_id": f"at-{at_ms}", "type": VIEW, "event_time_ms": T0 + at_ms}
+    return UserEvent(user_id=user_id, **(valid | fields))
+
+
+def block(*messages: UserEvent) -> Block:
+    """The messages as records of partition 0, keyed by user, with the event's time as timestamp."""
+    return Block(
+        [m.user_id.encode() for m in messages],
+        [m.SerializeToString() for m in messages],
+        [0] * len(messages),
+        list(range(len(messages))),
+        [m.event_time_ms for m in messages],
+    )
+
+
+def to_message(user_id: str, e: Event) -> UserEvent:
+    """The wire form of an event."""
+    named = {"name": "custom"} if e.type == CUSTOM else {}
+    return UserEvent(
+        event_id=e.event_id,
+        user_id=user_id,
+        type=e.type,  # type: ignore[arg-type]  # the enum's number
+        event_time_ms=e.time_ms,
+        value=e.value,
+        category=e.category,
+        **named,  # type: ignore[arg-type]
+    )
+
+
+class States(dict[str, bytes]):
+    """Users' states in a dictionary, with the face of Flink's MapState."""
+
+    def put(self, key: str, value: bytes) -> None:
+        self[key] = value
+
+
+class HalfModel:
+    """Says 0.5 of everybody."""
+
+    version = "half"
+
+    def predict(self, vectors: Any) -> list[float]:
+        return [0.5] * len(vectors)
+
+
+def processor(model: Model | None = None, **changed: Any) -> BlockProcessor:
+    """A processor with the default settings but for `changed`."""
+    return BlockProcessor.of(job_settings(**changed), lambda: model)

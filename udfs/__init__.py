@@ -1,0 +1,1 @@
+"""The logic of Driftline: pure Python that takes time as an argument."""

@@ -1,0 +1,254 @@
+"""A block of records folded, scored and turned into what leaves the job. Pure: state and time come as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from driftline.event.v1 import session_pb2
+from driftline.metrics import JobMetric
+from driftline.settings import ScoreEventsSettings
+from driftline.state.v1.state_pb2 import ShardState
+from sink_connectors.score_value import encode_value
+from state_schemas.user_state import decode_user, encode_user
+from udfs.decode import Decoder
+from udfs.event import Event
+from udfs.profile import Profile
+from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
+from udfs.scoring import Model, score, session_id
+from udfs.user import ClosedSession, Outcome, Timeline, TimelineBounds
+
+
+class UserStates(Protocol):
+    """The encoded states of a shard's users; Flink's MapState is one."""
+
+    def get(self, user_id: str) -> bytes | None:
+        """Return the user's state, None for a new one."""
+
+    def put(self, user_id: str, state: bytes) -> None:
+        """Replace the user's state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Kafka records of one shard, as columns of equal length, in the order they were read from each partition."""
+
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    partitions: Sequence[int]
+    offsets: Sequence[int]
+    timestamps_ms: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def split(self, events_max: int) -> Iterator[Block]:
+        """Yield the block in parts of at most `events_max` records."""
+        if len(self) <= events_max:
+            yield self
+            return
+        for start in range(0, len(self), events_max):
+            part = slice(start, start + events_max)
+            yield Block(
+                self.keys[part], self.values[part], self.partitions[part], self.offsets[part], self.timestamps_ms[part]
+            )
+
+
+@dataclass(slots=True)
+class BlockResult:
+    """What a block gives rise to; the adapter writes and emits all of it before it returns."""
+
+    scores: dict[str, bytes | None] = field(default_factory=dict)  # UserScores by user; None: the user was forgotten
+    stored: list[tuple[str, bytes]] = field(default_factory=list)  # the same behind their versions, for the score store
+    sessions: list[tuple[str, bytes]] = field(default_factory=list)  # user, ClosedSession
+    dead_letters: list[Reject] = field(default_factory=list)
+    late: list[Reject] = field(default_factory=list)
+    quiet_checks: dict[int, list[str]] = field(default_factory=dict)  # users to look at, by wall-clock time
+    counts: dict[JobMetric, int] = field(default_factory=dict)
+
+    def count(self, metric: JobMetric, number: int = 1) -> None:
+        """Add to a counter."""
+        if number:
+            self.counts[metric] = self.counts.get(metric, 0) + number
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockProcessor:
+    """Folds blocks.
+
+    Args:
+        topic: the input topic, for the headers of rejected records.
+        decoder: decodes and validates its records.
+        bounds: of every user's timeline.
+        model: returns the model to score with, None while there is none.
+    """
+
+    topic: str
+    decoder: Decoder
+    bounds: TimelineBounds
+    model: Callable[[], Model | None]
+
+    @classmethod
+    def of(cls, settings: ScoreEventsSettings, model: Callable[[], Model | None]) -> BlockProcessor:
+        """Build the processor that a job's settings describe."""
+        return cls(
+            topic=settings.events_topic,
+            decoder=Decoder(
+                events_format=settings.events_format,
+                event_bytes_max=settings.event_bytes_max,
+                clock_skew_ms_max=settings.clock_skew_ms_max,
+            ),
+            bounds=TimelineBounds.of(settings),
+            model=model,
+        )
+
+    def process(self, block: Block, shard: ShardState, users: UserStates, now_ms: int) -> BlockResult:
+        """Fold a block into the states of its users, score them, and account for every record.
+
+        Called once a block, with the shard's state, which it updates in place; `now_ms` is wall-clock time and decides
+        nothing about scores. Replaying a block on the state it was first given makes the same result. Poison records
+        become dead letters; any exception is a bug.
+        """
+        result = BlockResult()
+        timelines: dict[str, Timeline] = {}
+        for record in zip(
+            block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets, strict=True
+        ):
+            self._route(record, timelines, users, result, now_ms)
+        for field_name, metric in _TOTALS.items():
+            setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
+        touched = {user_id: timeline for user_id, timeline in timelines.items() if timeline.touched}
+        self._score(touched, shard.generation, result, now_ms)
+        for user_id, timeline in touched.items():
+            timeline.last_arrival_ms = now_ms
+            self._plan_quiet_check(user_id, timeline, result, now_ms)
+            self._finish(user_id, timeline, users, result)
+        return result
+
+    def check_quiet(self, user_ids: Sequence[str], users: UserStates, now_ms: int) -> BlockResult:
+        """Publish the sessions of those users who sent nothing for the session gap; look at the others again later."""
+        result = BlockResult()
+        for user_id in user_ids:
+            state = users.get(user_id)
+            if state is None:
+                continue
+            timeline = decode_user(state, self.bounds)
+            timeline.quiet_check_at_ms = 0
+            if timeline.last_arrival_ms + self._gap_ms <= now_ms:
+                timeline.close_quiet()
+            else:
+                self._plan_quiet_check(user_id, timeline, result, timeline.last_arrival_ms)
+            self._finish(user_id, timeline, users, result)
+        return result
+
+    @property
+    def _gap_ms(self) -> int:
+        return self.bounds.profile.session_gap_ms
+
+    def _route(
+        self,
+        record: tuple[bytes | None, bytes | None, int, int, int],
+        timelines: dict[str, Timeline],
+        users: UserStates,
+        result: BlockResult,
+        now_ms: int,
+    ) -> None:
+        key, value, timestamp_ms, partition, offset = record
+        source = self.topic, partition, offset
+        try:
+            user_id, event = self.decoder.decode(key, value, timestamp_ms)
+        except InvalidEventError as error:
+            result.count(JobMetric.EVENTS_DEAD_LETTER)
+            result.dead_letters.append(reject((key, value), source, error.stage, error.reason, str(error), now_ms))
+            return
+        timeline = timelines.get(user_id)
+        if timeline is None:
+            timeline = timelines[user_id] = self._read(user_id, users)
+        outcome = timeline.offer(event)
+        if outcome is Outcome.LATE:
+            text = _late_text(event, timeline)
+            result.late.append(reject((key, value), source, Stage.ORDER, Reason.LATE, text, now_ms))
+        result.count(_METRICS[outcome])
+
+    def _read(self, user_id: str, users: UserStates) -> Timeline:
+        state = users.get(user_id)
+        if state is None:
+            return Timeline.begin(self.bounds)
+        return decode_user(state, self.bounds)
+
+    def _score(self, timelines: dict[str, Timeline], generation: int, result: BlockResult, now_ms: int) -> None:
+        known: list[tuple[str, Profile]] = []
+        for user_id, timeline in timelines.items():
+            profile = timeline.profile()
+            if profile.empty:  # the newest event asked to be forgotten
+                result.scores[user_id] = None
+                result.stored.append((user_id, encode_value(generation, timeline.accepted, b"")))
+            else:
+                known.append((user_id, profile))
+        if not known:
+            return
+        for (user_id, _), message in zip(known, score(known, self.model()), strict=True):
+            message.accepted_events = accepted = timelines[user_id].accepted
+            message.generation = generation
+            message.written_at_ms = now_ms
+            scores = result.scores[user_id] = message.SerializeToString(deterministic=True)
+            result.stored.append((user_id, encode_value(generation, accepted, scores)))
+
+    def _plan_quiet_check(self, user_id: str, timeline: Timeline, result: BlockResult, active_ms: int) -> None:
+        """Put the user on the list of one coming check, unless one is already due: one listing a user and gap."""
+        if timeline.quiet_check_at_ms > active_ms:
+            return
+        grid_ms = min(10_000, max(1, self._gap_ms // 10))  # so that a shard's users share timers
+        timeline.quiet_check_at_ms = -(-(active_ms + self._gap_ms) // grid_ms) * grid_ms
+        result.quiet_checks.setdefault(timeline.quiet_check_at_ms, []).append(user_id)
+
+    def _finish(self, user_id: str, timeline: Timeline, users: UserStates, result: BlockResult) -> None:
+        for closed in timeline.closed:
+            result.sessions.append((user_id, _session_bytes(user_id, closed)))
+        result.count(JobMetric.SESSIONS_CLOSED, len(timeline.closed))
+        overflows = timeline.overflows
+        result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
+        result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)
+        result.count(JobMetric.CATEGORIES_OVERFLOW, overflows.categories)
+        users.put(user_id, encode_user(timeline))
+
+
+_METRICS = {
+    Outcome.ACCEPTED: JobMetric.EVENTS_ACCEPTED,
+    Outcome.DUPLICATE: JobMetric.EVENTS_DUPLICATE,
+    Outcome.LATE: JobMetric.EVENTS_LATE,
+}
+
+
+_TOTALS = {
+    "accepted": JobMetric.EVENTS_ACCEPTED,
+    "duplicate": JobMetric.EVENTS_DUPLICATE,
+    "late": JobMetric.EVENTS_LATE,
+    "dead_letter": JobMetric.EVENTS_DEAD_LETTER,
+}
+
+
+def _late_text(event: Event, timeline: Timeline) -> str:
+    behind_ms = timeline.newest_ms - event.time_ms
+    return f"event_time_ms is {behind_ms} ms behind the user's newest; events up to there are committed"
+
+
+def _session_bytes(user_id: str, closed: ClosedSession) -> bytes:
+    session = closed.session
+    kind = session_pb2.ClosedSession
+    return kind(
+        session_id=session_id(user_id, session.start_ms),
+        user_id=user_id,
+        start_time_ms=session.start_ms,
+        end_time_ms=session.end_ms,
+        events=session.events,
+        views=session.views,
+        clicks=session.clicks,
+        add_to_carts=session.add_to_carts,
+        purchases=session.purchases,
+        searches=session.searches,
+        purchase_value=session.purchase_value,
+        closed_by=kind.CLOSED_BY_QUIET if closed.by_quiet else kind.CLOSED_BY_EVENT,
+        revision=closed.revision,
+    ).SerializeToString(deterministic=True)

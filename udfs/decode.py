@@ -1,0 +1,108 @@
+"""From a Kafka record to a validated event, or to the reason why not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from google.protobuf.message import DecodeError
+
+from driftline.event.v1.event_pb2 import UserEvent
+from driftline.jsonlines import parse_event
+from udfs.event import CUSTOM, FORGET, SURVEY_RESPONSE, Event
+from udfs.rejects import InvalidEventError, Reason, Stage
+
+ID_BYTES_MAX = 128
+TEXT_BYTES_MAX = 256
+VALUE_MAX = 1e12  # keeps every sum of values exact enough and finite
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder:
+    """Decodes the records of one topic.
+
+    Args:
+        events_format: encoding of the values.
+        event_bytes_max: larger values are not decoded.
+        clock_skew_ms_max: how far an event may be ahead of its record's timestamp.
+    """
+
+    events_format: Literal["protobuf", "json"]
+    event_bytes_max: int
+    clock_skew_ms_max: int
+
+    def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> tuple[str, Event]:
+        """Return the user's id and the event.
+
+        Args:
+            key: the record's key; must be the user's id.
+            value: the record's value; None for a tombstone.
+            timestamp_ms: the record's timestamp; below 0 where the topic has none, and the skew is not checked.
+
+        Raises:
+            InvalidEventError: the record is poison; carries the reason.
+        """
+        message = self._parse(value)
+        user_id = message.user_id
+        event = validate(message)
+        if key != user_id.encode():
+            raise InvalidEventError(Reason.KEY_MISMATCH, "the record's key is not the event's user_id")
+        ahead_ms = event.time_ms - timestamp_ms
+        if ahead_ms > self.clock_skew_ms_max and timestamp_ms >= 0:
+            text = f"event_time_ms is {ahead_ms} ms ahead of the record; the bound is {self.clock_skew_ms_max} ms"
+            raise InvalidEventError(Reason.CLOCK_SKEW, text)
+        return user_id, event
+
+    def _parse(self, value: bytes | None) -> UserEvent:
+        if value is None:
+            raise InvalidEventError(Reason.UNDECODABLE, "the record has no value (tombstone)", Stage.DECODE)
+        if len(value) > self.event_bytes_max:
+            text = f"{len(value)} bytes; the bound is {self.event_bytes_max}"
+            raise InvalidEventError(Reason.TOO_LARGE, text, Stage.DECODE)
+        try:
+            return _PARSERS[self.events_format](value)
+        except (DecodeError, ValueError) as error:
+            text = f"not a UserEvent in {self.events_format}: {error}"
+            raise InvalidEventError(Reason.UNDECODABLE, text[:500], Stage.DECODE) from None
+
+
+_PARSERS: dict[str, Callable[[bytes], UserEvent]] = {"protobuf": UserEvent.FromString, "json": parse_event}
+
+
+def validate(message: UserEvent) -> Event:
+    """Return the event of a message, its type folded to a known one.
+
+    Raises:
+        InvalidEventError: MISSING_FIELD or INVALID_VALUE.
+    """
+    event_id, kind, time_ms, category = message.event_id, message.type, message.event_time_ms, message.category
+    _check_id("event_id", event_id)
+    _check_id("user_id", message.user_id)
+    if kind == 0:
+        raise InvalidEventError(Reason.MISSING_FIELD, "type is missing")
+    if time_ms <= 0:
+        if time_ms == 0:
+            raise InvalidEventError(Reason.MISSING_FIELD, "event_time_ms is missing")
+        raise InvalidEventError(Reason.INVALID_VALUE, f"event_time_ms is {time_ms}; it must be above 0")
+    value = message.value
+    if not -VALUE_MAX <= value <= VALUE_MAX:  # false for NaN, too
+        what = "finite" if not math.isfinite(value) else f"within {VALUE_MAX:g} of 0"
+        raise InvalidEventError(Reason.INVALID_VALUE, f"value is {value}; it must be {what}")
+    if len(category) * 4 > TEXT_BYTES_MAX and len(category.encode()) > TEXT_BYTES_MAX:
+        raise InvalidEventError(Reason.INVALID_VALUE, f"category is over {TEXT_BYTES_MAX} bytes")
+    if kind == SURVEY_RESPONSE and not message.HasField("value"):
+        raise InvalidEventError(Reason.MISSING_FIELD, "value is missing; a SURVEY_RESPONSE needs one")
+    if kind == CUSTOM and not message.name:
+        raise InvalidEventError(Reason.MISSING_FIELD, "name is missing; a CUSTOM event needs one")
+    if not 0 < kind <= FORGET:
+        kind = CUSTOM
+    return Event(time_ms, event_id, kind, value, category)
+
+
+def _check_id(field: str, text: str) -> None:
+    if not text:
+        raise InvalidEventError(Reason.MISSING_FIELD, f"{field} is missing")
+    if len(text) * 4 > ID_BYTES_MAX and len(text.encode()) > ID_BYTES_MAX:
+        raise InvalidEventError(Reason.INVALID_VALUE, f"{field} is over {ID_BYTES_MAX} bytes")

@@ -1,0 +1,145 @@
+"""The one Flink operator of the job score-events: an adapter around `udfs.block`, and nothing more.
+
+Everything a block gives rise to is written to the score store, to keyed state and to the outputs before the call
+returns. A checkpoint barrier, which Flink lets through only between two elements, so finds nothing unflushed.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import Any
+
+from pyflink.common import Row, Time, Types
+from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
+
+from driftline.metrics import JobMetric
+from driftline.models import ModelFollower
+from driftline.settings import DAY_MS, ScoreEventsSettings
+from driftline.state.v1.state_pb2 import QuietList, ShardState
+from sink_connectors.score_store import Progress, RedisScoreStore
+from state_schemas import codec
+from udfs.block import Block, BlockProcessor, BlockResult
+from udfs.rejects import Reject
+
+_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+# One element a block: crossing to the JVM costs the same for a map of scores as for one score.
+SCORES_TYPE = Types.ROW_NAMED(["scores"], [Types.MAP(Types.STRING(), _BYTES)])
+REJECT_TYPE = Types.ROW_NAMED(["k", "v", "headers"], [_BYTES, _BYTES, Types.MAP(Types.STRING(), _BYTES)])
+RECORD_TYPE = Types.ROW_NAMED(["k", "v"], [_BYTES, _BYTES])
+DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
+LATE = OutputTag("late", REJECT_TYPE)
+SESSIONS = OutputTag("sessions", RECORD_TYPE)
+
+# Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
+# margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
+STATE_TTL_MARGIN_MS = 7 * DAY_MS
+
+
+@functools.cache
+def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> RedisScoreStore:
+    """One store a process: in thread mode a cancelled or failed operator is never closed, and would leak its sockets."""
+    return RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+
+
+class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
+    """Folds and scores one block a call.
+
+    Args:
+        settings: the job's settings.
+        generation: major version of every score whose shard has no state yet (milliseconds since the epoch, made when
+            the job is submitted); a restored shard keeps the one in its state.
+    """
+
+    def __init__(self, settings: ScoreEventsSettings, generation: int) -> None:
+        self._settings = settings
+        self._generation = generation
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Bind state, metrics, the model and the score store; called by Flink before the first block."""
+        settings = self._settings
+        users = MapStateDescriptor("users", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
+        users.enable_time_to_live(ttl.build())
+        self._users = runtime_context.get_map_state(users)
+        self._quiet = runtime_context.get_map_state(
+            MapStateDescriptor("quiet", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
+        )
+        self._shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
+        group = runtime_context.get_metrics_group().add_group("driftline")
+        self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
+        self._model = ModelFollower(settings.models_dir, settings.model_poll_s, self._count)
+        self._processor = BlockProcessor.of(settings, self._model)
+        self._store = _score_store(
+            settings.redis_url, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
+        )
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
+        """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
+        block = Block(*value)
+        shard = self._read_shard()
+        outputs: list[Any] = []
+        for part in block.split(self._settings.block_events_max):
+            result = self._processor.process(part, shard, self._users, _now_ms())
+            outputs += self._flush(result, shard, ctx)
+            self._count(JobMetric.BLOCKS)
+        if len(block) > self._settings.block_events_max:
+            self._count(JobMetric.BLOCKS_SPLIT)
+        self._shard.update(codec.encode(shard))
+        return outputs
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
+        """Publish the sessions of the shard's users who went quiet."""
+        listed = self._quiet.get(timestamp)
+        if listed is None:
+            return []
+        self._quiet.remove(timestamp)
+        user_ids = codec.decode(listed, QuietList).user_ids
+        result = self._processor.check_quiet(user_ids, self._users, _now_ms())
+        return self._flush(result, self._read_shard(), ctx)
+
+    def _read_shard(self) -> ShardState:
+        state = self._shard.value()
+        return codec.decode(state, ShardState) if state is not None else ShardState(generation=self._generation)
+
+    def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
+        for check_at_ms, user_ids in result.quiet_checks.items():
+            self._list_for_quiet_check(check_at_ms, user_ids)
+            ctx.timer_service().register_processing_time_timer(check_at_ms)
+        progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
+        written = self._store.write(result.stored, (self._shard_number(ctx), progress))
+        result.count(JobMetric.SCORES_WRITTEN, written)
+        for metric, number in result.counts.items():
+            self._count(metric, number)
+        return _outputs(result)
+
+    def _list_for_quiet_check(self, check_at_ms: int, user_ids: list[str]) -> None:
+        listed = self._quiet.get(check_at_ms)
+        quiet = codec.decode(listed, QuietList) if listed is not None else QuietList()
+        quiet.user_ids.extend(user_ids)
+        self._quiet.put(check_at_ms, codec.encode(quiet))
+
+    @staticmethod
+    def _shard_number(ctx: Any) -> int:
+        return int(ctx.get_current_key())
+
+    def _count(self, metric: JobMetric, number: int = 1) -> None:
+        self._counters[metric].inc(number)
+
+
+def _outputs(result: BlockResult) -> list[Any]:
+    outputs: list[Any] = [(DEAD_LETTERS, _reject_row(dead)) for dead in result.dead_letters]
+    outputs += [(LATE, _reject_row(late)) for late in result.late]
+    outputs += [(SESSIONS, Row(user_id.encode(), session)) for user_id, session in result.sessions]
+    if result.scores:
+        outputs.append(Row(result.scores))
+    return outputs
+
+
+def _reject_row(rejected: Reject) -> Row:
+    return Row(rejected.key, rejected.value, rejected.headers)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,242 @@
+"""What a user's events add up to: a left fold in event-time order.
+
+A `Profile` is a list of float64 slots and the weights of the user's categories. The slots are part of the state's
+format: append at the end, never reorder. Milliseconds are exact in float64 up to the year 287396.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp2
+from typing import NamedTuple
+
+from udfs.event import (
+    ADD_TO_CART,
+    CLICK,
+    CUSTOM,
+    EMAIL_OPEN,
+    FORGET,
+    PURCHASE,
+    SEARCH,
+    SURVEY_RESPONSE,
+    VIEW,
+    Event,
+)
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+HALF_LIFE_SHORT_MS = HOUR_MS  # the session's pace
+HALF_LIFE_MS = 7 * DAY_MS  # a type's rate
+HALF_LIFE_LONG_MS = 30 * DAY_MS  # habit: baseline activity, purchases, category affinity
+
+(
+    EVENTS,
+    FIRST_MS,
+    LAST_MS,
+    SESSIONS,  # the current one included
+    SESSION_START_MS,
+    SESSION_EVENTS,
+    SESSION_VIEWS,
+    SESSION_CLICKS,
+    SESSION_CARTS,
+    SESSION_PURCHASES,
+    SESSION_SEARCHES,
+    SESSION_PURCHASE_VALUE,
+    SESSION_SWITCHES,  # changes of category
+    PREVIOUS_SESSION_END_MS,
+    ENDED_SESSIONS_MS,  # summed durations of the sessions before the current one
+    ENDED_SESSIONS_EVENTS,
+    RATE_VIEW,  # decayed counts with HALF_LIFE_MS, in the order of the event types
+    RATE_CLICK,
+    RATE_CART,
+    RATE_PURCHASE,
+    RATE_SEARCH,
+    RATE_SURVEY,
+    RATE_EMAIL,
+    RATE_CUSTOM,
+    ACTIVITY_SHORT,  # decayed counts of all events
+    ACTIVITY_LONG,
+    PURCHASES_LONG,
+    CARTS,
+    PURCHASES,
+    PURCHASE_VALUE,
+    LAST_CART_MS,
+    LAST_PURCHASE_MS,
+    LAST_SEARCH_MS,
+    LAST_EMAIL_MS,
+    SURVEYS,
+    SURVEY_SUM,
+    SURVEY_LAST,
+) = range(37)
+SLOTS = 37
+
+_RATES = slice(RATE_VIEW, RATE_CUSTOM + 1)
+_SESSION = slice(SESSION_EVENTS, SESSION_SWITCHES + 1)
+_SESSION_ZEROS = [0.0] * (SESSION_SWITCHES + 1 - SESSION_EVENTS)
+_SESSION_COUNT = {
+    VIEW: SESSION_VIEWS,
+    CLICK: SESSION_CLICKS,
+    ADD_TO_CART: SESSION_CARTS,
+    PURCHASE: SESSION_PURCHASES,
+    SEARCH: SESSION_SEARCHES,
+}
+_LAST = {
+    ADD_TO_CART: LAST_CART_MS,
+    PURCHASE: LAST_PURCHASE_MS,
+    SEARCH: LAST_SEARCH_MS,
+    EMAIL_OPEN: LAST_EMAIL_MS,
+}
+# How much attention to its category an event shows: a click is worth two looks, a purchase eight.
+_ATTENTION = {CLICK: 2.0, ADD_TO_CART: 4.0, PURCHASE: 8.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileBounds:
+    """What shapes the fold: the pause that ends a session, the idle time that ends a user, the categories kept."""
+
+    session_gap_ms: int
+    user_ttl_ms: int
+    categories_max: int
+
+
+class Session(NamedTuple):
+    """A session as folded so far; times in milliseconds since the epoch."""
+
+    start_ms: int
+    end_ms: int
+    events: int
+    views: int
+    clicks: int
+    add_to_carts: int
+    purchases: int
+    searches: int
+    purchase_value: float
+
+
+class Profile:
+    """A fold of a user's events; empty before the first."""
+
+    __slots__ = ("categories", "last_category", "values")
+
+    def __init__(
+        self, values: list[float] | None = None, categories: dict[str, float] | None = None, last_category: str = ""
+    ) -> None:
+        self.values = values if values is not None else [0.0] * SLOTS
+        self.categories = categories if categories is not None else {}
+        self.last_category = last_category
+
+    def copy(self) -> Profile:
+        """Return an independent copy."""
+        return Profile(self.values[:], dict(self.categories), self.last_category)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.values, self.categories, self.last_category = [0.0] * SLOTS, {}, ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether no event has been folded (or the user asked to be forgotten since)."""
+        return not self.values[EVENTS]
+
+    @property
+    def session(self) -> Session:
+        """The current session; meaningless in an empty profile."""
+        v = self.values
+        return Session(
+            int(v[SESSION_START_MS]),
+            int(v[LAST_MS]),
+            int(v[SESSION_EVENTS]),
+            int(v[SESSION_VIEWS]),
+            int(v[SESSION_CLICKS]),
+            int(v[SESSION_CARTS]),
+            int(v[SESSION_PURCHASES]),
+            int(v[SESSION_SEARCHES]),
+            v[SESSION_PURCHASE_VALUE],
+        )
+
+    def fold(self, event: Event, bounds: ProfileBounds) -> int:
+        """Fold the next event in event-time order; returns how many categories were dropped for their bound.
+
+        Formulas: docs/features.md. An event after more than `user_ttl_ms` of silence begins a new profile, so that
+        what the state's garbage collection removes can never change a score.
+        """
+        if event.type == FORGET:
+            self.clear()
+            return 0
+        v = self.values
+        time_ms = event.time_ms
+        if not v[EVENTS] or time_ms - v[LAST_MS] > bounds.user_ttl_ms:
+            self.clear()
+            v = self.values
+            v[FIRST_MS] = v[SESSION_START_MS] = time_ms
+            v[SESSIONS] = 1.0
+        else:
+            pause_ms = time_ms - v[LAST_MS]
+            if pause_ms:
+                self._decay(pause_ms)
+            if pause_ms > bounds.session_gap_ms:
+                self._begin_session(time_ms)
+        v[EVENTS] += 1.0
+        v[SESSION_EVENTS] += 1.0
+        v[LAST_MS] = time_ms
+        self._count(event)
+        return self._attend(event, bounds.categories_max) if event.category else 0
+
+    def _decay(self, pause_ms: float) -> None:
+        v = self.values
+        keep = exp2(-pause_ms / HALF_LIFE_MS)
+        keep_long = exp2(-pause_ms / HALF_LIFE_LONG_MS)
+        v[_RATES] = [rate * keep for rate in v[_RATES]]
+        v[ACTIVITY_SHORT] *= exp2(-pause_ms / HALF_LIFE_SHORT_MS)
+        v[ACTIVITY_LONG] *= keep_long
+        v[PURCHASES_LONG] *= keep_long
+        categories = self.categories
+        for name in categories:
+            categories[name] *= keep_long
+
+    def _begin_session(self, time_ms: int) -> None:
+        v = self.values
+        v[PREVIOUS_SESSION_END_MS] = v[LAST_MS]
+        v[ENDED_SESSIONS_MS] += v[LAST_MS] - v[SESSION_START_MS]
+        v[ENDED_SESSIONS_EVENTS] += v[SESSION_EVENTS]
+        v[SESSIONS] += 1.0
+        v[SESSION_START_MS] = time_ms
+        v[_SESSION] = _SESSION_ZEROS
+        self.last_category = ""
+
+    def _count(self, event: Event) -> None:
+        v = self.values
+        kind = event.type
+        v[RATE_VIEW + kind - VIEW] += 1.0
+        v[ACTIVITY_SHORT] += 1.0
+        v[ACTIVITY_LONG] += 1.0
+        if kind in _SESSION_COUNT:
+            v[_SESSION_COUNT[kind]] += 1.0
+        if kind in _LAST:
+            v[_LAST[kind]] = event.time_ms
+        if kind == ADD_TO_CART:
+            v[CARTS] += 1.0
+        elif kind == PURCHASE:
+            v[PURCHASES] += 1.0
+            v[PURCHASES_LONG] += 1.0
+            v[PURCHASE_VALUE] += event.value
+            v[SESSION_PURCHASE_VALUE] += event.value
+        elif kind == SURVEY_RESPONSE:
+            v[SURVEYS] += 1.0
+            v[SURVEY_SUM] += event.value
+            v[SURVEY_LAST] = event.value
+
+    def _attend(self, event: Event, categories_max: int) -> int:
+        category, categories = event.category, self.categories
+        if category != self.last_category:
+            if self.last_category:
+                self.values[SESSION_SWITCHES] += 1.0
+            self.last_category = category
+        categories[category] = categories.get(category, 0.0) + _ATTENTION.get(event.type, 1.0)
+        if len(categories) <= categories_max:
+            return 0
+        del categories[min(categories, key=lambda name: (categories[name], name))]
+        return 1
+
+
+assert CUSTOM - VIEW == RATE_CUSTOM - RATE_VIEW  # noqa: S101  (the rates stand in the order of the types)

@@ -1,0 +1,77 @@
+"""Why an event is not folded: the catalogue of dead-letter reasons, and the headers that explain a rejected record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+HEADER_PREFIX = "driftline.errors."
+
+
+class Reason(StrEnum):
+    """What is wrong with a rejected record; the comment says what its owner should do."""
+
+    UNDECODABLE = "UNDECODABLE"  # not the topic's format: check the producer's serializer and `events_format`
+    MISSING_FIELD = "MISSING_FIELD"  # a required field is absent: fix the producer
+    INVALID_VALUE = "INVALID_VALUE"  # a field is outside its range: fix the producer
+    KEY_MISMATCH = "KEY_MISMATCH"  # the record's key is not the event's user: fix the producer's partitioning
+    CLOCK_SKEW = "CLOCK_SKEW"  # the event is ahead of its record: fix the device's clock
+    TOO_LARGE = "TOO_LARGE"  # over `event_bytes_max`: shrink the event or raise the bound
+    LATE = "LATE"  # older than what is committed; on the late topic only
+
+
+class Stage(StrEnum):
+    """The step that rejected the record."""
+
+    DECODE = "decode"
+    VALIDATE = "validate"
+    ORDER = "order"
+
+
+class InvalidEventError(Exception):
+    """A poison record: a typed dead letter, never a crash."""
+
+    def __init__(self, reason: Reason, message: str, stage: Stage = Stage.VALIDATE) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.stage = stage
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that leaves by the dead-letter or the late topic: its bytes as they came, and why."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: dict[str, bytes]
+
+
+def reject(
+    record: tuple[bytes | None, bytes | None],
+    source: tuple[str, int, int],
+    stage: Stage,
+    reason: Reason,
+    message: str,
+    now_ms: int,
+) -> Reject:
+    """Explain a record.
+
+    Args:
+        record: its key and value.
+        source: topic, partition and offset that it was read from.
+        stage: the step that rejected it.
+        reason: why, from the catalogue.
+        message: why, in words; no payload, for it may be personal.
+        now_ms: wall-clock time.
+    """
+    topic, partition, offset = source
+    described = {
+        "stage": stage.value,
+        "reason": reason.value,
+        "message": message,
+        "topic": topic,
+        "partition": str(partition),
+        "offset": str(offset),
+        "failed_at_ms": str(now_ms),
+    }
+    return Reject(*record, {HEADER_PREFIX + name: text.encode() for name, text in described.items()})

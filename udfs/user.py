@@ -1,0 +1,185 @@
+"""One user's timeline: which events are folded, in which order, and what of it is final.
+
+Events that may still be overtaken wait in a short tail, sorted by (event time, id); what is older than the disorder
+bound behind the user's newest event is committed. The present profile is always the committed one with the tail folded
+on top, so a score never waits for order, and the order of arrival never shows in it.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple
+
+from driftline.settings import ScoreEventsSettings
+from udfs.event import FORGET, Event
+from udfs.profile import EVENTS, LAST_MS, Profile, ProfileBounds, Session
+from udfs.seen_ids import SeenIds
+from udfs.hashing import hash64
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineBounds:
+    """The bounds of a timeline; all times are event time in milliseconds.
+
+    Raises:
+        ValueError: the dedupe horizon or the session gap is shorter than the disorder bound.
+    """
+
+    disorder_ms: int
+    dedupe_horizon_ms: int
+    dedupe_ids_max: int
+    tail_events_max: int
+    profile: ProfileBounds
+
+    @classmethod
+    def of(cls, settings: ScoreEventsSettings) -> TimelineBounds:
+        """Return the bounds that a job's settings name."""
+        return cls(
+            disorder_ms=settings.disorder_ms,
+            dedupe_horizon_ms=settings.dedupe_horizon_ms,
+            dedupe_ids_max=settings.dedupe_ids_max,
+            tail_events_max=settings.tail_events_max,
+            profile=ProfileBounds(
+                session_gap_ms=settings.session_gap_ms,
+                user_ttl_ms=settings.user_ttl_ms,
+                categories_max=settings.categories_max,
+            ),
+        )
+
+    def __post_init__(self) -> None:
+        shortest = min(self.dedupe_horizon_ms, self.profile.session_gap_ms)
+        if shortest < self.disorder_ms:
+            message = f"dedupe_horizon_ms and session_gap_ms must not be below disorder_ms ({self.disorder_ms})"
+            raise ValueError(message)
+
+
+class Outcome(Enum):
+    """Where an offered event went."""
+
+    ACCEPTED = auto()
+    DUPLICATE = auto()
+    LATE = auto()
+
+
+class Published(NamedTuple):
+    """The newest session that went to the sessions topic."""
+
+    start_ms: int = 0
+    events: int = 0
+    revision: int = 0
+
+
+class ClosedSession(NamedTuple):
+    """A session to publish; `revision` is 1 unless an earlier publication has been extended since."""
+
+    session: Session
+    by_quiet: bool
+    revision: int
+
+
+@dataclass(slots=True)
+class Overflows:
+    """How often a bound of a user was hit."""
+
+    ids: int = 0
+    tail: int = 0
+    categories: int = 0
+
+
+@dataclass(slots=True)
+class Timeline:
+    """A user's state, decoded. `offer` events, read `profile()`, `encode` it again."""
+
+    bounds: TimelineBounds
+    seen: SeenIds
+    committed: Profile = field(default_factory=Profile)
+    tail: list[Event] = field(default_factory=list)
+    newest_ms: int = 0
+    committed_through_ms: int = 0  # events older than this are late
+    accepted: int = 0
+    published: Published = Published()
+    quiet_check_at_ms: int = 0
+    last_arrival_ms: int = 0
+    overflows: Overflows = field(default_factory=Overflows)
+    touched: bool = False  # an event was accepted since the state was read
+    closed: list[ClosedSession] = field(default_factory=list)  # since the state was read; the caller publishes them
+
+    @classmethod
+    def begin(cls, bounds: TimelineBounds) -> Timeline:
+        """Return the timeline of a user never seen before."""
+        return cls(bounds, SeenIds(horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max))
+
+    def offer(self, event: Event) -> Outcome:
+        """Accept the event, or say that it is a duplicate or late. Closed sessions gather in `closed`."""
+        id_hash = hash64(event.event_id)
+        if self.seen.holds(id_hash, event.time_ms):
+            return Outcome.DUPLICATE
+        if event.time_ms < self.committed_through_ms:
+            return Outcome.LATE
+        self.accepted += 1
+        self.touched = True
+        if event.time_ms > self.newest_ms:
+            self.newest_ms = event.time_ms
+            self.seen.expire(self.newest_ms)
+        self.overflows.ids += self.seen.add(id_hash, event.time_ms)
+        self._insert(event)
+        self._commit()
+        return Outcome.ACCEPTED
+
+    def profile(self) -> Profile:
+        """Fold the tail on top of what is committed: the profile as of the user's newest event."""
+        profile = self.committed.copy()
+        for event in self.tail:
+            profile.fold(event, self.bounds.profile)
+        return profile
+
+    def close_quiet(self) -> None:
+        """Publish the current session because the user has sent nothing for the session gap of wall-clock time.
+
+        It changes nothing but what has been published: later events fold as they would have anyway.
+        """
+        profile = self.profile()
+        if not profile.empty:
+            self._publish(profile.session, by_quiet=True)
+
+    def _insert(self, event: Event) -> None:
+        tail = self.tail
+        if tail and event < tail[-1] and any(e.type == FORGET and event < e for e in tail):
+            return  # forgotten before it arrived
+        if event.type == FORGET:
+            self.committed.clear()
+            self.published = Published()
+            tail[:] = [later for later in tail if later > event]
+        insort(tail, event)
+
+    def _commit(self) -> None:
+        tail, committed, bounds = self.tail, self.committed, self.bounds
+        frontier_ms = self.newest_ms - bounds.disorder_ms
+        if frontier_ms > self.committed_through_ms:
+            self.committed_through_ms = frontier_ms
+        while tail and tail[0].time_ms < self.committed_through_ms:
+            self._commit_first()
+        while len(tail) > bounds.tail_events_max:
+            self.overflows.tail += 1
+            self.committed_through_ms = tail[0].time_ms + 1
+            self._commit_first()
+        gap_ms = bounds.profile.session_gap_ms
+        if committed.values[EVENTS] and committed.values[LAST_MS] + gap_ms < self.committed_through_ms:
+            self._publish(committed.session, by_quiet=False)
+
+    def _commit_first(self) -> None:
+        event, committed = self.tail.pop(0), self.committed
+        if committed.values[EVENTS] and event.time_ms > committed.values[LAST_MS] + self.bounds.profile.session_gap_ms:
+            self._publish(committed.session, by_quiet=False)
+        self.overflows.categories += committed.fold(event, self.bounds.profile)
+
+    def _publish(self, session: Session, *, by_quiet: bool) -> None:
+        revision = 1
+        if session.start_ms == self.published.start_ms:
+            if session.events == self.published.events:
+                return
+            revision = self.published.revision + 1
+        self.published = Published(session.start_ms, session.events, revision)
+        self.closed.append(ClosedSession(session, by_quiet, revision))
