@@ -53,7 +53,7 @@ setup(
     packages=find_packages(
         include=["driftline*", "jobs*", "udfs*", "state_schemas*", "sink_connectors*", "serving*"]
     ),
-    package_data={"sink_connectors": ["*.lua"], "driftline": ["py.typed", "stack/*.xml", "stack/*.properties"]},
+    package_data={"sink_connectors": ["*.lua"], "driftline": ["py.typed", "stack/*.yaml", "stack/*.properties"]},
     install_requires=CORE,
     extras_require={
         "jobs": JOBS,

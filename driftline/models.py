@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from driftline.errors import ModelError
 from driftline.metrics import JobMetric
+from driftline.native_thread import NativeThread
 from udfs.features import FEATURE_SET, V1
 
 _log = logging.getLogger(__name__)
@@ -57,27 +57,35 @@ class Manifest:
             raise ModelError(f"{path}: not a model manifest: {error}") from error  # noqa: EM102
 
 
+_thread = NativeThread("onnx")
+
+
 class OnnxModel:
-    """A model of purchase propensity that runs in ONNX Runtime.
+    """A model of purchase propensity that runs in ONNX Runtime, on a thread of its own (driftline/native_thread.py).
 
     One thread: the core belongs to the operator. A tree ensemble adds up each row by itself, in float32 and tree order,
     so a row's result does not depend on the rows beside it (tests/unit/test_models.py).
     """
 
     def __init__(self, onnx: bytes, version: str) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
         self.version = version
-        self._session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-        self._input = self._session.get_inputs()[0].name
-        self._outputs = ["probabilities"]
+        self._session = _thread.run(lambda: _session(onnx))
+        self._input: str = _thread.run(lambda: self._session.get_inputs()[0].name)
 
     def predict(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
         """Return P(purchase within the next 30 minutes) for each vector: n rows of 40 features, n values in 0..1."""
-        rows = np.asarray(vectors, dtype=np.float32)
-        probabilities: list[float] = self._session.run(self._outputs, {self._input: rows})[0][:, 1].tolist()
+        feed = {self._input: np.asarray(vectors, dtype=np.float32)}
+        probabilities: list[float] = _thread.run(lambda: self._session.run(["probabilities"], feed)[0][:, 1].tolist())
         return probabilities
+
+
+def _session(onnx: bytes) -> Any:
+    import onnxruntime  # noqa: PLC0415  (must be imported on its thread)
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
 
 class ModelFolder:

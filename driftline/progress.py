@@ -41,7 +41,7 @@ class TopicProgress:
         self.namespace = namespace
         try:
             self._consumer = KafkaConsumer(
-                bootstrap_servers=settings.kafka_address, api_version_auto_timeout_ms=5_000, request_timeout_ms=10_000
+                bootstrap_servers=settings.kafka_address, request_timeout_ms=10_000
             )
             partitions = self._consumer.partitions_for_topic(self._topic)
         except KafkaError as error:

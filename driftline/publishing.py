@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -21,6 +22,7 @@ RECORD_BYTES_MAX = 16 * 1024 * 1024
 _VALUE_BYTES_MAX = RECORD_BYTES_MAX - 1024 * 1024  # leaves room for the key, and for a request around the record
 _CONNECT_MS_MAX = 8_000  # how long an unreachable Kafka is tried
 _DELIVERY_MS_MAX = 30_000  # how long a record may wait for its acknowledgement
+_CLOSE_S_MAX = 5.0
 _BATCH_BYTES = 256 * 1024  # half the per-record cost of the client's default of 16 KiB
 _LINGER_MS = 10  # gathers a batch, adds little to the latency of live traffic
 # The client's own buffer has no bound. So every so often a record's acknowledgement is remembered, and the oldest of a
@@ -106,7 +108,6 @@ class EventPublisher:
         self._marks: deque[Sent] = deque()
         self._records_since_mark = 0
         self._bytes_since_mark = 0
-        self._failures = 0
         self._failure: BaseException | None = None
 
     @property
@@ -120,10 +121,10 @@ class EventPublisher:
         try:
             self._partitions = sorted(self._producer.partitions_for(self.topic) or ())
         except KafkaError as error:
-            self._close(0)
+            self._close()
             raise self._unknown_topic(error) from None
         if not self._partitions:
-            self._close(0)
+            self._close()
             raise self._unknown_topic(None)
         return self
 
@@ -132,13 +133,12 @@ class EventPublisher:
     ) -> None:
         """Wait for what was sent, also after an error of the caller's, which then is the one that is seen."""
         try:
-            if not isinstance(error, ServiceUnavailable):
-                self.flush()
+            self.flush()  # after a failure, too: what is still pending expires soon, and the client closes only then
         except ServiceUnavailable:
             if error is None:
                 raise
         finally:
-            self._close(0 if self._failures else None)
+            self._close()
 
     def send(self, user_id: str, value: bytes, timestamp_ms: int) -> None:
         """Hand over one event. Blocks while too many are on their way. Raises InputError if it is too large."""
@@ -167,7 +167,6 @@ class EventPublisher:
             self._connected().flush(timeout=2 * _DELIVERY_MS_MAX / 1_000)
         except KafkaError as error:
             self._failure = self._failure or error
-            self._failures = self._failures or 1
         self._marks.clear()
         if self._failure is not None:
             raise self._undelivered(self._failure)
@@ -202,18 +201,17 @@ class EventPublisher:
     def _failed(self, error: BaseException) -> None:
         """Called by the client's thread."""
         self._failure = self._failure or error
-        self._failures += 1
 
-    def _close(self, timeout_s: float | None) -> None:
+    def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.close(timeout=timeout_s)
+            with suppress(KafkaError):  # flush has said what there is to say
+                producer.close(timeout=_CLOSE_S_MAX)
 
     def _undelivered(self, error: BaseException) -> ServiceUnavailable:
-        count = f"{self._failures:,} of " if self._failures else ""
         return ServiceUnavailable(
-            f"Kafka at {self._settings.kafka_address} did not take {count}{self.published:,} events sent to "
-            f"{self.topic!r}: {_reason(error)}"
+            f"Kafka at {self._settings.kafka_address} did not acknowledge all of the {self.published:,} events "
+            f"sent to {self.topic!r}: {_reason(error)}"
         )
 
     def _unknown_topic(self, error: KafkaError | None) -> ServiceUnavailable:

@@ -134,10 +134,10 @@ def _client_error(output: str) -> str:
 
 def _await_tasks(flink: FlinkRest, job: str, job_id: str) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not flink.tasks_running(job_id):
-        cause = flink.failure(job_id)
+    while waiting := flink.tasks_waiting(job_id):
         if flink.state(job_id) in ENDED or time.monotonic() > deadline:
-            message = f"{job} (job {job_id}) did not start: {cause or flink.state(job_id)}"
+            cause = flink.failure(job_id) or ", ".join(f"{name[:40]} is {state}" for name, state in waiting.items())
+            message = f"{job} (job {job_id}) did not start: {cause}"
             raise StackError(message)
         time.sleep(0.2)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -44,15 +44,29 @@ T = TypeVar("T")
 
 
 class Progress(NamedTuple):
-    """Absolute totals of one shard since its job started without state; they add up to the events read."""
+    """Absolute totals of one shard since its state began; the four add up to the events read."""
 
     accepted: int = 0
     duplicate: int = 0
     late: int = 0
     dead_letter: int = 0
+    generation: int = 0  # when the state began: a later one is another job's, which reads from the beginning again
+
+    @property
+    def events(self) -> int:
+        """How many events were read."""
+        return sum(self[:4])
+
+    @classmethod
+    def total(cls, shards: Iterable[Progress]) -> Progress:
+        """The sum of each counter over the shards of the newest generation."""
+        shards = list(shards)
+        newest = max((shard.generation for shard in shards), default=0)
+        sums = map(sum, zip(*(shard[:4] for shard in shards if shard.generation == newest), strict=True))
+        return cls(*sums)._replace(generation=newest)
 
     def encode(self) -> str:
-        """Four decimal numbers, joined by spaces."""
+        """Five decimal numbers, joined by spaces."""
         return " ".join(map(str, self))
 
     @classmethod
@@ -90,6 +104,9 @@ class ScoreStore(Protocol):
 
     def read_progress(self) -> dict[int, Progress]:
         """The totals of every shard that has written, by shard."""
+
+    def reset_progress(self) -> None:
+        """Forget the totals: a job that begins without state counts from the first event again."""
 
     def live_namespace(self) -> str:
         """The namespace that servers read, whatever the one of this store."""
@@ -132,6 +149,10 @@ class InMemoryScoreStore:
     def read_progress(self) -> dict[int, Progress]:
         """See ScoreStore."""
         return dict(self._progress)
+
+    def reset_progress(self) -> None:
+        """See ScoreStore."""
+        self._progress.clear()
 
     def live_namespace(self) -> str:
         """See ScoreStore."""
@@ -217,6 +238,10 @@ class RedisScoreStore:
         """See ScoreStore."""
         replies = self._retry(lambda: cast("dict[bytes, bytes]", self._client.hgetall(self._progress_key)))
         return {int(shard): Progress.decode(text) for shard, text in replies.items()}
+
+    def reset_progress(self) -> None:
+        """See ScoreStore."""
+        self._retry(lambda: self._client.delete(self._progress_key))
 
     def live_namespace(self) -> str:
         """See ScoreStore."""

@@ -66,7 +66,7 @@ V1: tuple[Feature, ...] = (
     Feature("purchases_per_cart", "ratio", 0, "purchases / carts, at most 1"),
     Feature("mean_purchase_value", "currency", 0, "purchase value / purchases"),
     Feature("mean_survey_value", "points", 0, "mean of `value` over SURVEY_RESPONSE"),
-    Feature("last_survey_value", "points", 0, "`value` of the newest SURVEY_RESPONSE"),
+    Feature("last_survey_value", "points", 0, "the newest SURVEY_RESPONSE's answer"),
     Feature("top_category_share", "share", 0, "largest category affinity"),
     Feature("current_category_share", "share", 0, "affinity of the newest event's category in this session"),
     Feature("hour_sin", "1", 0, "sin(2 pi * UTC hour of day / 24)"),

@@ -119,7 +119,7 @@ def publish(
         publisher.flush()
         _report(publisher, started_s)
     if counts.bad:
-        _say(f"skipped {counts.bad:,} lines that are no events")
+        _say(f"lines left out because they are no events: {counts.bad:,}")
     if ending.is_set():
         _say("stopped before the end")
         raise typer.Exit(1)

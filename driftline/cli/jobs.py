@@ -41,7 +41,7 @@ def submit(
     with Console(stderr=True).status("") as status:
         if not from_savepoint:
             store = RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)
-            store.ping()
+            store.reset_progress()
         job_id = submit_job(job, stack, settings, from_savepoint, status.update)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
     if not (settings.models_dir / "current").exists():

@@ -42,10 +42,10 @@ class FlinkRest:
         """Return the job of this name that has not ended."""
         return next((job for job in self.jobs() if job.name == name and job.state not in ENDED), None)
 
-    def tasks_running(self, job_id: str) -> bool:
-        """Whether every task of the job runs."""
+    def tasks_waiting(self, job_id: str) -> dict[str, str]:
+        """Return the states of those tasks of the job that do not run yet, by name."""
         tasks = self._call(f"/jobs/{job_id}")["vertices"]
-        return bool(tasks) and all(task["status"] in ("RUNNING", "FINISHED") for task in tasks)
+        return {task["name"]: task["status"] for task in tasks if task["status"] not in ("RUNNING", "FINISHED")}
 
     def state(self, job_id: str) -> str:
         """Return the job's state."""

@@ -48,7 +48,7 @@ log.message.timestamp.after.max.ms=9223372036854775807
 log.cleaner.dedupe.buffer.size=33554432
 """
 
-# The quick compiler alone: the start costs half the CPU time (4 s instead of 8), and a broker mostly waits for the system.
+# The quick compiler alone: the start takes 4 s of CPU time instead of 8, and a broker mostly waits for the system.
 _JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 

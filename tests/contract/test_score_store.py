@@ -152,6 +152,15 @@ class TestProgress:
         store.write([], (5, Progress(10, 2, 3, 4)))
         store.write([], (5, Progress(10, 2, 3, 4)))  # a replay
         assert store.read_progress() == {5: Progress(10, 2, 3, 4), 127: Progress(2**60, 0, 0, 0)}
+        store.reset_progress()
+        assert store.read_progress() == {}
+
+    def test_totals_add_up_to_the_events_read(self) -> None:
+        total = Progress.total([Progress(1, 2, 3, 4), Progress(10, 20, 30, 40)])
+        assert total == Progress(11, 22, 33, 44)
+        assert Progress.total([Progress(1, generation=8), Progress(5, generation=7)]) == Progress(1, generation=8)
+        assert total.events == 110
+        assert Progress.total([]) == Progress(0, 0, 0, 0)
 
     def test_none_yet(self, store: ScoreStore) -> None:
         assert store.read_progress() == {}

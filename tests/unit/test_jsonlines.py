@@ -108,7 +108,7 @@ def test_an_unknown_type_keeps_a_name_that_is_given() -> None:
 
 
 def test_an_unknown_number_of_a_type_is_kept() -> None:
-    assert parse_event(line(type=42)).type == 42  # type: ignore[comparison-overlap]
+    assert parse_event(line(type=42)).type == 42
 
 
 def test_an_unknown_channel_counts_as_none() -> None:

@@ -19,7 +19,7 @@ from sink_connectors.score_value import encode_value
 from tests.redis_server import RedisServer
 
 
-class Aborted(Exception):
+class AbortedError(Exception):
     pass
 
 
@@ -30,7 +30,7 @@ class CallerWithoutPatience:
         return 0.05
 
     async def abort(self, code: grpc.StatusCode, details: str) -> None:
-        raise Aborted(code)
+        raise AbortedError(code)
 
 
 def test_call_of_redis_ends_with_the_callers_deadline() -> None:
@@ -44,7 +44,7 @@ def test_call_of_redis_ends_with_the_callers_deadline() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
         begin = time.monotonic()
-        with pytest.raises(Aborted) as caught:
+        with pytest.raises(AbortedError) as caught:
             asyncio.run(call(f"redis://127.0.0.1:{silent.getsockname()[1]}"))
         assert caught.value.args == (grpc.StatusCode.DEADLINE_EXCEEDED,)
         assert time.monotonic() - begin < TIMEOUT_S

@@ -1,0 +1,55 @@
+"""Downloads, with a stand-in for Maven that makes the jar it is asked for."""
+
+from pathlib import Path
+
+import pytest
+
+from driftline.errors import StackError
+from driftline.stack.artifacts import Artifact, cache, jars
+
+SMALL = Artifact("small-1.0", ("org.example:small:1.0",), "1 MB")
+WORKS = """\
+for argument; do case "$argument" in -DoutputDirectory=*) out="${argument#-DoutputDirectory=}";; esac; done
+mkdir -p "$out"; echo jar >"$out/small.jar"; echo called >>"$CALLS"
+"""
+FAILS = 'echo "[ERROR] no route to host"; exit 1'
+
+
+@pytest.fixture
+def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    script = tmp_path / "mvn"
+    script.write_text(f"#!/bin/sh\n{WORKS}")
+    script.chmod(0o755)
+    return script
+
+
+def test_a_download_happens_once_and_is_announced(maven: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    assert [path.name for path in jars(SMALL, said.append).iterdir()] == ["small.jar"]
+    jars(SMALL, said.append)
+    assert (tmp_path / "calls").read_text() == "called\n"
+    assert said == ["downloading small-1.0 (about 1 MB, once)"]
+
+
+def test_a_failed_download_gives_maven_s_reason_and_leaves_nothing(maven: Path) -> None:
+    maven.write_text(f"#!/bin/sh\n{FAILS}")
+    with pytest.raises(StackError, match=r"cannot download small-1\.0: no route to host"):
+        jars(SMALL)
+    assert [path.name for path in cache().iterdir() if path.is_dir()] == []
+
+
+def test_what_a_cut_off_download_left_is_not_used(maven: Path) -> None:
+    left = cache() / "small-1.0.abc"
+    (left / "jars").mkdir(parents=True)
+    (left / "jars" / "half.jar").touch()
+    assert [path.name for path in jars(SMALL).iterdir()] == ["small.jar"]
+    assert not left.exists()
+
+
+def test_without_maven_the_message_says_what_to_install(maven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(maven.parent / "empty"))
+    with pytest.raises(StackError, match="install it, for example: apt install maven"):
+        jars(SMALL)

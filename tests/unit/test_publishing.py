@@ -1,0 +1,194 @@
+"""Publishing, against a producer that keeps what it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
+
+from driftline import publishing
+from driftline.errors import InputError, ServiceUnavailable
+from driftline.event.v1.event_pb2 import UserEvent
+from driftline.publishing import EventPublisher, LineCounts, publish_lines
+from driftline.settings import StackSettings
+
+SETTINGS: StackSettings = StackSettings.load(kafka_bootstrap="127.0.0.1:1", events_topic="events")
+
+
+class FakeSent:
+    """Settled from the beginning."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+        self.waited = False
+
+    def get(self, timeout: float | None = None) -> Any:
+        assert timeout
+        self.waited = True
+        if self.error is not None:
+            raise self.error
+
+    def add_errback(self, f: Callable[[BaseException], object]) -> None:
+        if self.error is not None:
+            f(self.error)
+
+
+class FakeProducer:
+    def __init__(self, *, partitions: set[int] | None = None, failing: bytes = b"never") -> None:
+        self.partitions = {0, 1, 2, 3} if partitions is None else partitions
+        self.failing = failing
+        self.records: list[tuple[str, bytes, bytes, int | None, int | None]] = []
+        self.sent: list[FakeSent] = []
+        self.flushes = 0
+        self.closed = False
+
+    def partitions_for(self, topic: str) -> set[int] | None:
+        return self.partitions
+
+    def send(
+        self, topic: str, *, value: bytes, key: bytes, partition: int | None = None, timestamp_ms: int | None = None
+    ) -> FakeSent:
+        self.records.append((topic, key, value, partition, timestamp_ms))
+        self.sent.append(FakeSent(MessageSizeTooLargeError("no room") if value == self.failing else None))
+        return self.sent[-1]
+
+    def flush(self, timeout: float | None = None) -> None:
+        self.flushes += 1
+
+    def close(self, timeout: float | None = None) -> None:
+        self.closed = True
+
+
+def publisher(producer: FakeProducer) -> EventPublisher:
+    return EventPublisher(SETTINGS, connect=lambda _: producer)
+
+
+def line(user: str = "u1", time_ms: int = 5, event_id: str = "e1") -> bytes:
+    return f'{{"eventId":"{event_id}","userId":"{user}","type":"VIEW","eventTimeMs":"{time_ms}"}}\n'.encode()
+
+
+def test_records_carry_key_time_and_topic() -> None:
+    producer = FakeProducer()
+    with publisher(producer) as opened:
+        opened.send("ü1", b"value", 17)
+    topic, key, value, partition, timestamp_ms = producer.records[0]
+    assert (topic, key, value, timestamp_ms) == ("events", "ü1".encode(), b"value", 17)
+    assert partition in producer.partitions
+    assert producer.flushes == 1
+    assert producer.closed
+
+
+def test_users_go_where_kafka_s_own_clients_put_them() -> None:
+    producer = FakeProducer()
+    with publisher(producer) as opened:
+        for user in ("u1", "u2", "u1", "a user", "21"):
+            opened.send(user, b"", 1)
+    # murmur2 of the key, as org.apache.kafka.clients.producer computes it: Utils.murmur2("21") = -973932308.
+    assert producer.records[-1][3] == (-973932308 & 0x7FFFFFFF) % 4
+    assert producer.records[0][3] == producer.records[2][3]
+    assert (opened.published, opened.users) == (5, 4)
+
+
+def test_a_failed_delivery_is_raised_at_the_end() -> None:
+    producer = FakeProducer(failing=b"bad")
+    with pytest.raises(ServiceUnavailable, match=r"did not acknowledge all of the 2 events sent to 'events'.*no room"):  # noqa: SIM117
+        with publisher(producer) as opened:
+            opened.send("u", b"bad", 1)
+            opened.send("u", b"good", 1)
+    assert producer.closed
+
+
+def test_an_error_of_the_caller_is_not_hidden_and_what_was_sent_is_flushed() -> None:
+    producer = FakeProducer(failing=b"bad")
+    with pytest.raises(KeyError), publisher(producer) as opened:
+        opened.send("u", b"bad", 1)
+        raise KeyError
+    assert producer.flushes == 1
+    assert producer.closed
+
+
+def test_what_is_on_its_way_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "_MARK_EVERY_RECORDS", 10)
+    producer = FakeProducer()
+    with publisher(producer) as opened:
+        for _ in range(100):
+            opened.send("u", b"", 1)
+    assert [index for index, sent in enumerate(producer.sent) if sent.waited] == [9, 19, 29, 39, 49]
+
+
+def test_a_failure_stops_a_long_run_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "_MARK_EVERY_RECORDS", 10)
+    producer = FakeProducer(failing=b"bad")
+    with pytest.raises(ServiceUnavailable), publisher(producer) as opened:
+        for _ in range(1_000):
+            opened.send("u", b"bad", 1)
+    assert len(producer.records) == 10
+
+
+def test_a_large_event_is_refused_before_it_is_sent() -> None:
+    producer = FakeProducer()
+    with pytest.raises(InputError, match="16,000,000 bytes"), publisher(producer) as opened:
+        opened.send("u", bytes(16_000_000), 1)
+    assert not producer.records
+
+
+def test_a_missing_topic_is_named() -> None:
+    producer = FakeProducer(partitions=set())
+    with pytest.raises(ServiceUnavailable, match=r"has no topic 'events'.*DRIFTLINE_EVENTS_TOPIC"):
+        publisher(producer).__enter__()
+    assert producer.closed
+
+
+def test_an_unreachable_kafka_names_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(**_: object) -> None:
+        raise KafkaTimeoutError
+
+    monkeypatch.setattr(publishing, "KafkaProducer", unreachable)
+    with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1 cannot be reached.*DRIFTLINE_KAFKA_PORT"):
+        EventPublisher(SETTINGS).__enter__()
+
+
+def test_lines_become_protobuf_in_order() -> None:
+    producer = FakeProducer()
+    with publisher(producer) as opened:
+        counts = publish_lines(opened, [line("u1", 5), b"\n", line("u2", 6)], name="f", encoding="protobuf")
+    assert counts == LineCounts(published=2)
+    assert [(record[1], record[4]) for record in producer.records] == [(b"u1", 5), (b"u2", 6)]
+    assert UserEvent.FromString(producer.records[0][2]).event_id == "e1"
+
+
+def test_lines_for_a_json_topic_keep_their_bytes() -> None:
+    producer = FakeProducer()
+    odd = b' {"user_id": "u", "eventTimeMs": 5, "extra": [1]} '
+    with publisher(producer) as opened:
+        publish_lines(opened, [odd + b"\r\n"], name="f", encoding="json")
+    assert producer.records[0][2] == odd
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b"{", "is not JSON"),
+        (b'{"eventTimeMs":"5"}', "has no userId"),
+        (b'{"userId":"u"}', "has no eventTimeMs"),
+        (b'{"userId":"u","eventTimeMs":-1}', "has no eventTimeMs above 0"),
+        (b"x" * 16_000_000, "is 16,000,000 bytes long"),
+    ],
+)
+def test_the_first_bad_line_stops_and_is_named(bad: bytes, reason: str) -> None:
+    producer = FakeProducer()
+    with pytest.raises(InputError) as caught, publisher(producer) as opened:
+        publish_lines(opened, [line(), line(), bad, line()], name="file.jsonl", encoding="json")
+    assert f"file.jsonl, line 3: {reason}" in str(caught.value)
+    assert "2 events before it" in str(caught.value)
+    assert len(producer.records) == 2
+    assert producer.flushes == 1
+
+
+def test_bad_lines_are_left_out_and_counted_if_asked() -> None:
+    producer = FakeProducer()
+    with publisher(producer) as opened:
+        counts = publish_lines(opened, [line(), b"{", line()], name="f", encoding="json", skip_bad=True)
+    assert counts == LineCounts(published=2, bad=1)

@@ -1,0 +1,113 @@
+"""A block accounts for every record, and explains the ones it rejects."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.event.v1.session_pb2 import ClosedSession
+from driftline.metrics import JobMetric
+from driftline.serving.v1.scores_pb2 import UserScores
+from driftline.state.v1.state_pb2 import ShardState
+from sink_connectors.score_value import decode_value
+from tests.builders import HOUR, MINUTE, T0, HalfModel, States, block, message, processor
+from udfs.block import Block
+from udfs.event import FORGET
+
+NOW = T0 + 10 * HOUR
+
+
+def test_scores_of_a_block() -> None:
+    shard, users = ShardState(generation=7), States()
+    result = processor(HalfModel()).process(block(message(), message("u2"), message(at_ms=5)), shard, users, NOW)
+    scores = UserScores.FromString(result.scores["u1"] or b"")
+    assert scores.scores["purchase_propensity"] == 0.5
+    assert set(scores.scores) == {"purchase_propensity", "engagement", "churn_risk"}
+    assert (scores.user_id, scores.accepted_events, scores.generation, scores.written_at_ms) == ("u1", 2, 7, NOW)
+    assert (scores.as_of_event_time_ms, scores.feature_set, scores.model_version) == (T0 + 5, "v1", "half")
+    assert (scores.session.session_id, scores.session.events) == (f"u1:{T0}", 2)
+    stored = decode_value(dict(result.stored)["u1"])
+    assert (stored.generation, stored.accepted_events, stored.scores) == (7, 2, result.scores["u1"])
+    assert set(users) == {"u1", "u2"}
+
+
+def test_without_a_model_there_is_no_propensity_and_no_version() -> None:
+    result = processor().process(block(message()), ShardState(), States(), NOW)
+    scores = UserScores.FromString(result.scores["u1"] or b"")
+    assert set(scores.scores) == {"engagement", "churn_risk"}
+    assert scores.model_version == ""
+
+
+def test_rejected_records_leave_as_they_came_with_headers() -> None:
+    records = Block([b"k", None], [b"\xff\x00", None], [3, 0], [41, 42], [T0, T0])
+    result = processor().process(records, ShardState(), States(), NOW)
+    dead = result.dead_letters[0]
+    assert (dead.key, dead.value) == (b"k", b"\xff\x00")
+    assert dead.headers.pop("driftline.errors.message").startswith(b"not a UserEvent in protobuf")
+    assert dead.headers == {
+        "driftline.errors.stage": b"decode",
+        "driftline.errors.reason": b"UNDECODABLE",
+        "driftline.errors.topic": b"events",
+        "driftline.errors.partition": b"3",
+        "driftline.errors.offset": b"41",
+        "driftline.errors.failed_at_ms": str(NOW).encode(),
+    }
+    assert (result.dead_letters[1].key, result.dead_letters[1].value) == (None, None)
+
+
+def test_late_event_leaves_unchanged_and_changes_no_state() -> None:
+    fold, users, shard = processor(), States(), ShardState()
+    fold.process(block(message(at_ms=HOUR)), shard, users, NOW)
+    before = dict(users)
+    records = block(message(at_ms=0))
+    result = fold.process(records, shard, users, NOW)
+    assert (result.late[0].value, result.late[0].headers["driftline.errors.reason"]) == (records.values[0], b"LATE")
+    assert users == before
+    assert not result.stored
+
+
+@given(st.lists(st.sampled_from(["good", "repeat", "late", "bad", "null"]), max_size=30))
+def test_the_four_totals_add_up_to_the_records_read(kinds: list[str]) -> None:
+    good = [message(at_ms=HOUR + n) for n in range(len(kinds) + 1)]
+    records = block(good[0])
+    values = {
+        "repeat": records.values[0],
+        "late": message(at_ms=0).SerializeToString(),
+        "bad": b"\xff",
+        "null": None,
+    }
+    chosen = [values.get(kind, good[n].SerializeToString()) for n, kind in enumerate(kinds, 1)]
+    size = len(chosen) + 1
+    all_records = Block([b"u1"] * size, [*records.values, *chosen], [0] * size, list(range(size)), [T0 + 2 * HOUR] * size)
+    shard = ShardState()
+    result = processor().process(all_records, shard, States(), NOW)
+    assert shard.accepted + shard.duplicate + shard.late + shard.dead_letter == size
+    assert (shard.accepted, shard.duplicate) == (1 + kinds.count("good"), kinds.count("repeat"))
+    assert (shard.late, shard.dead_letter) == (len(result.late), len(result.dead_letters))
+    assert result.counts.get(JobMetric.EVENTS_ACCEPTED) == shard.accepted
+
+
+def test_forgotten_user_becomes_a_tombstone() -> None:
+    result = processor().process(block(message(), message(at_ms=1, type=FORGET)), ShardState(), States(), NOW)
+    assert result.scores == {"u1": None}
+    assert decode_value(result.stored[0][1]).is_tombstone
+
+
+def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again() -> None:
+    fold, users, shard = processor(), States(), ShardState()
+    first = fold.process(block(message("quiet"), message("busy")), shard, users, NOW)
+    ((check_at_ms, listed),) = first.quiet_checks.items()
+    assert (listed, check_at_ms) == (["quiet", "busy"], NOW + 30 * MINUTE)
+    later = fold.process(block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
+    assert later.quiet_checks == {}
+    result = fold.check_quiet([*listed, "unknown"], users, check_at_ms)
+    ((user_id, session),) = result.sessions
+    assert (user_id, ClosedSession.FromString(session).closed_by) == ("quiet", ClosedSession.CLOSED_BY_QUIET)
+    assert result.quiet_checks == {check_at_ms + MINUTE: ["busy"]}
+
+
+def test_split_keeps_every_record_in_order() -> None:
+    whole = block(*(message(at_ms=n) for n in range(7)))
+    parts = list(whole.split(3))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    assert [value for part in parts for value in part.values] == list(whole.values)

@@ -1,0 +1,116 @@
+"""Every rule by which a record is accepted or becomes a typed dead letter."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.jsonlines import format_event
+from tests.builders import T0, message
+from udfs.decode import Decoder
+from udfs.event import CUSTOM, PURCHASE, SURVEY_RESPONSE, VIEW, Event
+from udfs.rejects import InvalidEventError, Reason
+
+PROTOBUF = Decoder(events_format="protobuf", event_bytes_max=10_000, clock_skew_ms_max=300_000)
+JSON = Decoder(events_format="json", event_bytes_max=10_000, clock_skew_ms_max=300_000)
+
+
+def decode(timestamp_ms: int = T0, key: bytes | None = b"u1", **fields: Any) -> tuple[str, Event]:
+    return PROTOBUF.decode(key, message(**fields).SerializeToString(), timestamp_ms)
+
+
+def reason(**fields: Any) -> Reason:
+    with pytest.raises(InvalidEventError) as caught:
+        decode(**fields)
+    return caught.value.reason
+
+
+def test_valid_event() -> None:
+    decoded = decode(type=PURCHASE, value=9.5, category="shoes")
+    assert decoded == ("u1", Event(T0, "at-0", PURCHASE, 9.5, "shoes"))
+
+
+def test_json_and_protobuf_decode_alike() -> None:
+    sent = message(type=PURCHASE, value=9.5, category="shoes", properties={"campaign": "spring"})
+    from_json = JSON.decode(b"u1", format_event(sent).encode(), T0)
+    assert from_json == PROTOBUF.decode(b"u1", sent.SerializeToString(), T0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"event_id": ""}, Reason.MISSING_FIELD),
+        ({"user_id": "", "key": b""}, Reason.MISSING_FIELD),
+        ({"type": 0}, Reason.MISSING_FIELD),
+        ({"event_time_ms": 0}, Reason.MISSING_FIELD),
+        ({"type": SURVEY_RESPONSE}, Reason.MISSING_FIELD),
+        ({"type": CUSTOM}, Reason.MISSING_FIELD),
+        ({"event_time_ms": -1}, Reason.INVALID_VALUE),
+        ({"event_id": "x" * 129}, Reason.INVALID_VALUE),
+        ({"event_id": "é" * 65}, Reason.INVALID_VALUE),
+        ({"user_id": "x" * 129, "key": b"x" * 129}, Reason.INVALID_VALUE),
+        ({"category": "x" * 257}, Reason.INVALID_VALUE),
+        ({"value": math.nan}, Reason.INVALID_VALUE),
+        ({"value": math.inf}, Reason.INVALID_VALUE),
+        ({"value": -2e12}, Reason.INVALID_VALUE),
+        ({"key": b"u2"}, Reason.KEY_MISMATCH),
+        ({"key": None}, Reason.KEY_MISMATCH),
+        ({"timestamp_ms": T0 - 300_001}, Reason.CLOCK_SKEW),
+        ({"item_id": "x" * 10_000}, Reason.TOO_LARGE),
+    ],
+)
+def test_rule(fields: dict[str, Any], expected: Reason) -> None:
+    assert reason(**fields) is expected
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"event_id": "x" * 128},
+        {"event_id": "é" * 64},
+        {"timestamp_ms": T0 - 300_000},
+        {"timestamp_ms": -1},
+        {"type": SURVEY_RESPONSE, "value": 0.0},
+        {"type": CUSTOM, "name": "wish"},
+    ],
+)
+def test_just_inside_the_rule(fields: dict[str, Any]) -> None:
+    decode(**fields)
+
+
+def test_unknown_type_folds_as_custom() -> None:
+    assert decode(type=99)[1].type == CUSTOM
+
+
+def test_unknown_field_is_no_error() -> None:
+    value = message().SerializeToString() + b"\xfa\x07\x01x"
+    assert PROTOBUF.decode(b"u1", value, T0)[1].type == VIEW
+
+
+@pytest.mark.parametrize("decoder", [PROTOBUF, JSON])
+@pytest.mark.parametrize("value", [None, b"\xff\xff", b"\x0a\x02\xff\xfe", b"{", b"[]", b'{"eventId": 1}'])
+def test_what_is_no_event_is_undecodable(decoder: Decoder, value: bytes | None) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        decoder.decode(b"u1", value, T0)
+    assert caught.value.reason in (Reason.UNDECODABLE, Reason.MISSING_FIELD)
+
+
+def test_tombstone_is_undecodable() -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        PROTOBUF.decode(b"u1", None, T0)
+    assert caught.value.reason is Reason.UNDECODABLE
+
+
+@given(key=st.none() | st.binary(max_size=5), value=st.none() | st.binary(max_size=200), timestamp_ms=st.integers(-1, 2**62))
+def test_no_bytes_whatever_crash_the_decoder(key: bytes | None, value: bytes | None, timestamp_ms: int) -> None:
+    for decoder in (PROTOBUF, JSON):
+        try:
+            user_id, _ = decoder.decode(key, value, timestamp_ms)
+        except InvalidEventError as error:
+            assert error.reason in Reason
+        else:
+            assert user_id.encode() == key

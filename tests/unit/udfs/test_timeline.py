@@ -1,0 +1,160 @@
+"""Order, lateness, sessions and bounds of one user's timeline."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
+from udfs.event import ADD_TO_CART, FORGET, PURCHASE
+from udfs.user import Outcome, Timeline
+
+ACCEPTED, DUPLICATE, LATE = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.LATE
+GAP = 30 * MINUTE
+BOUND = 60 * SECOND
+
+
+def timeline_of(*events_at_ms: int, **changed: int) -> Timeline:
+    timeline = Timeline.begin(bounds(**changed))
+    for at_ms in events_at_ms:
+        assert timeline.offer(event(at_ms)) is ACCEPTED
+    return timeline
+
+
+def test_event_exactly_at_the_disorder_bound_is_accepted() -> None:
+    assert timeline_of(BOUND).offer(event(0)) is ACCEPTED
+
+
+def test_event_past_the_disorder_bound_is_late() -> None:
+    timeline = timeline_of(BOUND + 1)
+    assert timeline.offer(event(0)) is LATE
+    assert timeline.accepted == 1
+
+
+def test_late_event_leaves_no_trace_so_its_repeat_is_late_too() -> None:
+    timeline = timeline_of(BOUND + 1)
+    assert [timeline.offer(event(0)), timeline.offer(event(0))] == [LATE, LATE]
+
+
+def test_repeat_of_a_committed_event_is_a_duplicate_not_late() -> None:
+    assert timeline_of(0, HOUR).offer(event(0)) is DUPLICATE
+
+
+def test_same_id_within_the_horizon_is_a_duplicate_at_any_time_of_the_event() -> None:
+    timeline = Timeline.begin(bounds())
+    timeline.offer(event(0, event_id="x"))
+    assert timeline.offer(event(DAY, event_id="x")) is DUPLICATE
+    assert timeline.offer(event(DAY + 1, event_id="x")) is ACCEPTED
+
+
+def test_ids_are_forgotten_by_event_time_and_then_their_repeats_are_late() -> None:
+    timeline = timeline_of(0, DAY)
+    assert timeline.offer(event(0)) is DUPLICATE
+    assert timeline.offer(event(DAY + 1)) is ACCEPTED
+    assert timeline.offer(event(0)) is LATE
+    assert len(timeline.seen) == 2
+
+
+def test_profile_contains_an_overtaken_event_at_once_and_in_its_place() -> None:
+    timeline = Timeline.begin(bounds())
+    timeline.offer(event(20, category="hats"))
+    timeline.offer(event(10, category="shoes"))
+    profile = timeline.profile()
+    assert profile.last_category == "hats"
+    assert profile.session.events == 2
+    assert timeline.committed.empty
+
+
+def test_pause_of_exactly_the_gap_extends_the_session() -> None:
+    assert timeline_of(0, GAP).profile().session.start_ms == T0
+
+
+def test_pause_of_more_than_the_gap_begins_a_session() -> None:
+    assert timeline_of(0, GAP + 1).profile().session.start_ms == T0 + GAP + 1
+
+
+def test_late_bridge_inside_the_bound_merges_two_sessions() -> None:
+    timeline = timeline_of(0, GAP + 10 * SECOND)
+    assert timeline.profile().session.start_ms == T0 + GAP + 10 * SECOND
+    assert timeline.offer(event(GAP)) is ACCEPTED
+    session = timeline.profile().session
+    assert (session.start_ms, session.events) == (T0, 3)
+    assert timeline.closed == []
+
+
+def test_session_is_published_once_when_no_event_can_extend_it_any_more() -> None:
+    timeline = timeline_of(0, GAP + BOUND)
+    assert timeline.closed == []  # an event at exactly the gap could still arrive
+    timeline.offer(event(GAP + BOUND + 1))
+    timeline.offer(event(3 * HOUR))
+    assert [(c.session.start_ms, c.by_quiet, c.revision) for c in timeline.closed] == [
+        (T0, False, 1),
+        (T0 + GAP + BOUND, False, 1),
+    ]
+
+
+def test_sessions_are_not_published_again_after_a_quiet_close() -> None:
+    timeline = timeline_of(0, 1)
+    timeline.close_quiet()
+    timeline.close_quiet()
+    timeline.offer(event(3 * HOUR))
+    assert [(c.session.events, c.by_quiet) for c in timeline.closed] == [(2, True)]
+
+
+def test_session_extended_after_a_quiet_close_is_published_with_a_higher_revision() -> None:
+    timeline = timeline_of(0)
+    timeline.close_quiet()
+    timeline.offer(event(1))
+    timeline.offer(event(3 * HOUR))
+    assert [(c.session.events, c.by_quiet, c.revision) for c in timeline.closed] == [(1, True, 1), (2, False, 2)]
+
+
+def test_quiet_close_changes_nothing_that_the_next_fold_computes() -> None:
+    quiet, busy = timeline_of(0, 1), timeline_of(0, 1)
+    quiet.close_quiet()
+    for timeline in (quiet, busy):
+        timeline.offer(event(2))
+    assert quiet.profile().values == busy.profile().values
+
+
+def test_idle_longer_than_the_user_ttl_begins_a_new_profile() -> None:
+    timeline = timeline_of(0, 90 * DAY + 1)
+    assert timeline.profile().values[0] == 1
+    assert timeline_of(0, 90 * DAY).profile().values[0] == 2
+
+
+def test_id_overflow_drops_the_oldest_and_is_counted() -> None:
+    timeline = timeline_of(*range(5), dedupe_ids_max=3)
+    assert (len(timeline.seen), timeline.overflows.ids) == (3, 2)
+    assert timeline.offer(event(4)) is DUPLICATE
+
+
+def test_tail_overflow_commits_the_oldest_and_is_counted() -> None:
+    timeline = timeline_of(*range(5), tail_events_max=3)
+    assert (len(timeline.tail), timeline.overflows.tail) == (3, 2)
+    assert timeline.offer(event(1, event_id="other")) is LATE
+    assert timeline.profile().session.events == 5
+
+
+def test_category_overflow_drops_the_least_and_is_counted() -> None:
+    timeline = Timeline.begin(bounds(categories_max=10))
+    for number in range(12):
+        timeline.offer(event(number, PURCHASE if number == 0 else ADD_TO_CART, category=f"c{number:02}"))
+    timeline.offer(event(HOUR))
+    assert timeline.overflows.categories == 2
+    assert set(timeline.profile().categories) == {"c00", *(f"c{n:02}" for n in range(3, 12))}
+
+
+def test_forget_erases_what_came_before_also_what_arrives_after_it() -> None:
+    timeline = timeline_of(0, 10)
+    timeline.offer(event(20, FORGET))
+    assert timeline.profile().empty
+    timeline.offer(event(15))
+    assert timeline.profile().empty
+    timeline.offer(event(25))
+    assert timeline.profile().session.events == 1
+    assert timeline.accepted == 5
+
+
+def test_bounds_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(Exception, match="session_gap_ms"):
+        bounds(session_gap_ms=1_000)
