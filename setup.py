@@ -14,7 +14,7 @@ CORE = [
 JOBS = [
     "apache-flink==2.3.0",
     "apache-beam==2.61.0",  # apache-flink alone lets a resolver stray to older releases, built from source
-    "kafka-python>=3.0",  # topics, publishing, offsets
+    "kafka-python[crc32c]>=3.0",  # topics, publishing, offsets; checksums in C, not Python
     "pyarrow>=16,<17",
     "numpy>=2,<2.2",
     "scikit-learn>=1.6",  # trains the model
@@ -50,9 +50,7 @@ setup(
     description="Turns event streams into personalization scores: PyFlink, scikit-learn, Redis, gRPC",
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
-    packages=find_packages(
-        include=["driftline*", "jobs*", "udfs*", "state_schemas*", "sink_connectors*", "serving*"]
-    ),
+    packages=find_packages(include=["driftline*", "jobs*", "udfs*", "state_schemas*", "sink_connectors*", "serving*"]),
     package_data={"sink_connectors": ["*.lua"], "driftline": ["py.typed", "stack/*.yaml", "stack/*.properties"]},
     install_requires=CORE,
     extras_require={

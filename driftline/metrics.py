@@ -16,8 +16,12 @@ class JobMetric(StrEnum):
     BLOCKS_SPLIT = "blocks_split"  # rising: a hot shard; raise block_events_max or lower block_ms
     SCORES_WRITTEN = "scores_written"  # accepted by Redis as newer; flat while events come in: a stale generation
     SESSIONS_CLOSED = "sessions_closed"  # published
-    DEDUPE_IDS_OVERFLOW = "dedupe_ids_overflow"  # ids dropped before their horizon: raise dedupe_ids_max, or find the bot
-    TAIL_OVERFLOW = "tail_overflow"  # events committed before the disorder bound: raise tail_events_max, or find the bot
+    DEDUPE_IDS_OVERFLOW = (
+        "dedupe_ids_overflow"  # ids dropped before their horizon: raise dedupe_ids_max, or find the bot
+    )
+    TAIL_OVERFLOW = (
+        "tail_overflow"  # events committed before the disorder bound: raise tail_events_max, or find the bot
+    )
     CATEGORIES_OVERFLOW = "categories_overflow"  # categories dropped: raise categories_max, or clean up the catalogue
     MODEL_LOADS = "model_loads"  # models picked up
     MODEL_LOAD_FAILURES = "model_load_failures"  # not 0: the newest model cannot be read; see the TaskManager's log

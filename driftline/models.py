@@ -19,6 +19,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from udfs.features import FEATURE_SET, V1
 _log = logging.getLogger(__name__)
 
 CURRENT = "current"
+INPUT, OUTPUT = "features", "probabilities"  # of the ONNX graph
 _MODEL, _MANIFEST = "model.onnx", "manifest.json"
 
 
@@ -69,13 +71,15 @@ class OnnxModel:
 
     def __init__(self, onnx: bytes, version: str) -> None:
         self.version = version
-        self._session = _thread.run(lambda: _session(onnx))
-        self._input: str = _thread.run(lambda: self._session.get_inputs()[0].name)
+        self._session = _thread.run(partial(_session, onnx))
 
     def predict(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
         """Return P(purchase within the next 30 minutes) for each vector: n rows of 40 features, n values in 0..1."""
-        feed = {self._input: np.asarray(vectors, dtype=np.float32)}
-        probabilities: list[float] = _thread.run(lambda: self._session.run(["probabilities"], feed)[0][:, 1].tolist())
+        rows = np.asarray(vectors, dtype=np.float32)
+        return _thread.run(partial(self._run, rows))
+
+    def _run(self, rows: NDArray[np.float32]) -> list[float]:
+        probabilities: list[float] = self._session.run([OUTPUT], {INPUT: rows})[0][:, 1].tolist()
         return probabilities
 
 

@@ -1,9 +1,9 @@
 """A thread that Python itself started, for native libraries that ask which thread they are on.
 
-In Flink's thread mode the JVM calls Python on its own threads, each with a thread state that CPython's
-`PyGILState_Ensure` does not find (seen with pemja 0.5.7: it waits for ever for the lock that its own thread holds).
-Libraries bound with pybind11, ONNX Runtime among them, call it while they are imported. A thread made by `threading` has
-no such trouble; handing a call to it and back costs about as much as one crossing from the JVM.
+In Flink's thread mode the JVM calls Python on its own threads, each with a thread state that `PyGILState_Ensure` does
+not find: with pemja 0.5.7 it waits for ever for the interpreter lock that its own thread holds. Libraries bound with
+pybind11, ONNX Runtime among them, call it while they are imported. A thread made by `threading` has no such trouble;
+handing a call to it and back costs about as much as one crossing from the JVM.
 """
 
 from __future__ import annotations
@@ -43,5 +43,5 @@ class NativeThread:
             call = self._calls.get()
             try:
                 self._results.put((True, call()))
-            except BaseException as error:  # noqa: BLE001  (raised again by the caller)
+            except BaseException as error:
                 self._results.put((False, error))

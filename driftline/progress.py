@@ -40,9 +40,7 @@ class TopicProgress:
         self._store = RedisScoreStore.connect(settings.redis_address, namespace=namespace, retry_s=5.0)
         self.namespace = namespace
         try:
-            self._consumer = KafkaConsumer(
-                bootstrap_servers=settings.kafka_address, request_timeout_ms=10_000
-            )
+            self._consumer = KafkaConsumer(bootstrap_servers=settings.kafka_address, request_timeout_ms=10_000)
             partitions = self._consumer.partitions_for_topic(self._topic)
         except KafkaError as error:
             message = f"Kafka at {settings.kafka_address} cannot be used: {error}; see DRIFTLINE_KAFKA_PORT"

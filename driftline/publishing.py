@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -22,7 +21,8 @@ RECORD_BYTES_MAX = 16 * 1024 * 1024
 _VALUE_BYTES_MAX = RECORD_BYTES_MAX - 1024 * 1024  # leaves room for the key, and for a request around the record
 _CONNECT_MS_MAX = 8_000  # how long an unreachable Kafka is tried
 _DELIVERY_MS_MAX = 30_000  # how long a record may wait for its acknowledgement
-_CLOSE_S_MAX = 5.0
+_SETTLE_S_MAX = 45.0  # the same, seen from outside, with time for the client to notice
+_CLOSE_S_MAX = 2.0  # how long a failed publisher still waits
 _BATCH_BYTES = 256 * 1024  # half the per-record cost of the client's default of 16 KiB
 _LINGER_MS = 10  # gathers a batch, adds little to the latency of live traffic
 # The client's own buffer has no bound. So every so often a record's acknowledgement is remembered, and the oldest of a
@@ -63,12 +63,23 @@ class Producer(Protocol):
         """Let go of the connections."""
 
 
+class _Client(KafkaProducer):  # type: ignore[misc]  # ships no types
+    """A producer that can be closed whatever is pending: the parent's close raises then, and leaves it open."""
+
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        try:
+            super().close(timeout, null_logger)
+        except KafkaTimeoutError:
+            self._sender.force_close()  # gives up what is pending
+            super().close(timeout, null_logger)
+
+
 def connect(settings: StackSettings) -> Producer:
     """A producer for the stack's Kafka. Raises ServiceUnavailable within ten seconds if there is none."""
     # The client logs each attempt; without a handler of the application's those lines would land on the terminal.
     logging.getLogger("kafka").addHandler(logging.NullHandler())
     try:
-        producer: Producer = KafkaProducer(
+        producer: Producer = _Client(
             bootstrap_servers=settings.kafka_address.split(","),
             client_id="driftline-publisher",
             acks="all",
@@ -133,7 +144,7 @@ class EventPublisher:
     ) -> None:
         """Wait for what was sent, also after an error of the caller's, which then is the one that is seen."""
         try:
-            self.flush()  # after a failure, too: what is still pending expires soon, and the client closes only then
+            self.flush()
         except ServiceUnavailable:
             if error is None:
                 raise
@@ -164,7 +175,7 @@ class EventPublisher:
     def flush(self) -> None:
         """Wait until everything sent is acknowledged. Raises ServiceUnavailable if anything was not delivered."""
         try:
-            self._connected().flush(timeout=2 * _DELIVERY_MS_MAX / 1_000)
+            self._connected().flush(timeout=_CLOSE_S_MAX if self._failure else _SETTLE_S_MAX)
         except KafkaError as error:
             self._failure = self._failure or error
         self._marks.clear()
@@ -192,7 +203,7 @@ class EventPublisher:
         self._marks.append(sent)
         if len(self._marks) > _MARKS_MAX:
             try:
-                self._marks.popleft().get(timeout=2 * _DELIVERY_MS_MAX / 1_000)
+                self._marks.popleft().get(timeout=_SETTLE_S_MAX)
             except KafkaError as error:
                 self._failure = self._failure or error
         if self._failure is not None:
@@ -205,8 +216,7 @@ class EventPublisher:
     def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with suppress(KafkaError):  # flush has said what there is to say
-                producer.close(timeout=_CLOSE_S_MAX)
+            producer.close(timeout=_CLOSE_S_MAX)
 
     def _undelivered(self, error: BaseException) -> ServiceUnavailable:
         return ServiceUnavailable(

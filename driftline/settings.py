@@ -104,7 +104,9 @@ class ScoreEventsSettings(_Settings):
     model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_", frozen=True, validate_default=True, extra="forbid")
     _shown_as = "{name}"
 
-    kafka_bootstrap: str = Field("127.0.0.1:9092", min_length=1, description="host:port of Kafka, as the cluster sees it")
+    kafka_bootstrap: str = Field(
+        "127.0.0.1:9092", min_length=1, description="host:port of Kafka, as the cluster sees it"
+    )
     redis_url: str = Field("redis://127.0.0.1:6379/0", min_length=1, description="Redis URL, as the cluster sees it")
     models_dir: Path = Field(
         Path(".driftline/models"), description="folder of the trained models, as the TaskManagers see it"
@@ -143,7 +145,9 @@ class ScoreEventsSettings(_Settings):
             ("user_ttl_ms", "dedupe_horizon_ms"),
         ):
             if getattr(self, larger) < getattr(self, smaller):
-                message = f"{larger} ({getattr(self, larger)}) must not be less than {smaller} ({getattr(self, smaller)})"
+                message = (
+                    f"{larger} ({getattr(self, larger)}) must not be less than {smaller} ({getattr(self, smaller)})"
+                )
                 raise ValueError(message)
         return self
 

@@ -127,7 +127,7 @@ def _pack(folder: Path) -> Path:
 def _client_error(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     ours = [line for line in lines if line.startswith(tuple(f"{job}: " for job in JOBS))]
-    python = [line for line in lines if re.match(r"[\w.]*(Error|Exception|Unavailable)\b.*: ", line)]
+    python = [line for line in lines if re.match(r"(?!org\.|java)[\w.]*(Error|Exception)\b.*: ", line)]
     java = root_cause(output) if "Caused by: " in output else ""
     return (ours or python or [java or (lines or ["no output"])[-1]])[-1]
 

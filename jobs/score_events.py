@@ -31,9 +31,7 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, genera
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
     tables.get_config().set("table.local-time-zone", "UTC")
 
-    blocks = read_blocks(
-        tables, settings.events_topic, settings.kafka_bootstrap, settings.group_id, settings.block_ms
-    )
+    blocks = read_blocks(tables, settings.events_topic, settings.kafka_bootstrap, settings.group_id, settings.block_ms)
     scores = blocks.process(ScoreBlocks(settings, generation), SCORES_TYPE).uid("score-blocks").name("score blocks")
 
     statements = tables.create_statement_set()

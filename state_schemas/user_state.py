@@ -77,7 +77,5 @@ def _profile(message: UserState) -> Profile:
 def _tail(message: UserState) -> list[Event]:
     times = array("q", message.tail_times_ms)
     values = array("d", message.tail_values)
-    columns = zip(
-        times, message.tail_event_ids, message.tail_types, values, message.tail_categories, strict=True
-    )
+    columns = zip(times, message.tail_event_ids, message.tail_types, values, message.tail_categories, strict=True)
     return [Event(*event) for event in columns]

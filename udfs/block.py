@@ -112,9 +112,7 @@ class BlockProcessor:
         """
         result = BlockResult()
         timelines: dict[str, Timeline] = {}
-        for record in zip(
-            block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets, strict=True
-        ):
+        for record in zip(block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets, strict=True):
             self._route(record, timelines, users, result, now_ms)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
@@ -160,15 +158,14 @@ class BlockProcessor:
             user_id, event = self.decoder.decode(key, value, timestamp_ms)
         except InvalidEventError as error:
             result.count(JobMetric.EVENTS_DEAD_LETTER)
-            result.dead_letters.append(reject((key, value), source, error.stage, error.reason, str(error), now_ms))
+            result.dead_letters.append(reject((key, value), source, error, now_ms))
             return
         timeline = timelines.get(user_id)
         if timeline is None:
             timeline = timelines[user_id] = self._read(user_id, users)
         outcome = timeline.offer(event)
         if outcome is Outcome.LATE:
-            text = _late_text(event, timeline)
-            result.late.append(reject((key, value), source, Stage.ORDER, Reason.LATE, text, now_ms))
+            result.late.append(reject((key, value), source, _late(event, timeline), now_ms))
         result.count(_METRICS[outcome])
 
     def _read(self, user_id: str, users: UserStates) -> Timeline:
@@ -229,9 +226,10 @@ _TOTALS = {
 }
 
 
-def _late_text(event: Event, timeline: Timeline) -> str:
+def _late(event: Event, timeline: Timeline) -> InvalidEventError:
     behind_ms = timeline.newest_ms - event.time_ms
-    return f"event_time_ms is {behind_ms} ms behind the user's newest; events up to there are committed"
+    text = f"event_time_ms is {behind_ms} ms behind the user's newest; events up to there are committed"
+    return InvalidEventError(Reason.LATE, text, Stage.ORDER)
 
 
 def _session_bytes(user_id: str, closed: ClosedSession) -> bytes:

@@ -77,7 +77,8 @@ def validate(message: UserEvent) -> Event:
     Raises:
         InvalidEventError: MISSING_FIELD or INVALID_VALUE.
     """
-    event_id, kind, time_ms, category = message.event_id, message.type, message.event_time_ms, message.category
+    event_id, time_ms, category = message.event_id, message.event_time_ms, message.category
+    kind = int(message.type)
     _check_id("event_id", event_id)
     _check_id("user_id", message.user_id)
     if kind == 0:

@@ -6,7 +6,6 @@ feature set; models name the one they were trained on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 from math import cos, log1p, pi, sin

@@ -39,7 +39,7 @@ STATE_TTL_MARGIN_MS = 7 * DAY_MS
 
 @functools.cache
 def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> RedisScoreStore:
-    """One store a process: in thread mode a cancelled or failed operator is never closed, and would leak its sockets."""
+    """One store a process: in thread mode a failed operator is never closed, and would leak its sockets."""
     return RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
 
 

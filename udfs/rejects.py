@@ -29,7 +29,7 @@ class Stage(StrEnum):
 
 
 class InvalidEventError(Exception):
-    """A poison record: a typed dead letter, never a crash."""
+    """A record that cannot be folded: it leaves by its own topic, and never stops the job."""
 
     def __init__(self, reason: Reason, message: str, stage: Stage = Stage.VALIDATE) -> None:
         super().__init__(message)
@@ -47,28 +47,21 @@ class Reject:
 
 
 def reject(
-    record: tuple[bytes | None, bytes | None],
-    source: tuple[str, int, int],
-    stage: Stage,
-    reason: Reason,
-    message: str,
-    now_ms: int,
+    record: tuple[bytes | None, bytes | None], source: tuple[str, int, int], error: InvalidEventError, now_ms: int
 ) -> Reject:
     """Explain a record.
 
     Args:
         record: its key and value.
         source: topic, partition and offset that it was read from.
-        stage: the step that rejected it.
-        reason: why, from the catalogue.
-        message: why, in words; no payload, for it may be personal.
+        error: why; its message must hold nothing of the payload, for that may be personal.
         now_ms: wall-clock time.
     """
     topic, partition, offset = source
     described = {
-        "stage": stage.value,
-        "reason": reason.value,
-        "message": message,
+        "stage": error.stage.value,
+        "reason": error.reason.value,
+        "message": str(error),
         "topic": topic,
         "partition": str(partition),
         "offset": str(offset),

@@ -7,13 +7,13 @@ SHARDS = 128  # also the job's maximum parallelism; part of the state's format, 
 # SHARD_KEYS[n] is the smallest integer that Flink puts into key group n of 128 when it is the one field of a row key
 # (murmur hash of Row.hashCode). Keying by these spreads the shards evenly over the TaskManagers and moves whole shards
 # when the job is rescaled. tests/flink/test_shards.py compares them with Flink's own KeyGroupRangeAssignment.
+# fmt: off
 SHARD_KEYS: tuple[int, ...] = (
-    # fmt: off
     250, 57, 89, 134, 39, 19, 220, 235, 295, 91, 136, 72, 23, 325, 73, 283, 299, 4, 195, 81, 230, 43, 36, 201,
     95, 475, 42, 65, 40, 30, 49, 31, 13, 0, 87, 152, 157, 11, 332, 150, 55, 66, 12, 69, 1, 10, 138, 111, 238,
     121, 362, 214, 348, 15, 194, 41, 16, 14, 137, 191, 116, 32, 37, 457, 22, 60, 53, 272, 47, 275, 212, 50, 239,
     46, 141, 341, 280, 338, 107, 179, 8, 35, 176, 33, 21, 180, 923, 145, 44, 80, 143, 78, 84, 151, 132, 331,
     113, 2, 306, 117, 119, 290, 62, 102, 3, 287, 59, 17, 79, 18, 273, 573, 101, 20, 307, 311, 24, 399, 52, 9,
     29, 265, 114, 172, 25, 6, 67, 85,
-    # fmt: on
 )
+# fmt: on

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from driftline.settings import ScoreEventsSettings
 from udfs.event import FORGET, Event
+from udfs.hashing import hash64
 from udfs.profile import EVENTS, LAST_MS, Profile, ProfileBounds, Session
 from udfs.seen_ids import SeenIds
-from udfs.hashing import hash64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Timeline:
     newest_ms: int = 0
     committed_through_ms: int = 0  # events older than this are late
     accepted: int = 0
-    published: Published = Published()
+    published: Published = field(default_factory=Published)
     quiet_check_at_ms: int = 0
     last_arrival_ms: int = 0
     overflows: Overflows = field(default_factory=Overflows)
@@ -157,8 +157,7 @@ class Timeline:
     def _commit(self) -> None:
         tail, committed, bounds = self.tail, self.committed, self.bounds
         frontier_ms = self.newest_ms - bounds.disorder_ms
-        if frontier_ms > self.committed_through_ms:
-            self.committed_through_ms = frontier_ms
+        self.committed_through_ms = max(self.committed_through_ms, frontier_ms)
         while tail and tail[0].time_ms < self.committed_through_ms:
             self._commit_first()
         while len(tail) > bounds.tail_events_max:

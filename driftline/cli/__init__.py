@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 failure (one clear line on stderr), 2 misuse.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -23,13 +24,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for panel, commands in {
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Local stack": (stack.up, stack.status, stack.down),
     "Jobs": (jobs.submit, jobs.stop, jobs.drain),
     "Events": (events.simulate, events.publish),
     "Scores": (scores.serve, scores.scores, scores.export_scores),
     "Model": (train.train,),
-}.items():
+}
+for panel, commands in PANELS.items():
     for command in commands:
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
 

@@ -38,7 +38,9 @@ def simulate(
     users: Annotated[int, typer.Option(help="How many shoppers there are; a few of them are very active.")] = 1_000,
     events: Annotated[
         int | None,
-        typer.Option(help="Exactly how many events to make, repeats not counted. [default: 10000; no end with --rate]"),
+        typer.Option(
+            help="Exactly how many events to make, repeats not counted.", show_default="10000; with --rate: no end"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Chooses the shoppers and what they do; the same again for the same.")] = 0,
     disorder_ms: Annotated[
@@ -49,13 +51,13 @@ def simulate(
     ] = 0.0,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write JSON lines here; - is the standard output. [default: to Kafka]"),
+        typer.Option(metavar="FILE", help="Write JSON lines here; - is the standard output.", show_default="to Kafka"),
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(metavar="ISO-8601", help="When the history begins, UTC. [default: 2026-01-01T00:00:00Z]"),
+        typer.Option(metavar="ISO-8601", help="When the history begins, UTC.", show_default="2026-01-01T00:00:00Z"),
     ] = None,
-    days: Annotated[float | None, typer.Option(help="How long the history is. [default: 14]")] = None,
+    days: Annotated[float | None, typer.Option(help="How long the history is.", show_default="14")] = None,
     rate: Annotated[
         float | None,
         typer.Option(help="Live traffic of so many events a second: event times follow the clock. Ctrl-C ends it."),

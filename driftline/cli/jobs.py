@@ -97,7 +97,9 @@ def drain(
         f"duplicate={totals.duplicate} late={totals.late} dead_letter={totals.dead_letter}"
     )
     if not seen.done:
-        message = f"not drained after {timeout:g} s: {seen.published - totals.events:,} events are missing in namespace "
+        message = (
+            f"not drained after {timeout:g} s: {seen.published - totals.events:,} events are missing in namespace "
+        )
         message += f"{progress.namespace}; does the job run? `driftline status`, and the Flink UI"
         raise InputError(message)
 

@@ -15,7 +15,9 @@ from driftline.settings import ScoreEventsSettings, StackSettings
 
 
 def train(
-    events: Annotated[Path, typer.Option(help="History to learn from: JSON lines, one event each.", show_default=False)],
+    events: Annotated[
+        Path, typer.Option(help="History to learn from: JSON lines, one event each.", show_default=False)
+    ],
     models_dir: Annotated[
         Path | None, typer.Option(help="Folder to store the model in. [default: DRIFTLINE_HOME/models]")
     ] = None,

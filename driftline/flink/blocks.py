@@ -41,7 +41,8 @@ def read_blocks(
             `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL,
             read_at AS PROCTIME()
         ) WITH (
-            'connector' = 'kafka', 'topic' = '{_quoted(topic)}', 'properties.bootstrap.servers' = '{_quoted(bootstrap)}',
+            'connector' = 'kafka', 'topic' = '{_quoted(topic)}',
+            'properties.bootstrap.servers' = '{_quoted(bootstrap)}',
             'properties.group.id' = '{_quoted(group_id)}', 'properties.auto.offset.reset' = 'earliest',
             'scan.startup.mode' = 'earliest-offset',
             'key.format' = 'raw', 'key.fields' = 'record_key',
@@ -56,14 +57,14 @@ def read_blocks(
         CREATE TEMPORARY VIEW sharded AS
         SELECT (ARRAY[{keys}])[{bucket} + 1] AS shard, record_key, record_value, `partition`, `offset`,
             {epoch_ms} AS timestamp_ms, read_at
-        FROM records""")
+        FROM records""")  # noqa: S608  (nothing in it comes from outside)
     blocks = tables.to_data_stream(
         tables.sql_query(f"""
             SELECT shard AS f0, ROW(
                 ARRAY_AGG(record_key), ARRAY_AGG(record_value),
                 ARRAY_AGG(`partition`), ARRAY_AGG(`offset`), ARRAY_AGG(timestamp_ms)) AS f1
             FROM TABLE(TUMBLE(TABLE sharded, DESCRIPTOR(read_at), INTERVAL '{block_ms / 1000:.3f}' SECOND))
-            GROUP BY shard, window_start, window_end""")
+            GROUP BY shard, window_start, window_end""")  # noqa: S608  (nothing in it comes from outside)
     )
     return _keyed(blocks)
 

@@ -14,7 +14,9 @@ from driftline.errors import ServiceUnavailable
 
 _TIMEOUT_S = 10.0
 _POLL_S = 0.1
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy in the environment is not for a cluster
+_direct = urllib.request.build_opener(
+    urllib.request.ProxyHandler({})
+)  # a proxy in the environment is not for a cluster
 ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 

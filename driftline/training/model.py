@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.pipeline import Pipeline
 
 from driftline.errors import InputError
-from driftline.models import OnnxModel
+from driftline.models import INPUT, OnnxModel
 from driftline.training.examples import HORIZON_MS, Examples
 from udfs.features import V1
 
@@ -85,7 +85,7 @@ def to_onnx(pipeline: Pipeline) -> bytes:
     model = convert_sklearn(
         pipeline,
         name="purchase_propensity",
-        initial_types=[("features", FloatTensorType([None, len(V1)]))],
+        initial_types=[(INPUT, FloatTensorType([None, len(V1)]))],
         options={id(pipeline.steps[-1][1]): {"zipmap": False}},
         target_opset=18,
     )
@@ -111,9 +111,7 @@ def predict(model: OnnxModel, vectors: NDArray[np.float32]) -> list[float]:
     return [p for start in range(0, len(vectors), 10_000) for p in model.predict(vectors[start : start + 10_000])]
 
 
-def evaluate(
-    model: OnnxModel, examples: Examples, train: NDArray[np.bool_], test: NDArray[np.bool_]
-) -> Report:
+def evaluate(model: OnnxModel, examples: Examples, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> Report:
     """Report on the test examples."""
     labels = examples.labels[test]
     predicted = np.asarray(predict(model, examples.vectors[test]))

@@ -145,7 +145,7 @@ def test_an_unreachable_kafka_names_the_settings(monkeypatch: pytest.MonkeyPatch
     def unreachable(**_: object) -> None:
         raise KafkaTimeoutError
 
-    monkeypatch.setattr(publishing, "KafkaProducer", unreachable)
+    monkeypatch.setattr(publishing, "_Client", unreachable)
     with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1 cannot be reached.*DRIFTLINE_KAFKA_PORT"):
         EventPublisher(SETTINGS).__enter__()
 

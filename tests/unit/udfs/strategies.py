@@ -14,7 +14,9 @@ DISORDER_MS = 60 * SECOND
 
 # Pauses that matter: ties, within and at the disorder bound, at and past the session gap, a day.
 PAUSES_MS = st.one_of(
-    st.sampled_from([0, 1, DISORDER_MS - 1, DISORDER_MS, DISORDER_MS + 1, 30 * MINUTE - 1, 30 * MINUTE, 30 * MINUTE + 1]),
+    st.sampled_from(
+        [0, 1, DISORDER_MS - 1, DISORDER_MS, DISORDER_MS + 1, 30 * MINUTE - 1, 30 * MINUTE, 30 * MINUTE + 1]
+    ),
     st.integers(0, 3 * MINUTE),
     st.integers(0, 30 * HOUR),
 )

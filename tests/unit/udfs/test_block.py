@@ -78,7 +78,9 @@ def test_the_four_totals_add_up_to_the_records_read(kinds: list[str]) -> None:
     }
     chosen = [values.get(kind, good[n].SerializeToString()) for n, kind in enumerate(kinds, 1)]
     size = len(chosen) + 1
-    all_records = Block([b"u1"] * size, [*records.values, *chosen], [0] * size, list(range(size)), [T0 + 2 * HOUR] * size)
+    all_records = Block(
+        [b"u1"] * size, [*records.values, *chosen], [0] * size, list(range(size)), [T0 + 2 * HOUR] * size
+    )
     shard = ShardState()
     result = processor().process(all_records, shard, States(), NOW)
     assert shard.accepted + shard.duplicate + shard.late + shard.dead_letter == size

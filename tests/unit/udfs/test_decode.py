@@ -105,7 +105,11 @@ def test_tombstone_is_undecodable() -> None:
     assert caught.value.reason is Reason.UNDECODABLE
 
 
-@given(key=st.none() | st.binary(max_size=5), value=st.none() | st.binary(max_size=200), timestamp_ms=st.integers(-1, 2**62))
+@given(
+    key=st.none() | st.binary(max_size=5),
+    value=st.none() | st.binary(max_size=200),
+    timestamp_ms=st.integers(-1, 2**62),
+)
 def test_no_bytes_whatever_crash_the_decoder(key: bytes | None, value: bytes | None, timestamp_ms: int) -> None:
     for decoder in (PROTOBUF, JSON):
         try:

@@ -22,7 +22,9 @@ def folded(events: Iterable[Event]) -> tuple[Timeline, list[Outcome]]:
 
 
 @given(st.data(), histories())
-def test_any_order_within_the_bound_and_any_repeats_give_the_same_bytes(data: st.DataObject, history: list[Event]) -> None:
+def test_any_order_within_the_bound_and_any_repeats_give_the_same_bytes(
+    data: st.DataObject, history: list[Event]
+) -> None:
     arrival: Arrival = data.draw(arrivals(history))
     expected, _ = folded(sorted(history))
     timeline, outcomes = folded(arrival.events)

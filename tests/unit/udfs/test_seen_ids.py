@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +14,8 @@ HASHES = st.sampled_from([0, 1, 256, 257, 2**64 - 1, 0x0101010101010101]) | st.i
 
 @given(st.lists(st.tuples(HASHES, st.integers(0, 100))))
 def test_behaves_like_a_dictionary_bounded_by_time(entries: list[tuple[int, int]]) -> None:
-    seen, model, newest = SeenIds(horizon_ms=30, ids_max=1_000), {}, 0
+    seen, newest = SeenIds(horizon_ms=30, ids_max=1_000), 0
+    model: dict[int, int] = {}
     for id_hash, time_ms in entries:
         known = model.get(id_hash)
         held = known is not None and abs(time_ms - known) <= 30
@@ -27,9 +30,9 @@ def test_behaves_like_a_dictionary_bounded_by_time(entries: list[tuple[int, int]
 
 
 @given(st.lists(st.tuples(HASHES, st.integers(0, 100)), unique_by=lambda entry: entry[0]), st.randoms())
-def test_bytes_do_not_depend_on_the_order_of_adding(entries: list[tuple[int, int]], rng: object) -> None:
+def test_bytes_do_not_depend_on_the_order_of_adding(entries: list[tuple[int, int]], rng: Random) -> None:
     shuffled = list(entries)
-    rng.shuffle(shuffled)  # type: ignore[attr-defined]
+    rng.shuffle(shuffled)
     one, other = (SeenIds(horizon_ms=1_000, ids_max=20) for _ in range(2))
     for seen, order in ((one, entries), (other, shuffled)):
         for entry in order:

@@ -1,0 +1,43 @@
+# Every target sets up what it needs first; set-up does nothing when nothing has changed.
+VENV := .venv
+PY := $(VENV)/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check proto bench bench-job bench-freshness soak clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install everything into .venv, and redis-server and Kafka where they are missing
+	@scripts/setup
+
+demo: setup ## Run the main job end to end on local Kafka, Redis and Flink, and watch scores move
+	@$(VENV)/bin/driftline demo
+
+test: check ## Run every test, the end-to-end ones on the real stack included
+	@$(PY) -m pytest
+
+check: setup ## Lint, types, and that the generated protobuf code is that of the contracts
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/buf lint
+	@scripts/check-protobuf
+
+proto: setup ## Regenerate the protobuf code below driftline/
+	@scripts/generate-protobuf
+
+bench: bench-job bench-freshness ## Run every benchmark
+
+bench-job: setup ## Measure the job's throughput over a backlog, beside a JVM-only job in the same run
+	@$(PY) -m benchmarks.job
+
+bench-freshness: setup ## Measure the time from publish to readable over gRPC
+	@$(PY) -m benchmarks.freshness
+
+soak: setup ## Run the job for an hour under load and crashes, and check that every total adds up
+	@$(PY) -m benchmarks.soak
+
+clean: ## Stop the local stack and remove everything that set-up, tests and the stack made here
+	@if [ -x $(VENV)/bin/driftline ]; then $(VENV)/bin/driftline down --purge; fi
+	@rm -rf $(VENV) .driftline build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,102 @@
+"""State bytes written by every release since the first are read, and the present format is still written.
+
+The files in tests/golden are never regenerated: they stand for the savepoints that are out there. A new format adds a
+file and keeps the old ones readable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+
+from driftline.state.v1.state_pb2 import QuietList, ShardState
+from state_schemas import codec
+from state_schemas.user_state import decode_user, encode_user
+from tests.builders import DAY, HOUR, MINUTE, SECOND, bounds, event
+from tests.unit.udfs.strategies import histories
+from udfs.event import ADD_TO_CART, PURCHASE, SURVEY_RESPONSE, Event
+from udfs.user import Timeline
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+
+
+def full_timeline() -> Timeline:
+    """A timeline with something in every field."""
+    timeline = Timeline.begin(bounds())
+    for e in (
+        event(0, category="shoes"),
+        event(20 * SECOND, ADD_TO_CART, value=59.5, category="shoes"),
+        event(10 * SECOND, category="hats"),
+        event(3 * HOUR, PURCHASE, value=59.5, category="shoes"),
+        event(DAY, SURVEY_RESPONSE, value=9),
+        event(DAY + MINUTE, event_id="töst", category="Ärmel"),
+        event(DAY + MINUTE + SECOND, category="bags"),
+    ):
+        timeline.offer(e)
+    timeline.quiet_check_at_ms = 1_767_400_000_000
+    timeline.last_arrival_ms = 1_767_398_200_000
+    return timeline
+
+
+SHARD = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4)
+QUIET = QuietList(user_ids=["u1", "zoë"])
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("user_state_v1.bin", encode_user(full_timeline())),
+        ("shard_state_v1.bin", codec.encode(SHARD)),
+        ("quiet_list_v1.bin", codec.encode(QUIET)),
+    ],
+)
+def test_written_bytes_are_the_golden_ones(name: str, written: bytes) -> None:
+    assert written == (GOLDEN / name).read_bytes()
+
+
+def test_golden_user_reads_as_what_it_was() -> None:
+    timeline, expected = decode_user((GOLDEN / "user_state_v1.bin").read_bytes(), bounds()), full_timeline()
+    assert (timeline.committed.values, timeline.committed.categories) == (
+        expected.committed.values,
+        dict(sorted(expected.committed.categories.items())),
+    )
+    assert (timeline.tail, timeline.accepted, timeline.published) == (
+        expected.tail,
+        expected.accepted,
+        expected.published,
+    )
+    assert (timeline.newest_ms, timeline.committed_through_ms) == (expected.newest_ms, expected.committed_through_ms)
+    assert (timeline.quiet_check_at_ms, timeline.last_arrival_ms) == (1_767_400_000_000, 1_767_398_200_000)
+    assert timeline.profile().values == expected.profile().values
+
+
+def test_golden_shard_and_quiet_list_read_as_what_they_were() -> None:
+    assert codec.decode((GOLDEN / "shard_state_v1.bin").read_bytes(), ShardState) == SHARD
+    assert codec.decode((GOLDEN / "quiet_list_v1.bin").read_bytes(), QuietList) == QUIET
+
+
+def test_fewer_slots_read_as_zero() -> None:
+    from driftline.state.v1.state_pb2 import UserState  # noqa: PLC0415
+
+    message = codec.decode(encode_user(full_timeline()), UserState)
+    message.values = message.values[: 30 * 8]
+    values = decode_user(codec.encode(message), bounds()).committed.values
+    assert len(values) == 37
+    assert values[30:] == [0.0] * 7
+
+
+@pytest.mark.parametrize("state", [b"", b"\x02\x08\x01"])
+def test_unknown_version_is_refused(state: bytes) -> None:
+    with pytest.raises(codec.StateFormatError, match="this release reads 1"):
+        codec.decode(state, ShardState)
+
+
+@given(histories())
+def test_state_survives_a_round_trip(history: list[Event]) -> None:
+    timeline = Timeline.begin(bounds())
+    for e in history:
+        timeline.offer(e)
+    state = encode_user(timeline)
+    assert encode_user(decode_user(state, bounds())) == state

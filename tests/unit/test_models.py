@@ -1,0 +1,144 @@
+"""Models on disk and in use."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import Pipeline
+
+from driftline.errors import ModelError
+from driftline.metrics import JobMetric
+from driftline.models import ModelFolder, ModelFollower, OnnxModel
+from driftline.training.model import check_parity, to_onnx
+from udfs.features import V1
+
+RNG = np.random.default_rng(0)
+ROWS = RNG.normal(size=(3_000, len(V1))).astype(np.float32)
+
+
+def fitted(seed: int = 0) -> Pipeline:
+    labels = (ROWS[:, 0] + ROWS[:, 1] * ROWS[:, 2] > seed).astype(int)
+    return Pipeline([("trees", HistGradientBoostingClassifier(max_iter=60, random_state=seed))]).fit(ROWS, labels)
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return fitted()
+
+
+@pytest.fixture(scope="module")
+def onnx(pipeline: Pipeline) -> bytes:
+    return to_onnx(pipeline)
+
+
+def store(folder: ModelFolder, onnx: bytes, stamp: str = "20260101T000000") -> str:
+    return folder.store(onnx, trained_at_ms=1, stamp=stamp, metrics={"auc": 0.8}).version
+
+
+def test_onnx_model_agrees_with_the_fitted_pipeline(pipeline: Pipeline, onnx: bytes) -> None:
+    check_parity(pipeline, OnnxModel(onnx, "v"), ROWS)
+
+
+def test_conversion_of_the_same_fit_gives_the_same_bytes(onnx: bytes) -> None:
+    assert to_onnx(fitted()) == onnx
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=8))
+def test_a_row_scores_the_same_whatever_rows_are_beside_it(sizes: list[int]) -> None:
+    model, whole = _batch_model(), _batch_model().predict(ROWS)
+    start = 0
+    for size in sizes:
+        assert model.predict(ROWS[start : start + size]) == whole[start : start + size]
+        start += size
+
+
+def _batch_model() -> OnnxModel:
+    if not _cached:
+        _cached.append(OnnxModel(to_onnx(fitted()), "v"))
+    return _cached[0]
+
+
+_cached: list[OnnxModel] = []
+
+
+def test_stored_model_loads_and_is_current(tmp_path: Path, onnx: bytes) -> None:
+    folder = ModelFolder(tmp_path / "models")
+    assert folder.current_version() == ""
+    version = store(folder, onnx)
+    assert folder.current_version() == version
+    model = folder.load(version)
+    assert model.version == version
+    assert model.predict([[0.0] * len(V1)]) == OnnxModel(onnx, "").predict([[0.0] * len(V1)])
+
+
+def test_storing_the_same_again_is_harmless(tmp_path: Path, onnx: bytes) -> None:
+    folder = ModelFolder(tmp_path)
+    assert store(folder, onnx) == store(folder, onnx)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([folder.current_version(), "current"])
+
+
+def test_changed_content_is_refused(tmp_path: Path, onnx: bytes) -> None:
+    folder = ModelFolder(tmp_path)
+    version = store(folder, onnx)
+    (tmp_path / version / "model.onnx").write_bytes(onnx + b"x")
+    with pytest.raises(ModelError, match="hash"):
+        folder.load(version)
+
+
+def test_model_of_another_feature_set_is_refused(tmp_path: Path, onnx: bytes) -> None:
+    folder = ModelFolder(tmp_path)
+    manifest = tmp_path / store(folder, onnx) / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"feature_set": "v2"}))
+    with pytest.raises(ModelError, match="feature set 'v2'"):
+        folder.load(folder.current_version())
+
+
+def test_missing_model_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="manifest"):
+        ModelFolder(tmp_path).load("nowhere")
+
+
+class Following:
+    """A follower with a hand-set clock and counted metrics."""
+
+    def __init__(self, path: Path) -> None:
+        self.now_s = 0.0
+        self.counts: Counter[JobMetric] = Counter()
+        self._follower = ModelFollower(path, 1.0, lambda metric: self.counts.update([metric]), lambda: self.now_s)
+
+    def version_after(self, seconds: float) -> str:
+        self.now_s += seconds
+        model = self._follower()
+        return model.version if model else ""
+
+
+def test_follower_picks_up_the_first_and_every_newer_model(tmp_path: Path, onnx: bytes) -> None:
+    following = Following(tmp_path)
+    assert following.version_after(0) == ""
+    first = store(ModelFolder(tmp_path), onnx)
+    assert following.version_after(0.5) == ""
+    assert following.version_after(0.5) == first
+    second = store(ModelFolder(tmp_path), onnx, stamp="20260102T000000")
+    assert following.version_after(1) == second
+    assert following.counts == {JobMetric.MODEL_LOADS: 2}
+
+
+def test_follower_keeps_the_model_in_use_while_a_newer_one_is_broken(tmp_path: Path, onnx: bytes) -> None:
+    following = Following(tmp_path)
+    first = store(ModelFolder(tmp_path), onnx)
+    assert following.version_after(0) == first
+    second = store(ModelFolder(tmp_path), onnx, stamp="20260102T000000")
+    model_file = tmp_path / second / "model.onnx"
+    model_file.write_bytes(b"half")
+    assert [following.version_after(1), following.version_after(1)] == [first, first]
+    assert following.counts[JobMetric.MODEL_LOAD_FAILURES] == 1
+    model_file.write_bytes(onnx)
+    assert following.version_after(1) == second

@@ -1,0 +1,59 @@
+"""Settings: defaults, sources, and errors that name the setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from driftline.errors import SettingError
+from driftline.settings import ScoreEventsSettings, StackSettings, parse_assignments
+from driftline.submission import job_settings
+
+
+def test_environment_sets_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_KAFKA_PORT", "19092")
+    monkeypatch.setenv("DRIFTLINE_REDIS_URL", "redis://elsewhere:1/2")
+    settings = StackSettings.load()
+    assert (settings.kafka_address, settings.redis_address) == ("127.0.0.1:19092", "redis://elsewhere:1/2")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"block_ms": "abc"}, ["block_ms", "'abc'", "how long a shard's events gather"]),
+        ({"block_ms": "1"}, ["block_ms", "greater than or equal to 5"]),
+        ({"events_format": "avro"}, ["events_format", "'protobuf' or 'json'"]),
+        ({"blok_ms": "5"}, ["unknown setting 'blok_ms'", "block_ms"]),
+        ({"session_gap_ms": "10"}, ["session_gap_ms (10)", "disorder_ms (60000)"]),
+        ({"namespace": "a{b}"}, ["namespace"]),
+    ],
+)
+def test_error_names_the_setting_and_what_it_accepts(given: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises(SettingError) as caught:
+        ScoreEventsSettings.load(**given)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_bad_environment_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_KAFKA_PORT", "many")
+    with pytest.raises(SettingError, match=r"DRIFTLINE_KAFKA_PORT.*'many'"):
+        StackSettings.load()
+
+
+def test_assignments() -> None:
+    assert parse_assignments(["--set", "a=1", "--set", "b=x=y"]) == {"a": "1", "b": "x=y"}
+    with pytest.raises(SettingError, match="NAME=VALUE"):
+        parse_assignments(["block_ms"])
+
+
+def test_job_settings_follow_the_stack_and_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_JOB_BLOCK_MS", "70")
+    monkeypatch.setenv("DRIFTLINE_JOB_EVENTS_TOPIC", "from-environment")
+    stack = StackSettings.load(kafka_port=19092)
+    assert job_settings("score-events", stack, {}).kafka_bootstrap == "127.0.0.1:19092"
+    assert job_settings("score-events", stack, {}).block_ms == 70
+    assert job_settings("score-events", stack, {}).events_topic == "from-environment"
+    assert job_settings("score-events", stack, {"block_ms": "80"}).block_ms == 80
+    with pytest.raises(SettingError, match="known are: score-events"):
+        job_settings("score", stack, {})
