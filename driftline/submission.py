@@ -9,9 +9,10 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from driftline.errors import SettingError, StackError
+from driftline.errors import ServiceUnavailable, SettingError, StackError
 from driftline.flink.rest import ENDED, FlinkRest, root_cause
 from driftline.settings import ScoreEventsSettings, StackSettings
 
@@ -137,7 +138,9 @@ def _await_tasks(flink: FlinkRest, job: str, job_id: str) -> None:
     while waiting := flink.tasks_waiting(job_id):
         if flink.state(job_id) in ENDED or time.monotonic() > deadline:
             cause = flink.failure(job_id) or ", ".join(f"{name[:40]} is {state}" for name, state in waiting.items())
-            message = f"{job} (job {job_id}) did not start: {cause}"
+            with suppress(ServiceUnavailable):  # it would try again and again, and hold its slots
+                flink.cancel(job_id)
+            message = f"{job} (job {job_id}) did not start and was cancelled: {cause}"
             raise StackError(message)
         time.sleep(0.2)
 

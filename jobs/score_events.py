@@ -17,7 +17,7 @@ from driftline.errors import DriftlineError
 from driftline.flink.blocks import read_blocks
 from driftline.flink.outputs import TopicWriter
 from driftline.settings import ScoreEventsSettings, parse_assignments
-from udfs.operator import DEAD_LETTERS, LATE, SCORES_TYPE, SESSIONS, ScoreBlocks
+from udfs.operator import DEAD_LETTERS, LATE, RESULTS_TYPE, ScoreBlocks
 from udfs.shards import SHARDS
 
 JOB_NAME = "score-events"
@@ -32,14 +32,13 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, genera
     tables.get_config().set("table.local-time-zone", "UTC")
 
     blocks = read_blocks(tables, settings.events_topic, settings.kafka_bootstrap, settings.group_id, settings.block_ms)
-    scores = blocks.process(ScoreBlocks(settings, generation), SCORES_TYPE).uid("score-blocks").name("score blocks")
+    results = blocks.process(ScoreBlocks(settings, generation), RESULTS_TYPE).uid("score-blocks").name("score blocks")
 
     statements = tables.create_statement_set()
     topics = TopicWriter(tables, statements, settings.kafka_bootstrap)
-    topics.write_scores(scores, settings.scores_topic)
-    topics.write_records(scores.get_side_output(SESSIONS), settings.sessions_topic, "closed_sessions")
-    topics.write_rejects(scores.get_side_output(LATE), settings.late_topic, "late_events")
-    topics.write_rejects(scores.get_side_output(DEAD_LETTERS), settings.dead_letter_topic, "dead_letters")
+    topics.write_results(results, settings.scores_topic, settings.sessions_topic)
+    topics.write_rejects(results.get_side_output(LATE), settings.late_topic, "late_events")
+    topics.write_rejects(results.get_side_output(DEAD_LETTERS), settings.dead_letter_topic, "dead_letters")
     statements.attach_as_datastream()
 
 

@@ -61,7 +61,7 @@ class BlockResult:
 
     scores: dict[str, bytes | None] = field(default_factory=dict)  # UserScores by user; None: the user was forgotten
     stored: list[tuple[str, bytes]] = field(default_factory=list)  # the same behind their versions, for the score store
-    sessions: list[tuple[str, bytes]] = field(default_factory=list)  # user, ClosedSession
+    sessions: dict[str, bytes] = field(default_factory=dict)  # ClosedSession by session id
     dead_letters: list[Reject] = field(default_factory=list)
     late: list[Reject] = field(default_factory=list)
     quiet_checks: dict[int, list[str]] = field(default_factory=dict)  # users to look at, by wall-clock time
@@ -202,7 +202,8 @@ class BlockProcessor:
 
     def _finish(self, user_id: str, timeline: Timeline, users: UserStates, result: BlockResult) -> None:
         for closed in timeline.closed:
-            result.sessions.append((user_id, _session_bytes(user_id, closed)))
+            session = _session(user_id, closed)
+            result.sessions[session.session_id] = session.SerializeToString(deterministic=True)
         result.count(JobMetric.SESSIONS_CLOSED, len(timeline.closed))
         overflows = timeline.overflows
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
@@ -232,7 +233,7 @@ def _late(event: Event, timeline: Timeline) -> InvalidEventError:
     return InvalidEventError(Reason.LATE, text, Stage.ORDER)
 
 
-def _session_bytes(user_id: str, closed: ClosedSession) -> bytes:
+def _session(user_id: str, closed: ClosedSession) -> session_pb2.ClosedSession:
     session = closed.session
     kind = session_pb2.ClosedSession
     return kind(
@@ -249,4 +250,4 @@ def _session_bytes(user_id: str, closed: ClosedSession) -> bytes:
         purchase_value=session.purchase_value,
         closed_by=kind.CLOSED_BY_QUIET if closed.by_quiet else kind.CLOSED_BY_EVENT,
         revision=closed.revision,
-    ).SerializeToString(deterministic=True)
+    )

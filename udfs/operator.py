@@ -14,6 +14,7 @@ from pyflink.common import Row, Time, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
+from driftline.code_version import CODE_VERSION, require
 from driftline.metrics import JobMetric
 from driftline.models import ModelFollower
 from driftline.settings import DAY_MS, ScoreEventsSettings
@@ -24,13 +25,12 @@ from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.rejects import Reject
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
-# One element a block: crossing to the JVM costs the same for a map of scores as for one score.
-SCORES_TYPE = Types.ROW_NAMED(["scores"], [Types.MAP(Types.STRING(), _BYTES)])
+# One element a block, with a map of user id to scores and one of session id to session: crossing to the JVM costs about
+# the same for a map as for one of its entries.
+RESULTS_TYPE = Types.ROW_NAMED(["scores", "sessions"], [Types.MAP(Types.STRING(), _BYTES)] * 2)
 REJECT_TYPE = Types.ROW_NAMED(["k", "v", "headers"], [_BYTES, _BYTES, Types.MAP(Types.STRING(), _BYTES)])
-RECORD_TYPE = Types.ROW_NAMED(["k", "v"], [_BYTES, _BYTES])
 DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
 LATE = OutputTag("late", REJECT_TYPE)
-SESSIONS = OutputTag("sessions", RECORD_TYPE)
 
 # Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
 # margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
@@ -55,9 +55,11 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def __init__(self, settings: ScoreEventsSettings, generation: int) -> None:
         self._settings = settings
         self._generation = generation
+        self._code_version = CODE_VERSION
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Bind state, metrics, the model and the score store; called by Flink before the first block."""
+        require(self._code_version)
         settings = self._settings
         users = MapStateDescriptor("users", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
@@ -131,9 +133,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 def _outputs(result: BlockResult) -> list[Any]:
     outputs: list[Any] = [(DEAD_LETTERS, _reject_row(dead)) for dead in result.dead_letters]
     outputs += [(LATE, _reject_row(late)) for late in result.late]
-    outputs += [(SESSIONS, Row(user_id.encode(), session)) for user_id, session in result.sessions]
-    if result.scores:
-        outputs.append(Row(result.scores))
+    if result.scores or result.sessions:
+        outputs.append(Row(result.scores, result.sessions))
     return outputs
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import events, jobs, scores, stack, train
+from driftline.cli import demo, events, jobs, scores, stack, train
 from driftline.errors import DriftlineError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Start here": (demo.demo,),
     "Local stack": (stack.up, stack.status, stack.down),
     "Jobs": (jobs.submit, jobs.stop, jobs.drain),
     "Events": (events.simulate, events.publish),

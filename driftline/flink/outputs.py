@@ -26,24 +26,26 @@ class TopicWriter:
         self._statements = statements
         self._bootstrap = bootstrap
 
-    def write_scores(self, blocks: DataStream, topic: str) -> None:
-        """Write maps of user id to scores, an entry a record; the value None becomes a tombstone."""
-        kind = DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES())
-        self._view("scores_by_block", blocks, Schema.new_builder().column("scores", kind).build())
-        self._insert(
-            topic,
-            "SELECT ENCODE(user_id, 'UTF-8'), v FROM scores_by_block CROSS JOIN UNNEST(scores) AS entry(user_id, v)",
-        )
+    def write_results(self, blocks: DataStream, scores_topic: str, sessions_topic: str) -> None:
+        """Write rows of (scores by user id, sessions by session id), an entry a record, both keyed by user.
 
-    def write_records(self, records: DataStream, topic: str, view: str) -> None:
-        """Write rows of (k, v)."""
-        self._view(view, records, _bytes_columns().build())
-        self._insert(topic, f"SELECT k, v FROM {view}")  # noqa: S608  (view is ours)
+        Scores of None become tombstones. A session's id is its user's with the time it began behind the last colon.
+        """
+        kind = DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES())
+        schema = Schema.new_builder().column("scores", kind).column("sessions", kind)
+        self._view("blocks", blocks, schema.build())
+        for topic, column, user_id in (
+            (scores_topic, "scores", "id"),
+            (sessions_topic, "sessions", "REGEXP_REPLACE(id, ':[0-9]+$', '')"),
+        ):
+            entries = f"blocks CROSS JOIN UNNEST({column}) AS entry(id, v)"
+            self._insert(topic, f"SELECT ENCODE({user_id}, 'UTF-8'), v FROM {entries}")  # noqa: S608  (all ours)
 
     def write_rejects(self, rejects: DataStream, topic: str, view: str) -> None:
         """Write rows of (k, v, headers)."""
         kind = DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES())
-        self._view(view, rejects, _bytes_columns().column("headers", kind).build())
+        schema = Schema.new_builder().column("k", DataTypes.BYTES()).column("v", DataTypes.BYTES())
+        self._view(view, rejects, schema.column("headers", kind).build())
         self._insert(topic, f"SELECT k, v, headers FROM {view}", "headers MAP<STRING, BYTES> METADATA")  # noqa: S608
 
     def _view(self, name: str, stream: DataStream, schema: Schema) -> None:
@@ -55,13 +57,9 @@ class TopicWriter:
             CREATE TEMPORARY TABLE {table} ({", ".join(["k BYTES", "v BYTES", *columns])}) WITH (
                 'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{self._bootstrap}',
                 'properties.max.request.size' = '{_REQUEST_BYTES_MAX}',
-                'properties.compression.type' = 'lz4', 'properties.linger.ms' = '5',
+                'properties.linger.ms' = '5',
                 'sink.delivery-guarantee' = 'at-least-once',
                 'key.format' = 'raw', 'key.fields' = 'k',
                 'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
             )""")
         self._statements.add_insert_sql(f"INSERT INTO {table} {query}")
-
-
-def _bytes_columns() -> Schema.Builder:
-    return Schema.new_builder().column("k", DataTypes.BYTES()).column("v", DataTypes.BYTES())

@@ -53,6 +53,11 @@ class FlinkRest:
         """Return the job's state."""
         return str(self._call(f"/jobs/{job_id}")["state"])
 
+    def running_s(self, job_id: str) -> float:
+        """How long a finished job's slowest task ran, in seconds."""
+        tasks = self._call(f"/jobs/{job_id}")["vertices"]
+        return max(float(task["end-time"] - task["start-time"]) for task in tasks) / 1000
+
     def failure(self, job_id: str) -> str:
         """Return the root cause of the job's newest failure in one line, empty where there is none."""
         history = self._call(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]

@@ -68,10 +68,10 @@ def run_blocks(records: list, sizes: list[int]) -> tuple:  # type: ignore[type-a
     fold = processor(HalfModel())
     users, shard = States(), ShardState(generation=1)
     scores: dict[str, bytes | None] = {}
-    sessions: set[tuple[str, bytes]] = set()
+    sessions: dict[str, bytes] = {}
     for size in sizes:
         result = fold.process(block(*records[:size]), shard, users, now_ms=1)
         records = records[size:]
         scores |= result.scores
-        sessions |= set(result.sessions)
+        sessions |= result.sessions
     return dict(users), scores, sessions, shard.SerializeToString()

@@ -1,0 +1,1 @@
+"""Measured comparisons; each prints how it was made."""

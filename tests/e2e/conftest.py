@@ -1,0 +1,106 @@
+"""One stack for all tests of this folder, the history they share, and the scores that every run of it must give."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from driftline.models import ModelFolder
+from tests.e2e.namespace import LIVE, Counters, Namespace
+from tests.e2e.stack import RealStack
+
+EVENTS = 20_000
+SIMULATED = ("--users", "1500", "--events", str(EVENTS), "--seed", "11")
+_STACK = pytest.StashKey[RealStack]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of the stack's logs with a failure."""
+    report = yield
+    stack = item.config.stash.get(_STACK, None)
+    if report.failed and stack is not None:
+        report.sections.append(("logs of the stack", stack.log_tails()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[RealStack]:
+    """A running stack of two TaskManagers, which leaves no process behind."""
+    made = RealStack(tmp_path_factory.mktemp("e2e") / "home")
+    pytestconfig.stash[_STACK] = made
+    try:
+        made.up()
+        yield made
+    finally:
+        left = made.down()
+    assert not left, f"driftline down left processes behind: {left}"
+
+
+@dataclass(frozen=True)
+class History:
+    """The same events twice: as they happened, and as a bad network would bring them."""
+
+    in_order: Path
+    shuffled: Path
+
+    @property
+    def lines(self) -> list[str]:
+        """The events in order, one JSON line each."""
+        return self.in_order.read_text().splitlines(keepends=True)
+
+    @property
+    def repeats(self) -> int:
+        """How many events the shuffled file repeats."""
+        return len(self.shuffled.read_text().splitlines()) - EVENTS
+
+
+@pytest.fixture(scope="session")
+def history(stack: RealStack, tmp_path_factory: pytest.TempPathFactory) -> History:
+    """20,000 events of up to 1,500 shoppers."""
+    folder = tmp_path_factory.mktemp("history")
+    made = History(folder / "in-order.jsonl", folder / "shuffled.jsonl")
+    stack.driftline("simulate", *SIMULATED, "--out", str(made.in_order))
+    disorder = ("--disorder-ms", "30000", "--duplicates", "0.1")
+    stack.driftline("simulate", *SIMULATED, *disorder, "--out", str(made.shuffled))
+    return made
+
+
+@pytest.fixture(scope="session")
+def model_version(stack: RealStack, history: History) -> str:
+    """A model, trained on the history: the current one of every job, unless a test says otherwise."""
+    stack.driftline("train", "--events", str(history.in_order))
+    return ModelFolder(stack.settings.models_dir).current_version()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The live namespace right after the history in order: what other runs of it are compared with."""
+
+    live: Namespace
+    counters: Counters
+    export: str
+
+
+@pytest.fixture(scope="session")
+def reference(stack: RealStack, history: History, model_version: str) -> Reference:
+    """The history in order, through the live namespace. Needs the model, which is part of the scores."""
+    assert model_version
+    live = Namespace(stack, LIVE)
+    live.publish(history.in_order)
+    live.submit()
+    counters = live.drain()
+    return Reference(live, counters, live.export())
+
+
+@pytest.fixture(scope="session")
+def edges(stack: RealStack, model_version: str) -> Namespace:
+    """A namespace whose sessions end after three seconds, for small, known traffic; its job may not run."""
+    assert model_version
+    times = {"session_gap_ms": 3_000, "disorder_ms": 1_000, "dedupe_horizon_ms": 60_000, "user_ttl_ms": 600_000}
+    return Namespace(stack, "edges", times)

@@ -1,0 +1,127 @@
+"""Events that cannot be folded leave by their own topics, as they came, and stop nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import pytest
+
+from driftline.event.v1.event_pb2 import UserEvent
+from tests.builders import HOUR, message
+from tests.e2e import records
+from tests.e2e.namespace import Counters, Namespace
+from tests.e2e.stack import eventually
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+PREFIX = "driftline.errors."
+STEADY, TARDY = "steady", "tardy"
+TOO_LARGE_BYTES = 5 * 1024 * 1024
+HEADERS = {"stage", "reason", "message", "topic", "partition", "offset", "failed_at_ms"}
+
+
+class Record(NamedTuple):
+    """What is sent, and why it should be rejected."""
+
+    key: bytes | None
+    value: bytes | None
+    reason: str = ""
+    stage: str = "validate"
+    timestamp_ms: int = 0
+
+
+class Sent(NamedTuple):
+    """A record and what the broker said of it."""
+
+    record: Record
+    partition: int
+    offset: int
+
+
+def bad_records() -> list[Record]:
+    """One of each kind."""
+    now_ms = time.time_ns() // 1_000_000
+    key, fine = STEADY.encode(), encoded(message(STEADY, 50, event_id="unused"))
+    ahead = message(STEADY, event_id="ahead", event_time_ms=now_ms + HOUR)
+    return [
+        Record(key, b"\xff\x00 no event \xfe" * 3, "UNDECODABLE", "decode"),
+        Record(key, None, "UNDECODABLE", "decode"),
+        Record(None, fine, "KEY_MISMATCH"),
+        Record(b"somebody else", fine, "KEY_MISMATCH"),
+        Record(key, encoded(message(STEADY, 50, event_id="")), "MISSING_FIELD"),
+        Record(key, encoded(message(STEADY, 50, event_id="not a number", value=float("nan"))), "INVALID_VALUE"),
+        Record(key, encoded(ahead), "CLOCK_SKEW", timestamp_ms=now_ms),
+        Record(key, bytes(range(256)) * (TOO_LARGE_BYTES // 256), "TOO_LARGE", "decode"),
+    ]
+
+
+def encoded(event: UserEvent) -> bytes:
+    return event.SerializeToString()
+
+
+def good(user_id: str, at_ms: int) -> Record:
+    event = message(user_id, at_ms)
+    return Record(user_id.encode(), encoded(event), timestamp_ms=event.event_time_ms)
+
+
+def send(edges: Namespace, sent_records: list[Record]) -> list[Sent]:
+    """Send past all checks, one after the other, and wait for the broker's word on each."""
+    topic = edges.topic("events")
+    with records.producer(edges.stack.settings) as producer:
+        pending = [
+            (one, producer.send(topic, key=one.key, value=one.value, timestamp_ms=one.timestamp_ms or None))
+            for one in sent_records
+        ]
+        acknowledged = [(one, future.get(timeout=30)) for one, future in pending]
+    return [Sent(one, metadata.partition, metadata.offset) for one, metadata in acknowledged]
+
+
+def arrived(edges: Namespace, topic: str, count: int) -> list[Any]:
+    """The records of a topic once there are so many: a topic is written a moment after the counters."""
+
+    def look() -> list[Any]:
+        return records.read(edges.stack.settings, edges.topic(topic))
+
+    return eventually(look, lambda found: len(found) >= count, f"{count} records in {topic}", 20)
+
+
+def assert_explained(found: list[Any], expected: list[Sent], topic: str) -> None:
+    """Each record is there once: its bytes as they came, and where it came from in its headers."""
+    by_source = {(sent.partition, sent.offset): sent.record for sent in expected}
+    explained = {}
+    for record in found:
+        headers = {name.removeprefix(PREFIX): value.decode() for name, value in record.headers}
+        assert set(headers) == HEADERS, headers
+        assert headers["topic"] == topic
+        assert headers["message"]
+        assert abs(int(headers["failed_at_ms"]) - time.time() * 1000) < HOUR
+        source = int(headers["partition"]), int(headers["offset"])
+        assert source in by_source, headers
+        sent = by_source[source]
+        explained[source] = headers["reason"], headers["stage"]
+        assert (record.key, record.value) == (sent.key, sent.value), headers
+    assert explained == {source: (sent.reason, sent.stage) for source, sent in by_source.items()}
+    assert len(found) == len(expected)
+
+
+def test_each_bad_record_is_explained_and_the_good_ones_are_scored(edges: Namespace) -> None:
+    job_id = edges.ensure_job()
+    bad = bad_records()
+    mixed = [good(STEADY, 0), good(TARDY, 10_000)]
+    for number, record in enumerate(bad, start=1):
+        mixed += [record, good(STEADY, number * 100)]
+    late = Record(TARDY.encode(), encoded(message(TARDY, 0)), "LATE", "order", message(TARDY, 0).event_time_ms)
+    sent = send(edges, [*mixed, late, good(TARDY, 10_100)])
+
+    accepted = len(bad) + 3
+    assert edges.drain() == Counters(len(sent), len(sent), accepted, 0, 1, len(bad))
+    for name, expected in (
+        ("events.dead-letter", [one for one in sent if one.record.reason not in ("", "LATE")]),
+        ("events.late", [one for one in sent if one.record.reason == "LATE"]),
+    ):
+        assert_explained(arrived(edges, name, len(expected)), expected, edges.topic("events"))
+    scores = edges.scores()
+    assert {user: int(line["acceptedEvents"]) for user, line in scores.items()} == {STEADY: len(bad) + 1, TARDY: 2}
+    assert edges.stack.flink.state(job_id) == "RUNNING"
+    assert edges.stack.flink.failure(job_id) == ""

@@ -1,0 +1,73 @@
+"""Rows, snapshots and outcomes for the tests of the demo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from driftline.demo.freshness import Freshness
+from driftline.demo.monitor import Snapshot
+from driftline.demo.shoppers import ShopperRow
+from driftline.demo.summary import Outcome
+from driftline.demo.traffic import Kind
+from driftline.progress import Drained
+from driftline.serving.v1.scores_pb2 import CategoryAffinity, UserScores
+from sink_connectors.score_store import Progress
+
+TOTALS = Progress(accepted=57_020, duplicate=1_100, late=80, dead_letter=13, generation=1)
+COUNTS = Counter({Kind.EVENT: 8_000, Kind.REPEAT: 160, Kind.LATE: 40, Kind.MALFORMED: 13})
+FRESHNESS = Freshness(probes=70, p50_ms=61.4, p99_ms=95.0, max_ms=120.0, last_ms=58.0)
+
+
+def row(user_id: str = "u1", **changed: Any) -> ShopperRow:
+    fields: dict[str, Any] = {
+        "purchase": 0.123,
+        "move": 0.01,
+        "engagement": 0.456,
+        "churn": 0.789,
+        "category": "sportswear",
+        "session_events": 12,
+        "trend": (0.1, 0.2, 0.123) * 5,
+        "fresh": False,
+    }
+    return ShopperRow(user_id=user_id, **(fields | changed))
+
+
+def snapshot(rows: int = 8, **changed: Any) -> Snapshot:
+    fields: dict[str, Any] = {
+        "running_s": 65.0,
+        "counts": COUNTS,
+        "out_of_order": 444,
+        "published_per_s": 200.4,
+        "scored_per_s": 199.6,
+        "waiting": 12,
+        "totals": TOTALS,
+        "freshness": FRESHNESS,
+        "rows": [row(f"u{number}") for number in range(rows)],
+        "model_version": "20260105T101500-3f9c0d1a",
+    }
+    return Snapshot(**(fields | changed))
+
+
+def scores(user_id: str = "u1", as_of_ms: int = 1_000) -> UserScores:
+    return UserScores(
+        user_id=user_id,
+        scores={"purchase_propensity": 0.25, "churn_risk": 0.5, "engagement": 0.75},
+        affinities=[CategoryAffinity(category="shoes", share=1.0)],
+        as_of_event_time_ms=as_of_ms,
+    )
+
+
+def outcome(**changed: Any) -> Outcome:
+    fields: dict[str, Any] = {
+        "traffic_s": 40.0,
+        "drained_s": 0.1,
+        "counts": COUNTS,
+        "out_of_order": 444,
+        "before": Drained(50_000, Progress(accepted=50_000)),
+        "after": Drained(58_213, TOTALS),
+        "freshness": FRESHNESS,
+        "newest_ms": {"u1": 1_000},
+        "scores": [scores()],
+    }
+    return Outcome(**(fields | changed))
