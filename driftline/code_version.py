@@ -10,7 +10,12 @@ import hashlib
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_PACKAGES = ("driftline", "udfs", "state_schemas", "sink_connectors")
+_SOURCES = (
+    "udfs/**/*.py",
+    "state_schemas/**/*.py",
+    "sink_connectors/**/*.py",
+    "driftline/*.py",
+)  # what an operator uses
 
 
 class OtherCodeError(Exception):
@@ -19,8 +24,8 @@ class OtherCodeError(Exception):
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    for package in _PACKAGES:
-        for file in sorted((_ROOT / package).rglob("*.py")):
+    for pattern in _SOURCES:
+        for file in sorted(_ROOT.glob(pattern)):
             digest.update(str(file.relative_to(_ROOT)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:12]
 

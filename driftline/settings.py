@@ -142,6 +142,7 @@ class ScoreEventsSettings(_Settings):
             ("dedupe_horizon_ms", "disorder_ms"),  # else a duplicate inside the bound could be forgotten
             ("session_gap_ms", "disorder_ms"),  # else a tail could hold several whole sessions
             ("user_ttl_ms", "session_gap_ms"),
+            ("dedupe_ids_max", "tail_events_max"),  # else a repeat of an event that still waits could be folded again
             ("user_ttl_ms", "dedupe_horizon_ms"),
         ):
             if getattr(self, larger) < getattr(self, smaller):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from driftline.errors import ServiceUnavailable, SettingError, StackError
 from driftline.flink.rest import ENDED, FlinkRest, root_cause
 from driftline.settings import ScoreEventsSettings, StackSettings
+from sink_connectors.score_store import RedisScoreStore
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("driftline", "jobs", "udfs", "state_schemas", "sink_connectors")
@@ -78,6 +79,8 @@ def submit(
             "`driftline up --detach --task-managers N` adds TaskManagers of one slot each"
         )
         raise StackError(message)
+    if not savepoint:  # it counts from the first event again
+        RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0).reset_progress()
     report(f"submitting {job}")
     job_id = _run_client(job, stack, settings, savepoint)
     report("waiting for its tasks")
@@ -92,7 +95,7 @@ def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, s
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:
         options = ["--detached", "--python", str(ROOT / script)]
         if stack.flink_rest:  # a cluster of its own does not have our code
-            options += ["--pyFiles", str(_pack(Path(scratch)))]
+            options += ["--pyFiles", str(_copy_code(Path(scratch)))]
         if savepoint:
             options += ["--fromSavepoint", savepoint]
         changed = settings.model_dump(mode="json", exclude_unset=True)
@@ -115,14 +118,12 @@ def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, s
     return found.group(1)
 
 
-def _pack(folder: Path) -> Path:
-    archive = folder / "driftline.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
-        for package in PACKAGES:
-            for file in sorted((ROOT / package).rglob("*")):
-                if file.suffix in (".py", ".lua", ".yaml", ".properties"):
-                    packed.write(file, file.relative_to(ROOT))
-    return archive
+def _copy_code(scratch: Path) -> Path:
+    """Copy the packages that the job needs into one folder; the checkout itself holds far more."""
+    folder = scratch / "code"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def _client_error(output: str) -> str:

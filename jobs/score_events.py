@@ -1,8 +1,8 @@
 """score-events: user events from Kafka become scores in Redis and on Kafka.
 
-Submit it with `driftline submit score-events --set NAME=VALUE ...`, or on any cluster with
-`flink run -py jobs/score_events.py -pyfs . --set NAME=VALUE ...`. The settings are those of
-driftline.settings.ScoreEventsSettings.
+Submit it with `driftline submit score-events --set NAME=VALUE ...`, which also ships the code to the cluster that
+DRIFTLINE_FLINK_REST points to, or with Flink's own client (README.md). `driftline submit score-events --settings` lists
+the settings.
 """
 
 from __future__ import annotations

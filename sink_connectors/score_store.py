@@ -9,7 +9,7 @@ import functools
 import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import redis
@@ -37,36 +37,32 @@ BATCH_MAX = 1_000  # users a command: Redis serves no one else meanwhile, for so
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 
-_SCRIPT = Path(__file__).with_name("write_scores.lua").read_bytes()
+_SCRIPT = files("sink_connectors").joinpath("write_scores.lua").read_bytes()  # also from a zip that Flink ships
 _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the name that EVALSHA knows it by
 
 T = TypeVar("T")
 
 
 class Progress(NamedTuple):
-    """Absolute totals of one shard since its state began; the four add up to the events read."""
+    """Absolute totals of one shard since its state began; they add up to the events read."""
 
     accepted: int = 0
     duplicate: int = 0
     late: int = 0
     dead_letter: int = 0
-    generation: int = 0  # when the state began: a later one is another job's, which reads from the beginning again
 
     @property
     def events(self) -> int:
         """How many events were read."""
-        return sum(self[:4])
+        return sum(self)
 
     @classmethod
     def total(cls, shards: Iterable[Progress]) -> Progress:
-        """The sum of each counter over the shards of the newest generation."""
-        shards = list(shards)
-        newest = max((shard.generation for shard in shards), default=0)
-        sums = map(sum, zip(*(shard[:4] for shard in shards if shard.generation == newest), strict=True))
-        return cls(*sums)._replace(generation=newest)
+        """The sum of each counter over the shards."""
+        return cls(*map(sum, zip(*shards, strict=True)))
 
     def encode(self) -> str:
-        """Five decimal numbers, joined by spaces."""
+        """Four decimal numbers, joined by spaces."""
         return " ".join(map(str, self))
 
     @classmethod

@@ -250,4 +250,5 @@ def _session(user_id: str, closed: ClosedSession) -> session_pb2.ClosedSession:
         purchase_value=session.purchase_value,
         closed_by=kind.CLOSED_BY_QUIET if closed.by_quiet else kind.CLOSED_BY_EVENT,
         revision=closed.revision,
+        supersedes_session_id=session_id(user_id, closed.supersedes_start_ms) if closed.supersedes_start_ms else "",
     )

@@ -109,7 +109,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         for check_at_ms, user_ids in result.quiet_checks.items():
             self._list_for_quiet_check(check_at_ms, user_ids)
             ctx.timer_service().register_processing_time_timer(check_at_ms)
-        progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter, shard.generation)
+        progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
         written = self._store.write(result.stored, (self._shard_number(ctx), progress))
         result.count(JobMetric.SCORES_WRITTEN, written)
         for metric, number in result.counts.items():

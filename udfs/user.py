@@ -77,6 +77,7 @@ class ClosedSession(NamedTuple):
     session: Session
     by_quiet: bool
     revision: int
+    supersedes_start_ms: int  # of the earlier publication, where an event from before its first one has changed the id
 
 
 @dataclass(slots=True)
@@ -175,10 +176,11 @@ class Timeline:
         self.overflows.categories += committed.fold(event, self.bounds.profile)
 
     def _publish(self, session: Session, *, by_quiet: bool) -> None:
-        revision = 1
-        if session.start_ms == self.published.start_ms:
-            if session.events == self.published.events:
-                return
-            revision = self.published.revision + 1
+        before = self.published
+        if (session.start_ms, session.events) == (before.start_ms, before.events):
+            return
+        extends = session.start_ms <= before.start_ms <= session.end_ms
+        revision = before.revision + 1 if extends else 1
+        superseded_ms = before.start_ms if extends and before.start_ms != session.start_ms else 0
         self.published = Published(session.start_ms, session.events, revision)
-        self.closed.append(ClosedSession(session, by_quiet, revision))
+        self.closed.append(ClosedSession(session, by_quiet, revision, superseded_ms))

@@ -34,14 +34,10 @@ def submit(
         return
     from driftline.submission import job_settings  # noqa: PLC0415  (imports Flink's side)
     from driftline.submission import submit as submit_job  # noqa: PLC0415
-    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415
 
     stack = StackSettings.load()
     settings = job_settings(job, stack, parse_assignments(assignments or []))
     with Console(stderr=True).status("") as status:
-        if not from_savepoint:
-            store = RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)
-            store.reset_progress()
         job_id = submit_job(job, stack, settings, from_savepoint, status.update)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
     if not (settings.models_dir / "current").exists():

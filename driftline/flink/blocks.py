@@ -11,6 +11,7 @@ from pyflink.datastream.data_stream import DataStream, KeyedStream
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
+from driftline.flink.outputs import literal
 from udfs.shards import SHARD_KEYS, SHARDS
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -41,9 +42,9 @@ def read_blocks(
             `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL,
             read_at AS PROCTIME()
         ) WITH (
-            'connector' = 'kafka', 'topic' = '{_quoted(topic)}',
-            'properties.bootstrap.servers' = '{_quoted(bootstrap)}',
-            'properties.group.id' = '{_quoted(group_id)}', 'properties.auto.offset.reset' = 'earliest',
+            'connector' = 'kafka', 'topic' = {literal(topic)},
+            'properties.bootstrap.servers' = {literal(bootstrap)},
+            'properties.group.id' = {literal(group_id)}, 'properties.auto.offset.reset' = 'earliest',
             'scan.startup.mode' = 'earliest-offset',
             'key.format' = 'raw', 'key.fields' = 'record_key',
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
@@ -78,7 +79,3 @@ def _keyed(blocks: DataStream) -> KeyedStream:
     stream.getTransformation().setOutputType(_KEYED_TYPE.get_java_type_info())
     selector = get_gateway().jvm.KeyByKeySelector()
     return KeyedStream(stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info()), BLOCK_TYPE, blocks)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")

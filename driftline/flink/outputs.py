@@ -9,7 +9,13 @@ from __future__ import annotations
 from pyflink.datastream import DataStream
 from pyflink.table import DataTypes, Schema, StatementSet, StreamTableEnvironment
 
-_REQUEST_BYTES_MAX = 16 * 1024 * 1024  # a dead letter can be as large as the broker lets an event be
+# A dead letter can be as large as the broker lets an event be (16 MiB on the local one), and has headers.
+_REQUEST_BYTES_MAX = 17 * 1024 * 1024
+
+
+def literal(text: str) -> str:
+    """Return the text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 class TopicWriter:
@@ -52,10 +58,11 @@ class TopicWriter:
         self._tables.create_temporary_view(name, self._tables.from_data_stream(stream, schema))
 
     def _insert(self, topic: str, query: str, *columns: str) -> None:
-        table = f"`{topic}`"
+        table = f"`{topic.replace('`', '``')}`"
         self._tables.execute_sql(f"""
             CREATE TEMPORARY TABLE {table} ({", ".join(["k BYTES", "v BYTES", *columns])}) WITH (
-                'connector' = 'kafka', 'topic' = '{topic}', 'properties.bootstrap.servers' = '{self._bootstrap}',
+                'connector' = 'kafka', 'topic' = {literal(topic)},
+                'properties.bootstrap.servers' = {literal(self._bootstrap)},
                 'properties.max.request.size' = '{_REQUEST_BYTES_MAX}',
                 'properties.linger.ms' = '5',
                 'sink.delivery-guarantee' = 'at-least-once',

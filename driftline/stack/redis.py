@@ -17,8 +17,8 @@ _CONFIG = """\
 bind {host}
 port {port}
 daemonize no
-# Scores outlive `down` and `up`; after a crash at most one second of writes is missing, and the job writes those again
-# from its checkpoint. The append-only file is all that is needed for it.
+# Scores outlive `down` and `up`; after a crash at most one second of writes is missing, and the scores of those users
+# come back with their next event. The append-only file is all that is needed for it.
 appendonly yes
 appendfsync everysec
 save ""

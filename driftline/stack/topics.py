@@ -10,14 +10,16 @@ from typing import Any
 from driftline.settings import StackSettings
 from driftline.stack.service import NotReady
 
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+EVENT_BYTES_MAX = 16 * 1024 * 1024
+MESSAGE_BYTES_MAX = EVENT_BYTES_MAX + 64 * 1024  # a dead letter is an event and its headers
 _TIMEOUT_MS = 10_000
 _DAY_MS = 86_400_000
 # A broker deletes and rolls by record timestamp, and events carry their own past. So keep everything, and do not start
 # a new segment whenever shuffled history steps by more than a week (the default of segment.ms): it would be thousands
 # of small files.
 _KEEP = {"retention.ms": "-1", "retention.bytes": "-1", "segment.ms": str(3_650 * _DAY_MS)}
-_LARGE = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
+_LARGE = {"max.message.bytes": str(EVENT_BYTES_MAX)}
+_LARGER = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
 _COMPACTED = {
     "cleanup.policy": "compact",
     "retention.ms": "-1",
@@ -29,8 +31,8 @@ def topics(settings: StackSettings) -> dict[str, dict[str, str]]:
     """Every topic of the contract with its configuration."""
     return {
         settings.events_topic: _KEEP | _LARGE,
-        "events.dead-letter": _KEEP | _LARGE,
-        "events.late": _KEEP | _LARGE,
+        "events.dead-letter": _KEEP | _LARGER,
+        "events.late": _KEEP | _LARGER,
         "sessions": dict(_KEEP),
         "scores": dict(_COMPACTED),
     }

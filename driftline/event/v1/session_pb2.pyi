@@ -22,7 +22,8 @@ class ClosedSession(google.protobuf.message.Message):
     """A session that ended, on the `sessions` topic, keyed by user_id.
 
     Written once. Only where a session was published because its user went quiet, and an event that arrived later still
-    (inside the disorder bound) extended it, does it appear again under the same session_id with a higher revision.
+    (inside the disorder bound) belongs to it, does it appear again with a higher revision: under the same session_id, or,
+    where that event came before its first one, under a new id that names the one it supersedes.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -59,6 +60,7 @@ class ClosedSession(google.protobuf.message.Message):
     PURCHASE_VALUE_FIELD_NUMBER: builtins.int
     CLOSED_BY_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
+    SUPERSEDES_SESSION_ID_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """user_id, a colon, and start_time_ms."""
     user_id: builtins.str
@@ -76,6 +78,8 @@ class ClosedSession(google.protobuf.message.Message):
     closed_by: Global___ClosedSession.ClosedBy.ValueType
     revision: builtins.int
     """1 for the first publication."""
+    supersedes_session_id: builtins.str
+    """Empty, or the session_id under which this session was published before."""
     def __init__(
         self,
         *,
@@ -92,7 +96,8 @@ class ClosedSession(google.protobuf.message.Message):
         purchase_value: builtins.float = ...,
         closed_by: Global___ClosedSession.ClosedBy.ValueType = ...,
         revision: builtins.int = ...,
+        supersedes_session_id: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["add_to_carts", b"add_to_carts", "clicks", b"clicks", "closed_by", b"closed_by", "end_time_ms", b"end_time_ms", "events", b"events", "purchase_value", b"purchase_value", "purchases", b"purchases", "revision", b"revision", "searches", b"searches", "session_id", b"session_id", "start_time_ms", b"start_time_ms", "user_id", b"user_id", "views", b"views"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["add_to_carts", b"add_to_carts", "clicks", b"clicks", "closed_by", b"closed_by", "end_time_ms", b"end_time_ms", "events", b"events", "purchase_value", b"purchase_value", "purchases", b"purchases", "revision", b"revision", "searches", b"searches", "session_id", b"session_id", "start_time_ms", b"start_time_ms", "supersedes_session_id", b"supersedes_session_id", "user_id", b"user_id", "views", b"views"]) -> None: ...
 
 Global___ClosedSession: typing_extensions.TypeAlias = ClosedSession

@@ -14,7 +14,7 @@ from driftline.progress import Drained
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, UserScores
 from sink_connectors.score_store import Progress
 
-TOTALS = Progress(accepted=57_020, duplicate=1_100, late=80, dead_letter=13, generation=1)
+TOTALS = Progress(accepted=57_020, duplicate=1_100, late=80, dead_letter=13)
 COUNTS = Counter({Kind.EVENT: 8_000, Kind.REPEAT: 160, Kind.LATE: 40, Kind.MALFORMED: 13})
 FRESHNESS = Freshness(probes=70, p50_ms=61.4, p99_ms=95.0, max_ms=120.0, last_ms=58.0)
 

@@ -108,6 +108,23 @@ def test_session_extended_after_a_quiet_close_is_published_with_a_higher_revisio
     assert [(c.session.events, c.by_quiet, c.revision) for c in timeline.closed] == [(1, True, 1), (2, False, 2)]
 
 
+def test_session_that_began_earlier_than_was_published_names_what_it_supersedes() -> None:
+    timeline = timeline_of(30 * SECOND)
+    timeline.close_quiet()
+    timeline.offer(event(0))
+    timeline.offer(event(3 * HOUR))
+    again = timeline.closed[1]
+    assert (again.session.start_ms, again.revision, again.supersedes_start_ms) == (T0, 2, T0 + 30 * SECOND)
+
+
+def test_next_session_after_a_published_one_supersedes_nothing() -> None:
+    timeline = timeline_of(0)
+    timeline.close_quiet()
+    timeline.offer(event(HOUR))
+    timeline.offer(event(3 * HOUR))
+    assert [(c.revision, c.supersedes_start_ms) for c in timeline.closed] == [(1, 0), (1, 0)]
+
+
 def test_quiet_close_changes_nothing_that_the_next_fold_computes() -> None:
     quiet, busy = timeline_of(0, 1), timeline_of(0, 1)
     quiet.close_quiet()
@@ -123,7 +140,7 @@ def test_idle_longer_than_the_user_ttl_begins_a_new_profile() -> None:
 
 
 def test_id_overflow_drops_the_oldest_and_is_counted() -> None:
-    timeline = timeline_of(*range(5), dedupe_ids_max=3)
+    timeline = timeline_of(*range(5), dedupe_ids_max=3, tail_events_max=3)
     assert (len(timeline.seen), timeline.overflows.ids) == (3, 2)
     assert timeline.offer(event(4)) is DUPLICATE
 
