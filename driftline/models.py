@@ -73,12 +73,16 @@ class OnnxModel:
         self.version = version
         self._session = _thread.run(partial(_session, onnx))
 
+    def start(self, vectors: Sequence[Sequence[float]]) -> Callable[[], list[float]]:
+        """See udfs.scoring.Model."""
+        return _thread.start(partial(self._run, vectors))
+
     def predict(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
         """Return P(purchase within the next 30 minutes) for each vector: n rows of 40 features, n values in 0..1."""
-        rows = np.asarray(vectors, dtype=np.float32)
-        return _thread.run(partial(self._run, rows))
+        return _thread.run(partial(self._run, vectors))
 
-    def _run(self, rows: NDArray[np.float32]) -> list[float]:
+    def _run(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
+        rows = np.asarray(vectors, dtype=np.float32)
         probabilities: list[float] = self._session.run([OUTPUT], {INPUT: rows})[0][:, 1].tolist()
         return probabilities
 

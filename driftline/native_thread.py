@@ -10,38 +10,47 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
 class NativeThread:
-    """Runs calls one at a time on a daemon thread of its own, which starts with the first."""
+    """Runs calls one after another on a daemon thread of its own, which starts with the first."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._turn = threading.Lock()
-        self._calls: SimpleQueue[Callable[[], Any]] = SimpleQueue()
-        self._results: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._calls: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[tuple[bool, Any]]]] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    def run(self, call: Callable[[], T]) -> T:
-        """Run the call there and return its result, or raise what it raised; blocks meanwhile."""
-        with self._turn:
+    def start(self, call: Callable[[], T]) -> Callable[[], T]:
+        """Have the call run there; what is returned waits for its result, or raises what it raised. To call once."""
+        with self._starting:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
                 self._thread.start()
-            self._calls.put(call)
-            succeeded, result = self._results.get()
-        if not succeeded:
-            raise result
-        return cast("T", result)
+        result: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+        self._calls.put((call, result))
+        return partial(_take, result)
+
+    def run(self, call: Callable[[], T]) -> T:
+        """Run the call there and wait for its result."""
+        return self.start(call)()
 
     def _serve(self) -> None:
         while True:
-            call = self._calls.get()
+            call, result = self._calls.get()
             try:
-                self._results.put((True, call()))
+                result.put((True, call()))
             except BaseException as error:
-                self._results.put((False, error))
+                result.put((False, error))
+
+
+def _take(result: SimpleQueue[tuple[bool, Any]]) -> Any:
+    succeeded, value = result.get()
+    if not succeeded:
+        raise value
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from driftline.event.v1.event_pb2 import UserEvent
@@ -74,8 +75,8 @@ class HalfModel:
 
     version = "half"
 
-    def predict(self, vectors: Any) -> list[float]:
-        return [0.5] * len(vectors)
+    def start(self, vectors: Any) -> Callable[[], list[float]]:
+        return lambda: [0.5] * len(vectors)
 
 
 def processor(model: Model | None = None, **changed: Any) -> BlockProcessor:

@@ -14,9 +14,8 @@ from sink_connectors.score_value import encode_value
 from state_schemas.user_state import decode_user, encode_user
 from udfs.decode import Decoder
 from udfs.event import Event
-from udfs.profile import Profile
 from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
-from udfs.scoring import Model, score, session_id
+from udfs.scoring import Model, session_id, start_scoring
 from udfs.user import ClosedSession, Outcome, Timeline, TimelineBounds
 
 
@@ -67,6 +66,11 @@ class BlockResult:
     quiet_checks: dict[int, list[str]] = field(default_factory=dict)  # users to look at, by wall-clock time
     counts: dict[JobMetric, int] = field(default_factory=dict)
 
+    def add(self, user_id: str, generation: int, accepted: int, scores: bytes | None) -> None:
+        """Add a user's new scores; None if the user asked to be forgotten."""
+        self.scores[user_id] = scores
+        self.stored.append((user_id, encode_value(generation, accepted, scores or b"")))
+
     def count(self, metric: JobMetric, number: int = 1) -> None:
         """Add to a counter."""
         if number:
@@ -112,16 +116,29 @@ class BlockProcessor:
         """
         result = BlockResult()
         timelines: dict[str, Timeline] = {}
+        outcomes = dict.fromkeys(_TOTALS.values(), 0)
         for record in zip(block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets, strict=True):
-            self._route(record, timelines, users, result, now_ms)
+            outcome = self._route(record, timelines, users, result, now_ms)
+            outcomes[outcome] += 1
+        for outcome, number in outcomes.items():
+            result.count(outcome, number)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
         touched = {user_id: timeline for user_id, timeline in timelines.items() if timeline.touched}
-        self._score(touched, shard.generation, result, now_ms)
-        for user_id, timeline in touched.items():
+        profiles = {user_id: timeline.profile() for user_id, timeline in touched.items()}
+        known = [(user_id, profile) for user_id, profile in profiles.items() if not profile.empty]
+        pending = start_scoring(known, self.model()) if known else list
+        for user_id, timeline in touched.items():  # while the model works
             timeline.last_arrival_ms = now_ms
             self._plan_quiet_check(user_id, timeline, result, now_ms)
             self._finish(user_id, timeline, users, result)
+        for user_id in profiles.keys() - {user_id for user_id, _ in known}:  # the newest event asked to be forgotten
+            result.add(user_id, shard.generation, touched[user_id].accepted, None)
+        for message in pending():
+            accepted = touched[message.user_id].accepted
+            message.accepted_events, message.generation, message.written_at_ms = accepted, shard.generation, now_ms
+            scores = message.SerializeToString(deterministic=True)
+            result.add(message.user_id, shard.generation, accepted, scores)
         return result
 
     def check_quiet(self, user_ids: Sequence[str], users: UserStates, now_ms: int) -> BlockResult:
@@ -151,46 +168,27 @@ class BlockProcessor:
         users: UserStates,
         result: BlockResult,
         now_ms: int,
-    ) -> None:
+    ) -> JobMetric:
         key, value, timestamp_ms, partition, offset = record
-        source = self.topic, partition, offset
         try:
             user_id, event = self.decoder.decode(key, value, timestamp_ms)
         except InvalidEventError as error:
-            result.count(JobMetric.EVENTS_DEAD_LETTER)
-            result.dead_letters.append(reject((key, value), source, error, now_ms))
-            return
+            result.dead_letters.append(reject((key, value), (self.topic, partition, offset), error, now_ms))
+            return JobMetric.EVENTS_DEAD_LETTER
         timeline = timelines.get(user_id)
         if timeline is None:
             timeline = timelines[user_id] = self._read(user_id, users)
         outcome = timeline.offer(event)
         if outcome is Outcome.LATE:
-            result.late.append(reject((key, value), source, _late(event, timeline), now_ms))
-        result.count(_METRICS[outcome])
+            late = _late(event, timeline)
+            result.late.append(reject((key, value), (self.topic, partition, offset), late, now_ms))
+        return _METRICS[outcome]
 
     def _read(self, user_id: str, users: UserStates) -> Timeline:
         state = users.get(user_id)
         if state is None:
             return Timeline.begin(self.bounds)
         return decode_user(state, self.bounds)
-
-    def _score(self, timelines: dict[str, Timeline], generation: int, result: BlockResult, now_ms: int) -> None:
-        known: list[tuple[str, Profile]] = []
-        for user_id, timeline in timelines.items():
-            profile = timeline.profile()
-            if profile.empty:  # the newest event asked to be forgotten
-                result.scores[user_id] = None
-                result.stored.append((user_id, encode_value(generation, timeline.accepted, b"")))
-            else:
-                known.append((user_id, profile))
-        if not known:
-            return
-        for (user_id, _), message in zip(known, score(known, self.model()), strict=True):
-            message.accepted_events = accepted = timelines[user_id].accepted
-            message.generation = generation
-            message.written_at_ms = now_ms
-            scores = result.scores[user_id] = message.SerializeToString(deterministic=True)
-            result.stored.append((user_id, encode_value(generation, accepted, scores)))
 
     def _plan_quiet_check(self, user_id: str, timeline: Timeline, result: BlockResult, active_ms: int) -> None:
         """Put the user on the list of one coming check, unless one is already due: one listing a user and gap."""

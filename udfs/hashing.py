@@ -1,10 +1,15 @@
-"""The one hash of event ids; part of the state's format."""
+"""The one hash of ids; part of the state's format."""
 
 from __future__ import annotations
 
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64_digest, xxh3_64_intdigest
+
+
+def id_hash(text: str) -> bytes:
+    """Return the 64-bit xxh3 hash of the text's UTF-8 bytes: 8 bytes, big-endian."""
+    return xxh3_64_digest(text.encode())
 
 
 def hash64(text: str) -> int:
-    """Return the 64-bit xxh3 hash of the text's UTF-8 bytes, unsigned."""
+    """Return the same hash as a number."""
     return xxh3_64_intdigest(text.encode())

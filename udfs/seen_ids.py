@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from struct import Struct
 
-_HASH = Struct("<Q")
 _TIME = Struct("<q")
 _ENTRY = 8  # bytes, of a hash and of a time alike
 
@@ -17,62 +16,64 @@ class SeenIds:
     a user's state depends on how many ids it has.
     """
 
-    __slots__ = ("hashes", "horizon_ms", "ids_max", "times_ms")
+    __slots__ = ("_oldest_ms", "hashes", "horizon_ms", "ids_max", "times_ms")
 
     def __init__(self, hashes: bytes = b"", times_ms: bytes = b"", *, horizon_ms: int, ids_max: int) -> None:
         self.hashes = hashes
         self.times_ms = times_ms
         self.horizon_ms = horizon_ms
         self.ids_max = ids_max
+        self._oldest_ms = self._time(0)
 
     def __len__(self) -> int:
         return len(self.hashes) // _ENTRY
 
-    def holds(self, id_hash: int, time_ms: int) -> bool:
+    def holds(self, id_hash: bytes, time_ms: int) -> bool:
         """Whether this id was added with an event time within the horizon of `time_ms`."""
-        at = self._find(id_hash)
+        at = self.hashes.find(id_hash)
+        while at % _ENTRY and at > 0:  # bytes of two neighbours that happen to look like it
+            at = self.hashes.find(id_hash, at + 1)
         return at >= 0 and abs(time_ms - self._time(at)) <= self.horizon_ms
 
-    def add(self, id_hash: int, time_ms: int) -> int:
-        """Remember an id; returns how many were dropped for the bound `ids_max` (0 or 1)."""
-        at = self._find(id_hash)
-        if at >= 0:  # beyond the horizon, so a new event under an old name
-            self._cut(at, at + _ENTRY)
-        at = len(self.hashes)
-        while at and (self._time(at - _ENTRY), self._hash(at - _ENTRY)) > (time_ms, id_hash):  # few are out of order
+    def add(self, id_hash: bytes, time_ms: int) -> int:
+        """Remember an id that is not held; returns how many were dropped for the bound `ids_max` (0 or 1).
+
+        Called after `expire` with the newest time, which includes this one: an older entry under the same hash, beyond
+        the horizon, is then gone.
+        """
+        hashes, times_ms = self.hashes, self.times_ms
+        end = at = len(hashes)
+        while at and (self._time(at - _ENTRY), hashes[at - _ENTRY : at]) > (
+            time_ms,
+            id_hash,
+        ):  # few arrive out of order
             at -= _ENTRY
-        self.hashes = self.hashes[:at] + _HASH.pack(id_hash) + self.hashes[at:]
-        self.times_ms = self.times_ms[:at] + _TIME.pack(time_ms) + self.times_ms[at:]
-        if len(self) <= self.ids_max:
+        if at == end:
+            self.hashes = hashes + id_hash
+            self.times_ms = times_ms + _TIME.pack(time_ms)
+        else:
+            self.hashes = hashes[:at] + id_hash + hashes[at:]
+            self.times_ms = times_ms[:at] + _TIME.pack(time_ms) + times_ms[at:]
+        if not at:
+            self._oldest_ms = time_ms
+        if end < self.ids_max * _ENTRY:
             return 0
-        self._cut(0, _ENTRY)
+        self._drop(_ENTRY)
         return 1
 
     def expire(self, newest_ms: int) -> None:
         """Forget the ids that are older than the horizon before `newest_ms`."""
-        oldest_ms = newest_ms - self.horizon_ms
+        if self._oldest_ms >= newest_ms - self.horizon_ms:
+            return
         end = 0
-        while end < len(self.times_ms) and self._time(end) < oldest_ms:
+        while end < len(self.times_ms) and self._time(end) < newest_ms - self.horizon_ms:
             end += _ENTRY
-        if end:
-            self._cut(0, end)
-
-    def _find(self, id_hash: int) -> int:
-        """Return the byte position of the hash's entry, -1 where there is none."""
-        needle = _HASH.pack(id_hash)
-        at = self.hashes.find(needle)
-        while at % _ENTRY and at > 0:  # bytes of two neighbours that happen to look like it
-            at = self.hashes.find(needle, at + 1)
-        return at
+        self._drop(end)
 
     def _time(self, at: int) -> int:
-        time_ms: int = _TIME.unpack_from(self.times_ms, at)[0]
-        return time_ms
+        return _TIME.unpack_from(self.times_ms, at)[0] if self.times_ms else 0
 
-    def _hash(self, at: int) -> int:
-        id_hash: int = _HASH.unpack_from(self.hashes, at)[0]
-        return id_hash
-
-    def _cut(self, start: int, end: int) -> None:
-        self.hashes = self.hashes[:start] + self.hashes[end:]
-        self.times_ms = self.times_ms[:start] + self.times_ms[end:]
+    def _drop(self, end: int) -> None:
+        self.hashes = self.hashes[end:]
+        self.times_ms = self.times_ms[end:]
+        self._oldest_ms = self._time(0)

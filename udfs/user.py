@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from driftline.settings import ScoreEventsSettings
 from udfs.event import FORGET, Event
-from udfs.hashing import hash64
-from udfs.profile import EVENTS, LAST_MS, Profile, ProfileBounds, Session
+from udfs.hashing import id_hash
+from udfs.profile import EVENTS, LAST_MS, SESSION_EVENTS, SESSION_START_MS, Profile, ProfileBounds, Session
 from udfs.seen_ids import SeenIds
 
 
@@ -114,17 +114,17 @@ class Timeline:
 
     def offer(self, event: Event) -> Outcome:
         """Accept the event, or say that it is a duplicate or late. Closed sessions gather in `closed`."""
-        id_hash = hash64(event.event_id)
-        if self.seen.holds(id_hash, event.time_ms):
+        time_ms, seen, hashed = event.time_ms, self.seen, id_hash(event.event_id)
+        if seen.holds(hashed, time_ms):
             return Outcome.DUPLICATE
-        if event.time_ms < self.committed_through_ms:
+        if time_ms < self.committed_through_ms:
             return Outcome.LATE
         self.accepted += 1
         self.touched = True
-        if event.time_ms > self.newest_ms:
-            self.newest_ms = event.time_ms
-            self.seen.expire(self.newest_ms)
-        self.overflows.ids += self.seen.add(id_hash, event.time_ms)
+        if time_ms > self.newest_ms:
+            self.newest_ms = time_ms
+            seen.expire(time_ms)
+        self.overflows.ids += seen.add(hashed, time_ms)
         self._insert(event)
         self._commit()
         return Outcome.ACCEPTED
@@ -166,7 +166,12 @@ class Timeline:
             self.committed_through_ms = tail[0].time_ms + 1
             self._commit_first()
         gap_ms = bounds.profile.session_gap_ms
-        if committed.values[EVENTS] and committed.values[LAST_MS] + gap_ms < self.committed_through_ms:
+        values, published = committed.values, self.published
+        if (
+            values[EVENTS]
+            and values[LAST_MS] + gap_ms < self.committed_through_ms
+            and (values[SESSION_START_MS], values[SESSION_EVENTS]) != published[:2]
+        ):
             self._publish(committed.session, by_quiet=False)
 
     def _commit_first(self) -> None:

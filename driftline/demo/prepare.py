@@ -23,7 +23,6 @@ from driftline.stack import Stack
 from driftline.submission import job_settings, matching, submit
 from driftline.training import examples as ex
 from driftline.training import model as fitting
-from sink_connectors.score_store import RedisScoreStore
 from udfs.user import TimelineBounds
 
 JOB = "score-events"
@@ -92,8 +91,6 @@ class StartedHere:
             if running:
                 step.done = f"{JOB} runs already as job {running[0]}, and will be left running"
                 return running[0]
-            # A job that begins without state counts from the first event again.
-            RedisScoreStore.connect(settings.redis_address, namespace=namespace, retry_s=5.0).reset_progress()
             self._submitted_to = namespace  # also if the rest is interrupted
             job_id = submit(
                 JOB, settings, job_settings(JOB, settings, {"namespace": namespace}), None, report=step.note

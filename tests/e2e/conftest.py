@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from driftline.models import ModelFolder
 from tests.e2e.namespace import LIVE, Counters, Namespace
-from tests.e2e.stack import RealStack
+from tests.e2e.stack import UP, RealStack
 
 EVENTS = 20_000
 SIMULATED = ("--users", "1500", "--events", str(EVENTS), "--seed", "11")
@@ -30,16 +31,31 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[RealStack]:
-    """A running stack of two TaskManagers, which leaves no process behind."""
-    made = RealStack(tmp_path_factory.mktemp("e2e") / "home")
-    pytestconfig.stash[_STACK] = made
+def installed(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[RealStack]:
+    """A stack of two TaskManagers that nobody has started yet. It leaves no process behind."""
+    made = pytestconfig.stash[_STACK] = RealStack(tmp_path_factory.mktemp("e2e") / "home")
     try:
-        made.up()
         yield made
     finally:
         left = made.down()
     assert not left, f"driftline down left processes behind: {left}"
+
+
+@pytest.fixture(scope="session")
+def starting(installed: RealStack) -> Iterator[subprocess.Popen[str]]:
+    """`driftline up`, which takes its time: what needs no service can be done meanwhile."""
+    command = installed.begin(*UP)
+    yield command
+    if command.poll() is None:
+        command.terminate()
+        command.communicate()
+
+
+@pytest.fixture(scope="session")
+def stack(installed: RealStack, starting: subprocess.Popen[str]) -> RealStack:
+    """The stack, running."""
+    installed.end(starting)
+    return installed
 
 
 @dataclass(frozen=True)
@@ -61,21 +77,21 @@ class History:
 
 
 @pytest.fixture(scope="session")
-def history(stack: RealStack, tmp_path_factory: pytest.TempPathFactory) -> History:
+def history(installed: RealStack, starting: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactory) -> History:
     """20,000 events of up to 1,500 shoppers."""
     folder = tmp_path_factory.mktemp("history")
     made = History(folder / "in-order.jsonl", folder / "shuffled.jsonl")
-    stack.driftline("simulate", *SIMULATED, "--out", str(made.in_order))
+    installed.driftline("simulate", *SIMULATED, "--out", str(made.in_order))
     disorder = ("--disorder-ms", "30000", "--duplicates", "0.1")
-    stack.driftline("simulate", *SIMULATED, *disorder, "--out", str(made.shuffled))
+    installed.driftline("simulate", *SIMULATED, *disorder, "--out", str(made.shuffled))
     return made
 
 
 @pytest.fixture(scope="session")
-def model_version(stack: RealStack, history: History) -> str:
+def model_version(installed: RealStack, history: History) -> str:
     """A model, trained on the history: the current one of every job, unless a test says otherwise."""
-    stack.driftline("train", "--events", str(history.in_order))
-    return ModelFolder(stack.settings.models_dir).current_version()
+    installed.driftline("train", "--events", str(history.in_order))
+    return ModelFolder(installed.settings.models_dir).current_version()
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,7 @@ class Reference:
 
 
 @pytest.fixture(scope="session")
-def reference(stack: RealStack, history: History, model_version: str) -> Reference:
+def reference(history: History, model_version: str, stack: RealStack) -> Reference:
     """The history in order, through the live namespace. Needs the model, which is part of the scores."""
     assert model_version
     live = Namespace(stack, LIVE)

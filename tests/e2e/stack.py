@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psutil
 
@@ -22,10 +23,12 @@ from driftline.stack.process import load_records
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("DRIFTLINE_KAFKA_PORT", "DRIFTLINE_REDIS_PORT", "DRIFTLINE_FLINK_PORT", "DRIFTLINE_GRPC_PORT")
-TASK_MANAGERS = 2
+UP = ("up", "--detach", "--task-managers", "2")
 COMMAND_S_MAX = 200.0
 WAIT_S_MAX = 60.0
 _LOG_LINES = 25
+
+_log = logging.getLogger(__name__)  # pytest --log-cli-level=INFO shows how long each command takes
 
 T = TypeVar("T")
 
@@ -55,6 +58,7 @@ class RealStack:
 
     def driftline(self, *arguments: str, exit_code: int = 0, env: Mapping[str, str] | None = None) -> str:
         """Run a command, check how it ends, and return its standard output; what went wrong shows both outputs."""
+        started_s = time.monotonic()
         done = subprocess.run(
             self._command(arguments),
             env=self.env | dict(env or {}),
@@ -64,25 +68,27 @@ class RealStack:
             timeout=COMMAND_S_MAX,
             check=False,
         )
+        _log.info("%5.1f s: driftline %s", time.monotonic() - started_s, " ".join(arguments))
         check_exit(arguments, done.returncode, exit_code, done.stdout, done.stderr)
         return done.stdout
 
     def begin(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a command that the test feeds or waits for."""
         pipe = subprocess.PIPE
+        own = self.env | dict(env or {})
         return subprocess.Popen(
-            self._command(arguments),
-            env=self.env | dict(env or {}),
-            cwd=ROOT,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
+            self._command(arguments), env=own, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True
         )
+
+    def end(self, command: subprocess.Popen[str]) -> str:
+        """Wait for a command that was begun, check that it succeeds, and return its standard output."""
+        out, err = command.communicate(timeout=COMMAND_S_MAX)
+        check_exit(cast("list[str]", command.args)[3:], command.returncode, 0, out, err)
+        return out
 
     def up(self) -> None:
         """Start what is missing."""
-        self.driftline("up", "--detach", "--task-managers", str(TASK_MANAGERS))
+        self.driftline(*UP)
 
     def down(self) -> list[str]:
         """Stop everything, whatever state it is in; returns the processes that `driftline down` left behind."""

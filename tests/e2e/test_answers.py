@@ -61,11 +61,11 @@ def test_the_changelog_ends_with_what_redis_holds(live: Namespace) -> None:
 
     def differing() -> list[str]:
         """Redis is written before the topic, so the topic may be a moment behind."""
-        newest = {record.key.decode(): record.value for record in records.read(live.stack.settings, "scores")}
+        newest = {record.key.decode(): record.value or b"" for record in records.read(live.stack.settings, "scores")}
         return sorted(user for user in held.keys() | newest.keys() if held.get(user) != newest.get(user))
 
     assert held
-    eventually(differing, lambda users: not users, "the topic's newest records are the values in Redis", 20)
+    eventually(differing, lambda users: not users, "the topic's newest records are the values in Redis")
 
 
 def test_grpc_shows_what_the_export_shows(stack: RealStack, live: Namespace, model_version: str) -> None:
@@ -100,13 +100,13 @@ def test_flink_shows_the_counters_that_drain_prints(live: Namespace) -> None:
         return {counter: flink.metric_sum(job_id, vertex, name) for counter, name in names.items()}
 
     wanted = {counter: float(getattr(drained, counter)) for counter in COUNTERS}
-    eventually(shown, lambda counters: counters == wanted, f"the counters in Flink are {wanted}", 20)
+    eventually(shown, lambda counters: counters == wanted, f"the counters in Flink are {wanted}")
 
 
 def test_checkpoints_complete_and_upload_only_what_changed(live: Namespace) -> None:
     rest, path = live.stack.rest, f"/jobs/{live.job_id}/checkpoints"
     seen = eventually(lambda: rest(path), lambda seen: seen["counts"]["completed"] >= 2, "two checkpoints complete")
-    assert seen["counts"]["failed"] == 0
+    assert {checkpoint["status"] for checkpoint in seen["history"]} <= {"COMPLETED", "IN_PROGRESS"}
     newest = seen["latest"]["completed"]
     assert 0 < newest["checkpointed_size"] < newest["state_size"], newest
     assert "RocksDB" in rest(f"{path}/config")["state_backend"]

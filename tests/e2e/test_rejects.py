@@ -83,7 +83,7 @@ def arrived(edges: Namespace, topic: str, count: int) -> list[Any]:
     def look() -> list[Any]:
         return records.read(edges.stack.settings, edges.topic(topic))
 
-    return eventually(look, lambda found: len(found) >= count, f"{count} records in {topic}", 20)
+    return eventually(look, lambda found: len(found) >= count, f"{count} records in {topic}")
 
 
 def assert_explained(found: list[Any], expected: list[Sent], topic: str) -> None:

@@ -50,7 +50,7 @@ class UserState(google.protobuf.message.Message):
     QUIET_CHECK_AT_MS_FIELD_NUMBER: builtins.int
     LAST_ARRIVAL_MS_FIELD_NUMBER: builtins.int
     seen_hashes: builtins.bytes
-    """Remembered event ids: 64-bit xxh3 hashes, uint64 little-endian, ascending by (event time, hash)."""
+    """Remembered event ids: 64-bit xxh3 hashes, big-endian (xxHash's canonical form), ascending by (event time, hash)."""
     seen_times_ms: builtins.bytes
     """Their event times in milliseconds, int64 little-endian, same order."""
     values: builtins.bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,9 @@ def test_features_are_those_that_serving_computes() -> None:
     seen: list[list[float]] = []
 
     class Recorder(HalfModel):
-        def predict(self, vectors: Any) -> list[float]:
+        def start(self, vectors: Any) -> Callable[[], list[float]]:
             seen.extend(vectors)
-            return super().predict(vectors)
+            return super().start(vectors)
 
     fold, users = processor(Recorder()), States()
     shard = ShardState()
