@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 from kafka import KafkaConsumer, TopicPartition
@@ -35,10 +36,8 @@ class TopicProgress:
 
     def __init__(self, settings: StackSettings, namespace: str = "") -> None:
         self._topic = settings.events_topic
-        self._store = RedisScoreStore.connect(settings.redis_address, retry_s=5.0)
-        namespace = namespace or settings.namespace or self._store.live_namespace()
-        self._store = RedisScoreStore.connect(settings.redis_address, namespace=namespace, retry_s=5.0)
-        self.namespace = namespace
+        self.namespace = namespace or settings.namespace or _live_namespace(settings)
+        self._store = RedisScoreStore.connect(settings.redis_address, namespace=self.namespace, retry_s=5.0)
         try:
             self._consumer = KafkaConsumer(bootstrap_servers=settings.kafka_address, request_timeout_ms=10_000)
             partitions = self._consumer.partitions_for_topic(self._topic)
@@ -65,3 +64,8 @@ class TopicProgress:
         """Close the connections."""
         self._consumer.close()
         self._store.close()
+
+
+def _live_namespace(settings: StackSettings) -> str:
+    with closing(RedisScoreStore.connect(settings.redis_address, retry_s=5.0)) as store:
+        return store.live_namespace()

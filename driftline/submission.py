@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from driftline.errors import ServiceUnavailable, SettingError, StackError
@@ -80,7 +80,8 @@ def submit(
         )
         raise StackError(message)
     if not savepoint:  # it counts from the first event again
-        RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0).reset_progress()
+        with closing(RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)) as store:
+            store.reset_progress()
     report(f"submitting {job}")
     job_id = _run_client(job, stack, settings, savepoint)
     report("waiting for its tasks")

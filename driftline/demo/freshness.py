@@ -50,6 +50,11 @@ class FreshnessLog:
             self._probes_ms.append(took_ms)
             self._given_up += given_up
 
+    def values_ms(self) -> list[float]:
+        """Every probe, in the order they ended."""
+        with self._lock:
+            return list(self._probes_ms)
+
     def all(self) -> Freshness:
         """Over every probe."""
         with self._lock:

@@ -6,23 +6,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from driftline.demo.steps import Step, Steps
+from driftline.demo.steps import Steps
 from driftline.errors import DriftlineError, ModelError, ServiceUnavailable, StackError
 from driftline.flink.rest import ENDED, FlinkRest
-from driftline.models import Manifest, ModelFolder, OnnxModel
+from driftline.models import Manifest, ModelFolder
 from driftline.progress import TopicProgress
 from driftline.publishing import EventPublisher, publish_lines
 from driftline.settings import DAY_MS, MINUTE_MS, ScoreEventsSettings, StackSettings
 from driftline.simulator import SimulationSpec, json_line, simulate
 from driftline.stack import Stack
 from driftline.submission import job_settings, matching, submit
-from driftline.training import examples as ex
-from driftline.training import model as fitting
+from driftline.training.run import train
 from udfs.user import TimelineBounds
 
 JOB = "score-events"
@@ -132,7 +130,8 @@ def ready_model(folder: ModelFolder, history: History, steps: Steps) -> ReadyMod
             model = ReadyModel(version, _auc(Manifest.read(folder.path / version / "manifest.json").metrics))
             step.done = f"model {version} is there already{_quality(model)}"
             return model
-        manifest = _train(folder, history.file, step)
+        bounds = TimelineBounds.of(ScoreEventsSettings.load())
+        manifest, _ = train(history.file, folder, bounds, time.time_ns() // 1_000_000, step.note)
         model = ReadyModel(manifest.version, _auc(manifest.metrics))
         trained_on = f"trained on {HISTORY_EVENTS:,} events of {SHOPPERS:,} simulated shoppers"
         step.done = f"model {manifest.version}: {trained_on}{_quality(model)}"
@@ -148,27 +147,6 @@ def _usable_version(folder: ModelFolder) -> str:
     except ModelError:
         return ""
     return version
-
-
-def _train(folder: ModelFolder, history: Path, step: Step) -> Manifest:
-    step.note("reading the history")
-    users, invalid = ex.read_history(history)
-    step.note("folding it into examples")
-    examples = ex.make_examples(users, TimelineBounds.of(ScoreEventsSettings.load()), invalid)
-    training, test = fitting.split(examples)
-    step.note("fitting")
-    pipeline = fitting.fit(examples, training)
-    onnx = fitting.to_onnx(pipeline)
-    model = OnnxModel(onnx, "")
-    fitting.check_parity(pipeline, model, examples.vectors[test])
-    report = fitting.evaluate(model, examples, training, test)
-    now = datetime.now(UTC)
-    return folder.store(
-        onnx,
-        trained_at_ms=time.time_ns() // 1_000_000,
-        stamp=f"{now:%Y%m%dT%H%M%S}",
-        metrics=report.as_dict(),
-    )
 
 
 def _auc(metrics: dict[str, Any]) -> float | None:

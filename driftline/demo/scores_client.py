@@ -10,9 +10,9 @@ from driftline.errors import ServiceUnavailable
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
+from serving.client import OPTIONS
 
 DEADLINE_S = 2.0
-_OPTIONS = [("grpc.enable_http_proxy", 0)]  # an http_proxy in the environment is not for loopback
 
 
 class ScoresClient:
@@ -20,7 +20,7 @@ class ScoresClient:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._channel = grpc.insecure_channel(address, options=OPTIONS)
         self._stub = ScoreServiceStub(self._channel)
 
     def as_of_ms(self, user_id: str) -> int:
