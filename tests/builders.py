@@ -10,6 +10,7 @@ from driftline.settings import ScoreEventsSettings
 from udfs.block import Block, BlockProcessor
 from udfs.event import CUSTOM, VIEW, Event
 from udfs.scoring import Model
+from udfs.timelines import Timelines
 from udfs.user import TimelineBounds
 
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -68,6 +69,11 @@ class States(dict[str, bytes]):
 
     def put(self, key: str, value: bytes) -> None:
         self[key] = value
+
+
+def timelines(states: States | None = None, kept_max: int = 100) -> Timelines:
+    """Timelines over states in memory."""
+    return Timelines(states if states is not None else States(), bounds(), kept_max)
 
 
 class HalfModel:

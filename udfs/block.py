@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from driftline.event.v1 import session_pb2
 from driftline.metrics import JobMetric
 from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import encode_value
-from state_schemas.user_state import decode_user, encode_user
 from udfs.decode import Decoder
 from udfs.event import Event
 from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
 from udfs.scoring import Model, session_id, start_scoring
+from udfs.timelines import Timelines
 from udfs.user import ClosedSession, Outcome, Timeline, TimelineBounds
-
-
-class UserStates(Protocol):
-    """The encoded states of a shard's users; Flink's MapState is one."""
-
-    def get(self, user_id: str) -> bytes | None:
-        """Return the user's state, None for a new one."""
-
-    def put(self, user_id: str, state: bytes) -> None:
-        """Replace the user's state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +96,7 @@ class BlockProcessor:
             model=model,
         )
 
-    def process(self, block: Block, shard: ShardState, users: UserStates, now_ms: int) -> BlockResult:
+    def process(self, block: Block, shard: ShardState, users: Timelines, now_ms: int) -> BlockResult:
         """Fold a block into the states of its users, score them, and account for every record.
 
         Called once a block, with the shard's state, which it updates in place; `now_ms` is wall-clock time and decides
@@ -141,14 +130,13 @@ class BlockProcessor:
             result.add(message.user_id, shard.generation, accepted, scores)
         return result
 
-    def check_quiet(self, user_ids: Sequence[str], users: UserStates, now_ms: int) -> BlockResult:
+    def check_quiet(self, user_ids: Sequence[str], users: Timelines, now_ms: int) -> BlockResult:
         """Publish the sessions of those users who sent nothing for the session gap; look at the others again later."""
         result = BlockResult()
         for user_id in user_ids:
-            state = users.get(user_id)
-            if state is None:
+            timeline = users.get(user_id)
+            if timeline is None:  # dropped since by the state's time to live
                 continue
-            timeline = decode_user(state, self.bounds)
             timeline.quiet_check_at_ms = 0
             if timeline.last_arrival_ms + self._gap_ms <= now_ms:
                 timeline.close_quiet()
@@ -165,7 +153,7 @@ class BlockProcessor:
         self,
         record: tuple[bytes | None, bytes | None, int, int, int],
         timelines: dict[str, Timeline],
-        users: UserStates,
+        users: Timelines,
         result: BlockResult,
         now_ms: int,
     ) -> JobMetric:
@@ -177,18 +165,12 @@ class BlockProcessor:
             return JobMetric.EVENTS_DEAD_LETTER
         timeline = timelines.get(user_id)
         if timeline is None:
-            timeline = timelines[user_id] = self._read(user_id, users)
+            timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
         outcome = timeline.offer(event)
         if outcome is Outcome.LATE:
             late = _late(event, timeline)
             result.late.append(reject((key, value), (self.topic, partition, offset), late, now_ms))
         return _METRICS[outcome]
-
-    def _read(self, user_id: str, users: UserStates) -> Timeline:
-        state = users.get(user_id)
-        if state is None:
-            return Timeline.begin(self.bounds)
-        return decode_user(state, self.bounds)
 
     def _plan_quiet_check(self, user_id: str, timeline: Timeline, result: BlockResult, active_ms: int) -> None:
         """Put the user on the list of one coming check, unless one is already due: one listing a user and gap."""
@@ -198,7 +180,7 @@ class BlockProcessor:
         timeline.quiet_check_at_ms = -(-(active_ms + self._gap_ms) // grid_ms) * grid_ms
         result.quiet_checks.setdefault(timeline.quiet_check_at_ms, []).append(user_id)
 
-    def _finish(self, user_id: str, timeline: Timeline, users: UserStates, result: BlockResult) -> None:
+    def _finish(self, user_id: str, timeline: Timeline, users: Timelines, result: BlockResult) -> None:
         for closed in timeline.closed:
             session = _session(user_id, closed)
             result.sessions[session.session_id] = session.SerializeToString(deterministic=True)
@@ -207,7 +189,7 @@ class BlockProcessor:
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
         result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)
         result.count(JobMetric.CATEGORIES_OVERFLOW, overflows.categories)
-        users.put(user_id, encode_user(timeline))
+        users.put(user_id, timeline)
 
 
 _METRICS = {

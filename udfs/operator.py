@@ -23,6 +23,7 @@ from sink_connectors.score_store import Progress, RedisScoreStore
 from state_schemas import codec
 from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.rejects import Reject
+from udfs.timelines import Timelines
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 # One element a block, with a map of user id to scores and one of session id to session: crossing to the JVM costs about
@@ -64,7 +65,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         users = MapStateDescriptor("users", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
         users.enable_time_to_live(ttl.build())
-        self._users = runtime_context.get_map_state(users)
+        states = runtime_context.get_map_state(users)
         self._quiet = runtime_context.get_map_state(
             MapStateDescriptor("quiet", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
         )
@@ -73,6 +74,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
         self._model = ModelFollower(settings.models_dir, settings.model_poll_s, self._count)
         self._processor = BlockProcessor.of(settings, self._model)
+        self._users = Timelines(states, self._processor.bounds, settings.users_kept_max)
         self._store = _score_store(
             settings.redis_url, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )

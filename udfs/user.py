@@ -145,6 +145,10 @@ class Timeline:
         if not profile.empty:
             self._publish(profile.session, by_quiet=True)
 
+    def settle(self) -> None:
+        """Clear what was gathered since the state was read: the caller has taken it."""
+        self.touched, self.closed, self.overflows = False, [], Overflows()
+
     def _insert(self, event: Event) -> None:
         tail = self.tail
         if tail and event < tail[-1] and any(e.type == FORGET and event < e for e in tail):

@@ -15,7 +15,7 @@ from driftline.models import OnnxModel
 from driftline.state.v1.state_pb2 import ShardState
 from driftline.training.examples import HORIZON_MS, make_examples, read_history
 from driftline.training.model import evaluate, fit, split, to_onnx
-from tests.builders import HOUR, MINUTE, T0, HalfModel, States, block, bounds, event, message, processor, to_message
+from tests.builders import HOUR, MINUTE, T0, HalfModel, block, bounds, event, message, processor, timelines, to_message
 from udfs.event import FORGET, PURCHASE, Event
 from udfs.features import V1
 
@@ -59,7 +59,7 @@ def test_features_are_those_that_serving_computes() -> None:
             seen.extend(vectors)
             return super().start(vectors)
 
-    fold, users = processor(Recorder()), States()
+    fold, users = processor(Recorder()), timelines()
     shard = ShardState()
     for e in events:
         fold.process(block(to_message("u", e)), shard, users, now_ms=1)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from driftline.state.v1.state_pb2 import ShardState
 from state_schemas.user_state import decode_user, encode_user
-from tests.builders import HalfModel, States, block, bounds, processor, to_message
+from tests.builders import HalfModel, States, block, bounds, processor, timelines, to_message
 from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
 from udfs.event import Event
 from udfs.features import affinities, vector
@@ -52,21 +52,22 @@ def test_a_replay_after_a_crash_changes_nothing(data: st.DataObject, history: li
 
 
 @given(st.data(), histories(), histories())
-def test_any_split_into_blocks_gives_the_same_state_scores_and_sessions(
+def test_any_split_into_blocks_and_any_memory_give_the_same_state_scores_and_sessions(
     data: st.DataObject, mine: list[Event], yours: list[Event]
 ) -> None:
     records = [to_message("me", e) for e in data.draw(arrivals(mine)).events]
     for e in data.draw(arrivals(yours)).events:
         records.insert(data.draw(st.integers(0, len(records))), to_message("you", e))
     whole = run_blocks(records, [len(records)])
-    parts = run_blocks(records, data.draw(splits(len(records))))
+    parts = run_blocks(records, data.draw(splits(len(records))), kept_max=data.draw(st.integers(0, 2)))
     assert parts == whole
 
 
-def run_blocks(records: list, sizes: list[int]) -> tuple:  # type: ignore[type-arg]
+def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # type: ignore[type-arg]
     """States, newest scores, sessions and totals after the records in blocks of these sizes."""
     fold = processor(HalfModel())
-    users, shard = States(), ShardState(generation=1)
+    states, shard = States(), ShardState(generation=1)
+    users = timelines(states, kept_max)
     scores: dict[str, bytes | None] = {}
     sessions: dict[str, bytes] = {}
     for size in sizes:
@@ -74,4 +75,4 @@ def run_blocks(records: list, sizes: list[int]) -> tuple:  # type: ignore[type-a
         records = records[size:]
         scores |= result.scores
         sessions |= result.sessions
-    return dict(users), scores, sessions, shard.SerializeToString()
+    return dict(states), scores, sessions, shard.SerializeToString()
