@@ -64,6 +64,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         settings = self._settings
         users = MapStateDescriptor("users", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
+        # Named here because PyFlink's own default would start a second JVM to make a Duration.
+        ttl = ttl.disable_cleanup_in_background().cleanup_in_rocksdb_compact_filter(1_000, Time.days(30))
         users.enable_time_to_live(ttl.build())
         states = runtime_context.get_map_state(users)
         self._quiet = runtime_context.get_map_state(

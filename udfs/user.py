@@ -141,9 +141,12 @@ class Timeline:
 
         It changes nothing but what has been published: later events fold as they would have anyway.
         """
-        profile = self.profile()
-        if not profile.empty:
-            self._publish(profile.session, by_quiet=True)
+        profile, committed = self.profile(), self.committed
+        if profile.empty:
+            return
+        if not committed.empty and committed.session.start_ms < profile.session.start_ms:
+            self._publish(committed.session, by_quiet=False)  # ended by an event that still waits in the tail
+        self._publish(profile.session, by_quiet=True)
 
     def settle(self) -> None:
         """Clear what was gathered since the state was read: the caller has taken it."""
@@ -186,6 +189,8 @@ class Timeline:
 
     def _publish(self, session: Session, *, by_quiet: bool) -> None:
         before = self.published
+        if session.end_ms < before.start_ms:
+            return  # sessions are published in their order, so this one has been
         if (session.start_ms, session.events) == (before.start_ms, before.events):
             return
         extends = session.start_ms <= before.start_ms <= session.end_ms

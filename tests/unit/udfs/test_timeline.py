@@ -100,6 +100,27 @@ def test_sessions_are_not_published_again_after_a_quiet_close() -> None:
     assert [(c.session.events, c.by_quiet) for c in timeline.closed] == [(2, True)]
 
 
+def test_short_visit_closed_by_quiet_does_not_bring_back_the_session_before() -> None:
+    timeline = timeline_of(0, HOUR, 2 * HOUR - 1, 2 * HOUR)  # the last two wait in the tail
+    timeline.close_quiet()
+    timeline.offer(event(4 * HOUR))
+    timeline.offer(event(6 * HOUR))
+    published = [(c.session.start_ms - T0, c.session.events, c.by_quiet, c.revision) for c in timeline.closed]
+    assert published == [
+        (0, 1, False, 1),
+        (HOUR, 1, False, 1),
+        (2 * HOUR - 1, 2, True, 1),
+        (4 * HOUR, 1, False, 1),
+    ]
+
+
+def test_quiet_close_also_publishes_the_session_that_the_tail_ended() -> None:
+    timeline = timeline_of(0, GAP + 1)  # the frontier has not passed the first one's gap yet
+    assert timeline.closed == []
+    timeline.close_quiet()
+    assert [(c.session.start_ms - T0, c.by_quiet) for c in timeline.closed] == [(0, False), (GAP + 1, True)]
+
+
 def test_session_extended_after_a_quiet_close_is_published_with_a_higher_revision() -> None:
     timeline = timeline_of(0)
     timeline.close_quiet()
