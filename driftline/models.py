@@ -63,7 +63,7 @@ _thread = NativeThread("onnx")
 
 
 class OnnxModel:
-    """A model of purchase propensity that runs in ONNX Runtime, on a thread of its own (driftline/native_thread.py).
+    """A model of purchase propensity that runs in ONNX Runtime.
 
     One thread: the core belongs to the operator. A tree ensemble adds up each row by itself, in float32 and tree order,
     so a row's result does not depend on the rows beside it (tests/unit/test_models.py).
@@ -73,27 +73,28 @@ class OnnxModel:
         self.version = version
         self._session = _thread.run(partial(_session, onnx))
 
-    def start(self, vectors: Sequence[Sequence[float]]) -> Callable[[], list[float]]:
-        """See udfs.scoring.Model."""
-        return _thread.start(partial(self._run, vectors))
-
     def predict(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
         """Return P(purchase within the next 30 minutes) for each vector: n rows of 40 features, n values in 0..1."""
-        return _thread.run(partial(self._run, vectors))
-
-    def _run(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
         rows = np.asarray(vectors, dtype=np.float32)
         probabilities: list[float] = self._session.run([OUTPUT], {INPUT: rows})[0][:, 1].tolist()
         return probabilities
 
 
 def _session(onnx: bytes) -> Any:
-    import onnxruntime  # noqa: PLC0415  (must be imported on its thread)
+    """Load a model, and run it once.
+
+    To be called on a native thread: the library's import, and what its first run sets up, hang on Flink's threads
+    (driftline/native_thread.py). Later runs do not ask for the thread's state, and are fine on any thread; handing each
+    to the native one would cost more than the run itself.
+    """
+    import onnxruntime  # noqa: PLC0415
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    session.run([OUTPUT], {INPUT: np.zeros((1, len(V1)), dtype=np.float32)})
+    return session
 
 
 class ModelFolder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from driftline.event.v1.event_pb2 import UserEvent
@@ -67,8 +66,8 @@ def to_message(user_id: str, e: Event) -> UserEvent:
 class States(dict[str, bytes]):
     """Users' states in a dictionary, with the face of Flink's MapState."""
 
-    def put(self, key: str, value: bytes) -> None:
-        self[key] = value
+    def put_all(self, states: dict[str, bytes]) -> None:
+        self.update(states)
 
 
 def timelines(states: States | None = None, kept_max: int = 100) -> Timelines:
@@ -81,8 +80,8 @@ class HalfModel:
 
     version = "half"
 
-    def start(self, vectors: Any) -> Callable[[], list[float]]:
-        return lambda: [0.5] * len(vectors)
+    def predict(self, vectors: Any) -> list[float]:
+        return [0.5] * len(vectors)
 
 
 def processor(model: Model | None = None, **changed: Any) -> BlockProcessor:

@@ -12,8 +12,9 @@ from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import encode_value
 from udfs.decode import Decoder
 from udfs.event import Event
+from udfs.profile import Profile
 from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
-from udfs.scoring import Model, session_id, start_scoring
+from udfs.scoring import Model, score, session_id
 from udfs.timelines import Timelines
 from udfs.user import ClosedSession, Outcome, Timeline, TimelineBounds
 
@@ -114,25 +115,19 @@ class BlockProcessor:
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
         touched = {user_id: timeline for user_id, timeline in timelines.items() if timeline.touched}
-        profiles = {user_id: timeline.profile() for user_id, timeline in touched.items()}
-        known = [(user_id, profile) for user_id, profile in profiles.items() if not profile.empty]
-        pending = start_scoring(known, self.model()) if known else list
-        for user_id, timeline in touched.items():  # while the model works
-            timeline.last_arrival_ms = now_ms
-            self._plan_quiet_check(user_id, timeline, result, now_ms)
-            self._finish(user_id, timeline, users, result)
-        for user_id in profiles.keys() - {user_id for user_id, _ in known}:  # the newest event asked to be forgotten
-            result.add(user_id, shard.generation, touched[user_id].accepted, None)
-        for message in pending():
-            accepted = touched[message.user_id].accepted
-            message.accepted_events, message.generation, message.written_at_ms = accepted, shard.generation, now_ms
-            scores = message.SerializeToString(deterministic=True)
-            result.add(message.user_id, shard.generation, accepted, scores)
+        if touched:
+            self._score(touched, shard.generation, result, now_ms)
+            for user_id, timeline in touched.items():
+                timeline.last_arrival_ms = now_ms
+                self._plan_quiet_check(user_id, timeline, result, now_ms)
+                self._collect(user_id, timeline, result)
+            users.put_all(touched)
         return result
 
     def check_quiet(self, user_ids: Sequence[str], users: Timelines, now_ms: int) -> BlockResult:
         """Publish the sessions of those users who sent nothing for the session gap; look at the others again later."""
         result = BlockResult()
+        checked: dict[str, Timeline] = {}
         for user_id in user_ids:
             timeline = users.get(user_id)
             if timeline is None:  # dropped since by the state's time to live
@@ -142,7 +137,10 @@ class BlockProcessor:
                 timeline.close_quiet()
             else:
                 self._plan_quiet_check(user_id, timeline, result, timeline.last_arrival_ms)
-            self._finish(user_id, timeline, users, result)
+            self._collect(user_id, timeline, result)
+            checked[user_id] = timeline
+        if checked:
+            users.put_all(checked)
         return result
 
     @property
@@ -172,6 +170,20 @@ class BlockProcessor:
             result.late.append(reject((key, value), (self.topic, partition, offset), late, now_ms))
         return _METRICS[outcome]
 
+    def _score(self, timelines: dict[str, Timeline], generation: int, result: BlockResult, now_ms: int) -> None:
+        known: list[tuple[str, Profile]] = []
+        for user_id, timeline in timelines.items():
+            profile = timeline.profile()
+            if profile.empty:  # the newest event asked to be forgotten
+                result.add(user_id, generation, timeline.accepted, None)
+            else:
+                known.append((user_id, profile))
+        for message in score(known, self.model()) if known else ():
+            accepted = timelines[message.user_id].accepted
+            message.accepted_events, message.generation, message.written_at_ms = accepted, generation, now_ms
+            scores = message.SerializeToString(deterministic=True)
+            result.add(message.user_id, generation, accepted, scores)
+
     def _plan_quiet_check(self, user_id: str, timeline: Timeline, result: BlockResult, active_ms: int) -> None:
         """Put the user on the list of one coming check, unless one is already due: one listing a user and gap."""
         if timeline.quiet_check_at_ms > active_ms:
@@ -180,7 +192,8 @@ class BlockProcessor:
         timeline.quiet_check_at_ms = -(-(active_ms + self._gap_ms) // grid_ms) * grid_ms
         result.quiet_checks.setdefault(timeline.quiet_check_at_ms, []).append(user_id)
 
-    def _finish(self, user_id: str, timeline: Timeline, users: Timelines, result: BlockResult) -> None:
+    @staticmethod
+    def _collect(user_id: str, timeline: Timeline, result: BlockResult) -> None:
         for closed in timeline.closed:
             session = _session(user_id, closed)
             result.sessions[session.session_id] = session.SerializeToString(deterministic=True)
@@ -189,7 +202,6 @@ class BlockProcessor:
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
         result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)
         result.count(JobMetric.CATEGORIES_OVERFLOW, overflows.categories)
-        users.put(user_id, timeline)
 
 
 _METRICS = {

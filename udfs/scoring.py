@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
@@ -20,26 +20,26 @@ class Model(Protocol):
 
     version: str
 
-    def start(self, vectors: Sequence[Sequence[float]]) -> Callable[[], list[float]]:
-        """Begin to score feature vectors of set v1; what is returned waits for P(purchase within 30 minutes) of each.
+    def predict(self, vectors: Sequence[Sequence[float]]) -> list[float]:
+        """Return P(purchase within the next 30 minutes) for each feature vector of set v1.
 
         A row's result must not depend on the rows beside it: the promise of one answer whatever the block.
         """
 
 
-def start_scoring(users: Sequence[tuple[str, Profile]], model: Model | None) -> Callable[[], list[UserScores]]:
-    """Begin to score users whose profiles are not empty, with one call of the model; it works while the caller does.
+def score(users: Sequence[tuple[str, Profile]], model: Model | None) -> list[UserScores]:
+    """Score users whose profiles are not empty, with one call of the model.
 
-    What is returned waits for the result: one message a user, without accepted_events, generation and written_at_ms.
-    Without a model (none trained yet) there is no purchase_propensity, and model_version is empty.
+    One message a user, without accepted_events, generation and written_at_ms. Without a model (none trained yet) there
+    is no purchase_propensity, and model_version is empty.
     """
     shares = [affinities(profile) for _, profile in users]
     if model is None:
-        return lambda: [_message(*user, share, None, "") for user, share in zip(users, shares, strict=True)]
-    pending = model.start([vector(profile, share) for (_, profile), share in zip(users, shares, strict=True)])
-    return lambda: [
+        return [_message(*user, share, None, "") for user, share in zip(users, shares, strict=True)]
+    propensities = model.predict([vector(profile, share) for (_, profile), share in zip(users, shares, strict=True)])
+    return [
         _message(*user, share, propensity, model.version)
-        for user, share, propensity in zip(users, shares, pending(), strict=True)
+        for user, share, propensity in zip(users, shares, propensities, strict=True)
     ]
 
 

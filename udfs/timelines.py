@@ -14,14 +14,14 @@ class UserStates(Protocol):
     def get(self, user_id: str) -> bytes | None:
         """Return the user's state, None for a new one."""
 
-    def put(self, user_id: str, state: bytes) -> None:
-        """Replace the user's state."""
+    def put_all(self, states: dict[str, bytes]) -> None:
+        """Replace the users' states."""
 
 
 class Timelines:
     """Reads and writes timelines.
 
-    Every `put` goes to the states at once, so a checkpoint misses nothing. Recently used timelines are also kept as
+    Every `put_all` goes to the states at once, so a checkpoint misses nothing. Recently used timelines are also kept as
     objects, because the events of a session come in blocks close to each other, and reading one back from RocksDB costs
     as much as folding several events. What is kept is only right while all writes pass here: one instance belongs to
     one operator, whose failure ends both.
@@ -46,10 +46,11 @@ class Timelines:
         state = self._states.get(user_id)
         return decode_user(state, self._bounds) if state is not None else None
 
-    def put(self, user_id: str, timeline: Timeline) -> None:
-        """Write the user's timeline; what it gathered for its caller (closed sessions, overflows) is cleared."""
-        self._states.put(user_id, encode_user(timeline))
-        timeline.settle()
-        self._kept[user_id] = timeline
-        if len(self._kept) > self._kept_max:
+    def put_all(self, timelines: dict[str, Timeline]) -> None:
+        """Write timelines; what they gathered for their caller (closed sessions, overflows) is cleared."""
+        self._states.put_all({user_id: encode_user(timeline) for user_id, timeline in timelines.items()})
+        for timeline in timelines.values():
+            timeline.settle()
+        self._kept |= timelines
+        while len(self._kept) > self._kept_max:
             del self._kept[next(iter(self._kept))]

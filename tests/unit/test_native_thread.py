@@ -30,10 +30,3 @@ def test_callers_take_turns() -> None:
     for caller in callers:
         caller.join()
     assert sorted(results) == list(range(20))
-
-
-def test_a_started_call_runs_while_its_caller_goes_on() -> None:
-    thread, gate = NativeThread("test"), threading.Event()
-    pending = thread.start(lambda: gate.wait(5))
-    gate.set()
-    assert pending() is True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +54,9 @@ def test_features_are_those_that_serving_computes() -> None:
     seen: list[list[float]] = []
 
     class Recorder(HalfModel):
-        def start(self, vectors: Any) -> Callable[[], list[float]]:
+        def predict(self, vectors: Any) -> list[float]:
             seen.extend(vectors)
-            return super().start(vectors)
+            return super().predict(vectors)
 
     fold, users = processor(Recorder()), timelines()
     shard = ShardState()
