@@ -72,6 +72,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             MapStateDescriptor("quiet", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
         )
         self._shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
+        self._shards: dict[int, ShardState] = {}  # as last written; this operator is their only writer
         group = runtime_context.get_metrics_group().add_group("driftline")
         self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
         self._model = ModelFollower(settings.models_dir, settings.model_poll_s, self._count)
@@ -84,7 +85,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
         """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
         block = Block(*value)
-        shard = self._read_shard()
+        shard = self._read_shard(int(ctx.get_current_key()))
         outputs: list[Any] = []
         for part in block.split(self._settings.block_events_max):
             result = self._processor.process(part, shard, self._users, _now_ms())
@@ -103,18 +104,22 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._quiet.remove(timestamp)
         user_ids = codec.decode(listed, QuietList).user_ids
         result = self._processor.check_quiet(user_ids, self._users, _now_ms())
-        return self._flush(result, self._read_shard(), ctx)
+        return self._flush(result, self._read_shard(int(ctx.get_current_key())), ctx)
 
-    def _read_shard(self) -> ShardState:
-        state = self._shard.value()
-        return codec.decode(state, ShardState) if state is not None else ShardState(generation=self._generation)
+    def _read_shard(self, number: int) -> ShardState:
+        shard = self._shards.get(number)
+        if shard is None:
+            state = self._shard.value()
+            shard = codec.decode(state, ShardState) if state is not None else ShardState(generation=self._generation)
+            self._shards[number] = shard
+        return shard
 
     def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
         for check_at_ms, user_ids in result.quiet_checks.items():
             self._list_for_quiet_check(check_at_ms, user_ids)
             ctx.timer_service().register_processing_time_timer(check_at_ms)
         progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
-        written = self._store.write(result.stored, (self._shard_number(ctx), progress))
+        written = self._store.write(result.stored, (int(ctx.get_current_key()), progress))
         result.count(JobMetric.SCORES_WRITTEN, written)
         for metric, number in result.counts.items():
             self._count(metric, number)
@@ -125,10 +130,6 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         quiet = codec.decode(listed, QuietList) if listed is not None else QuietList()
         quiet.user_ids.extend(user_ids)
         self._quiet.put(check_at_ms, codec.encode(quiet))
-
-    @staticmethod
-    def _shard_number(ctx: Any) -> int:
-        return int(ctx.get_current_key())
 
     def _count(self, metric: JobMetric, number: int = 1) -> None:
         self._counters[metric].inc(number)
