@@ -24,7 +24,7 @@ from driftline.publishing import EventPublisher
 
 PROBES_A_SECOND = 20
 PROBERS = 4  # one probe may take longer than the pause between two
-WARM_UP_S = 15
+WARM_UP_S = 80  # the JVM compiles, the model loads, the first checkpoints run
 
 
 def main() -> None:
