@@ -43,10 +43,8 @@ class SeenIds:
         """
         hashes, times_ms = self.hashes, self.times_ms
         end = at = len(hashes)
-        while at and (self._time(at - _ENTRY), hashes[at - _ENTRY : at]) > (
-            time_ms,
-            id_hash,
-        ):  # few arrive out of order
+        entry = time_ms, id_hash
+        while at and (self._time(at - _ENTRY), hashes[at - _ENTRY : at]) > entry:  # few arrive out of order
             at -= _ENTRY
         if at == end:
             self.hashes = hashes + id_hash

@@ -14,9 +14,8 @@ from driftline.errors import ServiceUnavailable
 
 _TIMEOUT_S = 10.0
 _POLL_S = 0.1
-_direct = urllib.request.build_opener(
-    urllib.request.ProxyHandler({})
-)  # a proxy in the environment is not for a cluster
+# A proxy in the environment is not for a cluster.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 ENDED = frozenset({"FAILED", "CANCELED", "FINISHED", "SUSPENDED"})
 
 
