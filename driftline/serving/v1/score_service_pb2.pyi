@@ -7,6 +7,7 @@ import builtins
 import collections.abc
 import driftline.serving.v1.scores_pb2
 import google.protobuf.descriptor
+import google.protobuf.field_mask_pb2
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
@@ -49,13 +50,20 @@ class GetScoresRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: builtins.int
+    READ_MASK_FIELD_NUMBER: builtins.int
     user_id: builtins.str
+    @property
+    def read_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
+        """Which fields of UserScores to return; empty for all. A path may name one score: "scores.purchase_propensity"."""
+
     def __init__(
         self,
         *,
         user_id: builtins.str = ...,
+        read_mask: google.protobuf.field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["user_id", b"user_id"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["read_mask", b"read_mask"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["read_mask", b"read_mask", "user_id", b"user_id"]) -> None: ...
 
 Global___GetScoresRequest: typing_extensions.TypeAlias = GetScoresRequest
 
@@ -64,15 +72,19 @@ class GetScoresResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     SCORES_FIELD_NUMBER: builtins.int
+    STALE_FIELD_NUMBER: builtins.int
+    stale: builtins.bool
+    """The score store did not answer, and these scores are the last that this server saw."""
     @property
     def scores(self) -> driftline.serving.v1.scores_pb2.UserScores: ...
     def __init__(
         self,
         *,
         scores: driftline.serving.v1.scores_pb2.UserScores | None = ...,
+        stale: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["scores", b"scores"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["scores", b"scores"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["scores", b"scores", "stale", b"stale"]) -> None: ...
 
 Global___GetScoresResponse: typing_extensions.TypeAlias = GetScoresResponse
 
@@ -81,16 +93,23 @@ class BatchGetScoresRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     USER_IDS_FIELD_NUMBER: builtins.int
+    READ_MASK_FIELD_NUMBER: builtins.int
     @property
     def user_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """At most 1,000; an id may be asked for twice."""
+
+    @property
+    def read_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
+        """As in GetScoresRequest."""
 
     def __init__(
         self,
         *,
         user_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        read_mask: google.protobuf.field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["user_ids", b"user_ids"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["read_mask", b"read_mask"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["read_mask", b"read_mask", "user_ids", b"user_ids"]) -> None: ...
 
 Global___BatchGetScoresRequest: typing_extensions.TypeAlias = BatchGetScoresRequest
 
@@ -119,8 +138,11 @@ class UserResult(google.protobuf.message.Message):
     USER_ID_FIELD_NUMBER: builtins.int
     STATUS_FIELD_NUMBER: builtins.int
     SCORES_FIELD_NUMBER: builtins.int
+    STALE_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     status: Global___ResultStatus.ValueType
+    stale: builtins.bool
+    """As in GetScoresResponse."""
     @property
     def scores(self) -> driftline.serving.v1.scores_pb2.UserScores:
         """Set where status is OK."""
@@ -131,8 +153,128 @@ class UserResult(google.protobuf.message.Message):
         user_id: builtins.str = ...,
         status: Global___ResultStatus.ValueType = ...,
         scores: driftline.serving.v1.scores_pb2.UserScores | None = ...,
+        stale: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["scores", b"scores"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["scores", b"scores", "status", b"status", "user_id", b"user_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["scores", b"scores", "stale", b"stale", "status", b"status", "user_id", b"user_id"]) -> None: ...
 
 Global___UserResult: typing_extensions.TypeAlias = UserResult
+
+@typing.final
+class WatchScoresRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: builtins.int
+    READ_MASK_FIELD_NUMBER: builtins.int
+    @property
+    def user_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """1 to 1,000."""
+
+    @property
+    def read_mask(self) -> google.protobuf.field_mask_pb2.FieldMask:
+        """As in GetScoresRequest."""
+
+    def __init__(
+        self,
+        *,
+        user_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        read_mask: google.protobuf.field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["read_mask", b"read_mask"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["read_mask", b"read_mask", "user_ids", b"user_ids"]) -> None: ...
+
+Global___WatchScoresRequest: typing_extensions.TypeAlias = WatchScoresRequest
+
+@typing.final
+class WatchScoresResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: builtins.int
+    @property
+    def result(self) -> Global___UserResult:
+        """NOT_FOUND for a user without scores yet, and when a user has been forgotten."""
+
+    def __init__(
+        self,
+        *,
+        result: Global___UserResult | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["result", b"result"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["result", b"result"]) -> None: ...
+
+Global___WatchScoresResponse: typing_extensions.TypeAlias = WatchScoresResponse
+
+@typing.final
+class ExplainScoresRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: builtins.int
+    user_id: builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["user_id", b"user_id"]) -> None: ...
+
+Global___ExplainScoresRequest: typing_extensions.TypeAlias = ExplainScoresRequest
+
+@typing.final
+class ExplainScoresResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SCORES_FIELD_NUMBER: builtins.int
+    FEATURES_FIELD_NUMBER: builtins.int
+    STALE_FIELD_NUMBER: builtins.int
+    stale: builtins.bool
+    """As in GetScoresResponse."""
+    @property
+    def scores(self) -> driftline.serving.v1.scores_pb2.UserScores:
+        """Without feature_values: they are in `features`."""
+
+    @property
+    def features(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FeatureValue]:
+        """Every feature of scores.feature_set, in its order."""
+
+    def __init__(
+        self,
+        *,
+        scores: driftline.serving.v1.scores_pb2.UserScores | None = ...,
+        features: collections.abc.Iterable[Global___FeatureValue] | None = ...,
+        stale: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["scores", b"scores"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["features", b"features", "scores", b"scores", "stale", b"stale"]) -> None: ...
+
+Global___ExplainScoresResponse: typing_extensions.TypeAlias = ExplainScoresResponse
+
+@typing.final
+class FeatureValue(google.protobuf.message.Message):
+    """One feature as the model saw it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    DEFAULT_VALUE_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    FORMULA_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    value: builtins.float
+    default_value: builtins.float
+    """What the feature is where there is nothing to compute it from."""
+    unit: builtins.str
+    formula: builtins.str
+    """In words, as in docs/features.md."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        value: builtins.float = ...,
+        default_value: builtins.float = ...,
+        unit: builtins.str = ...,
+        formula: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["default_value", b"default_value", "formula", b"formula", "name", b"name", "unit", b"unit", "value", b"value"]) -> None: ...
+
+Global___FeatureValue: typing_extensions.TypeAlias = FeatureValue

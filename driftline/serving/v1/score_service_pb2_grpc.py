@@ -31,7 +31,10 @@ if _version_not_supported:
 
 
 class ScoreServiceStub(object):
-    """Reads scores. UNAVAILABLE while the score store is down; the caller's deadline holds end to end.
+    """Reads scores of the live namespace, or of the one that the request metadata `driftline-namespace` names.
+
+    INVALID_ARGUMENT for a bad id or mask, UNAVAILABLE while the score store is down, RESOURCE_EXHAUSTED while too many
+    calls wait for it; the caller's deadline holds end to end.
     """
 
     def __init__(self, channel):
@@ -50,10 +53,23 @@ class ScoreServiceStub(object):
                 request_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.BatchGetScoresRequest.SerializeToString,
                 response_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.BatchGetScoresResponse.FromString,
                 _registered_method=True)
+        self.WatchScores = channel.unary_stream(
+                '/driftline.serving.v1.ScoreService/WatchScores',
+                request_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.WatchScoresRequest.SerializeToString,
+                response_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.WatchScoresResponse.FromString,
+                _registered_method=True)
+        self.ExplainScores = channel.unary_unary(
+                '/driftline.serving.v1.ScoreService/ExplainScores',
+                request_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresRequest.SerializeToString,
+                response_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresResponse.FromString,
+                _registered_method=True)
 
 
 class ScoreServiceServicer(object):
-    """Reads scores. UNAVAILABLE while the score store is down; the caller's deadline holds end to end.
+    """Reads scores of the live namespace, or of the one that the request metadata `driftline-namespace` names.
+
+    INVALID_ARGUMENT for a bad id or mask, UNAVAILABLE while the score store is down, RESOURCE_EXHAUSTED while too many
+    calls wait for it; the caller's deadline holds end to end.
     """
 
     def GetScores(self, request, context):
@@ -65,6 +81,22 @@ class ScoreServiceServicer(object):
 
     def BatchGetScores(self, request, context):
         """One result a requested id, in request order. INVALID_ARGUMENT for more than 1,000 ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchScores(self, request, context):
+        """Sends what is stored of each user now, then every newer value within 200 ms of its write; where several come
+        between two looks, the newest. Ends only with the call. INVALID_ARGUMENT for more than 1,000 ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainScores(self, request, context):
+        """Why the user has these scores: the value of every feature that the model saw. INVALID_ARGUMENT and NOT_FOUND as
+        GetScores; FAILED_PRECONDITION where the scores were stored without their features.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -83,6 +115,16 @@ def add_ScoreServiceServicer_to_server(servicer, server):
                     request_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.BatchGetScoresRequest.FromString,
                     response_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.BatchGetScoresResponse.SerializeToString,
             ),
+            'WatchScores': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchScores,
+                    request_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.WatchScoresRequest.FromString,
+                    response_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.WatchScoresResponse.SerializeToString,
+            ),
+            'ExplainScores': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainScores,
+                    request_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresRequest.FromString,
+                    response_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'driftline.serving.v1.ScoreService', rpc_method_handlers)
@@ -92,7 +134,10 @@ def add_ScoreServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ScoreService(object):
-    """Reads scores. UNAVAILABLE while the score store is down; the caller's deadline holds end to end.
+    """Reads scores of the live namespace, or of the one that the request metadata `driftline-namespace` names.
+
+    INVALID_ARGUMENT for a bad id or mask, UNAVAILABLE while the score store is down, RESOURCE_EXHAUSTED while too many
+    calls wait for it; the caller's deadline holds end to end.
     """
 
     @staticmethod
@@ -139,6 +184,60 @@ class ScoreService(object):
             '/driftline.serving.v1.ScoreService/BatchGetScores',
             driftline_dot_serving_dot_v1_dot_score__service__pb2.BatchGetScoresRequest.SerializeToString,
             driftline_dot_serving_dot_v1_dot_score__service__pb2.BatchGetScoresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchScores(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/driftline.serving.v1.ScoreService/WatchScores',
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.WatchScoresRequest.SerializeToString,
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.WatchScoresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainScores(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftline.serving.v1.ScoreService/ExplainScores',
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresRequest.SerializeToString,
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,8 +57,44 @@ _ScoreServiceBatchGetScoresType = typing_extensions.TypeVar(
     ],
 )
 
-class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceBatchGetScoresType]):
-    """Reads scores. UNAVAILABLE while the score store is down; the caller's deadline holds end to end."""
+_ScoreServiceWatchScoresType = typing_extensions.TypeVar(
+    '_ScoreServiceWatchScoresType',
+    grpc.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.WatchScoresRequest,
+        driftline.serving.v1.score_service_pb2.WatchScoresResponse,
+    ],
+    grpc.aio.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.WatchScoresRequest,
+        driftline.serving.v1.score_service_pb2.WatchScoresResponse,
+    ],
+    default=grpc.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.WatchScoresRequest,
+        driftline.serving.v1.score_service_pb2.WatchScoresResponse,
+    ],
+)
+
+_ScoreServiceExplainScoresType = typing_extensions.TypeVar(
+    '_ScoreServiceExplainScoresType',
+    grpc.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
+        driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
+        driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
+        driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
+    ],
+)
+
+class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceBatchGetScoresType, _ScoreServiceWatchScoresType, _ScoreServiceExplainScoresType]):
+    """Reads scores of the live namespace, or of the one that the request metadata `driftline-namespace` names.
+
+    INVALID_ARGUMENT for a bad id or mask, UNAVAILABLE while the score store is down, RESOURCE_EXHAUSTED while too many
+    calls wait for it; the caller's deadline holds end to end.
+    """
 
     @typing.overload
     def __init__(self: ScoreServiceStub[
@@ -69,6 +105,14 @@ class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceB
         grpc.UnaryUnaryMultiCallable[
             driftline.serving.v1.score_service_pb2.BatchGetScoresRequest,
             driftline.serving.v1.score_service_pb2.BatchGetScoresResponse,
+        ],
+        grpc.UnaryStreamMultiCallable[
+            driftline.serving.v1.score_service_pb2.WatchScoresRequest,
+            driftline.serving.v1.score_service_pb2.WatchScoresResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
+            driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -82,6 +126,14 @@ class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceB
             driftline.serving.v1.score_service_pb2.BatchGetScoresRequest,
             driftline.serving.v1.score_service_pb2.BatchGetScoresResponse,
         ],
+        grpc.aio.UnaryStreamMultiCallable[
+            driftline.serving.v1.score_service_pb2.WatchScoresRequest,
+            driftline.serving.v1.score_service_pb2.WatchScoresResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
+            driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetScores: _ScoreServiceGetScoresType
@@ -89,6 +141,16 @@ class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceB
 
     BatchGetScores: _ScoreServiceBatchGetScoresType
     """One result a requested id, in request order. INVALID_ARGUMENT for more than 1,000 ids."""
+
+    WatchScores: _ScoreServiceWatchScoresType
+    """Sends what is stored of each user now, then every newer value within 200 ms of its write; where several come
+    between two looks, the newest. Ends only with the call. INVALID_ARGUMENT for more than 1,000 ids.
+    """
+
+    ExplainScores: _ScoreServiceExplainScoresType
+    """Why the user has these scores: the value of every feature that the model saw. INVALID_ARGUMENT and NOT_FOUND as
+    GetScores; FAILED_PRECONDITION where the scores were stored without their features.
+    """
 
 ScoreServiceAsyncStub: typing_extensions.TypeAlias = ScoreServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -99,10 +161,22 @@ ScoreServiceAsyncStub: typing_extensions.TypeAlias = ScoreServiceStub[
         driftline.serving.v1.score_service_pb2.BatchGetScoresRequest,
         driftline.serving.v1.score_service_pb2.BatchGetScoresResponse,
     ],
+    grpc.aio.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.WatchScoresRequest,
+        driftline.serving.v1.score_service_pb2.WatchScoresResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
+        driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
+    ],
 ]
 
 class ScoreServiceServicer(metaclass=abc.ABCMeta):
-    """Reads scores. UNAVAILABLE while the score store is down; the caller's deadline holds end to end."""
+    """Reads scores of the live namespace, or of the one that the request metadata `driftline-namespace` names.
+
+    INVALID_ARGUMENT for a bad id or mask, UNAVAILABLE while the score store is down, RESOURCE_EXHAUSTED while too many
+    calls wait for it; the caller's deadline holds end to end.
+    """
 
     @abc.abstractmethod
     def GetScores(
@@ -119,5 +193,25 @@ class ScoreServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[driftline.serving.v1.score_service_pb2.BatchGetScoresResponse, collections.abc.Awaitable[driftline.serving.v1.score_service_pb2.BatchGetScoresResponse]]:
         """One result a requested id, in request order. INVALID_ARGUMENT for more than 1,000 ids."""
+
+    @abc.abstractmethod
+    def WatchScores(
+        self,
+        request: driftline.serving.v1.score_service_pb2.WatchScoresRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[driftline.serving.v1.score_service_pb2.WatchScoresResponse], collections.abc.AsyncIterator[driftline.serving.v1.score_service_pb2.WatchScoresResponse]]:
+        """Sends what is stored of each user now, then every newer value within 200 ms of its write; where several come
+        between two looks, the newest. Ends only with the call. INVALID_ARGUMENT for more than 1,000 ids.
+        """
+
+    @abc.abstractmethod
+    def ExplainScores(
+        self,
+        request: driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[driftline.serving.v1.score_service_pb2.ExplainScoresResponse, collections.abc.Awaitable[driftline.serving.v1.score_service_pb2.ExplainScoresResponse]]:
+        """Why the user has these scores: the value of every feature that the model saw. INVALID_ARGUMENT and NOT_FOUND as
+        GetScores; FAILED_PRECONDITION where the scores were stored without their features.
+        """
 
 def add_ScoreServiceServicer_to_server(servicer: ScoreServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

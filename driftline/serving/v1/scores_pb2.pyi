@@ -50,6 +50,7 @@ class UserScores(google.protobuf.message.Message):
     ACCEPTED_EVENTS_FIELD_NUMBER: builtins.int
     GENERATION_FIELD_NUMBER: builtins.int
     WRITTEN_AT_MS_FIELD_NUMBER: builtins.int
+    FEATURE_VALUES_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     feature_set: builtins.str
     """Names and versions the feature vector behind the scores, "v1"."""
@@ -73,6 +74,12 @@ class UserScores(google.protobuf.message.Message):
 
     @property
     def session(self) -> Global___SessionSummary: ...
+    @property
+    def feature_values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """What the model saw: the features of feature_set in their order. In Redis it comes first on the wire, so that a
+        server can cut it off without parsing; GetScores and BatchGetScores leave it out, ExplainScores names each value.
+        """
+
     def __init__(
         self,
         *,
@@ -86,9 +93,10 @@ class UserScores(google.protobuf.message.Message):
         accepted_events: builtins.int = ...,
         generation: builtins.int = ...,
         written_at_ms: builtins.int = ...,
+        feature_values: collections.abc.Iterable[builtins.float] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["session", b"session"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "as_of_event_time_ms", b"as_of_event_time_ms", "feature_set", b"feature_set", "generation", b"generation", "model_version", b"model_version", "scores", b"scores", "session", b"session", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "as_of_event_time_ms", b"as_of_event_time_ms", "feature_set", b"feature_set", "feature_values", b"feature_values", "generation", b"generation", "model_version", b"model_version", "scores", b"scores", "session", b"session", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
 
 Global___UserScores: typing_extensions.TypeAlias = UserScores
 
