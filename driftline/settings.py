@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftline.errors import SettingError
@@ -120,6 +120,13 @@ class ScoreEventsSettings(_Settings):
     group_id: str = Field("driftline-score-events", min_length=1, description="Kafka consumer group, for monitoring")
     namespace: str = Field("main", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Redis namespace to write")
     parallelism: int = Field(1, ge=1, le=128, description="slots to use; one a TaskManager")
+    shards: int = Field(
+        16,
+        ge=1,
+        le=128,
+        description="groups of users whose events are folded together, a power of two; the most slots the job can ever "
+        "use; fixed once it has state",
+    )
     block_ms: int = Field(50, ge=5, le=10_000, description="how long a shard's events gather before they are folded")
     block_events_max: int = Field(
         1_000, ge=1, le=100_000, description="events folded, scored and written at a time; a larger block is split"
@@ -137,6 +144,14 @@ class ScoreEventsSettings(_Settings):
     redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
 
+    @field_validator("shards")
+    @classmethod
+    def _power_of_two(cls, shards: int) -> int:
+        if shards & (shards - 1):
+            message = "should be 1, 2, 4, 8, 16, 32, 64 or 128"
+            raise ValueError(message)
+        return shards
+
     @model_validator(mode="after")
     def _ordered(self) -> ScoreEventsSettings:
         for larger, smaller in (
@@ -145,6 +160,7 @@ class ScoreEventsSettings(_Settings):
             ("user_ttl_ms", "session_gap_ms"),
             ("dedupe_ids_max", "tail_events_max"),  # else a repeat of an event that still waits could be folded again
             ("user_ttl_ms", "dedupe_horizon_ms"),
+            ("shards", "parallelism"),  # else slots would stay empty
         ):
             if getattr(self, larger) < getattr(self, smaller):
                 message = (

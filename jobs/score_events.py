@@ -18,7 +18,7 @@ from driftline.flink.blocks import read_blocks
 from driftline.flink.outputs import TopicWriter
 from driftline.settings import ScoreEventsSettings, parse_assignments
 from udfs.operator import DEAD_LETTERS, LATE, RESULTS_TYPE, ScoreBlocks
-from udfs.shards import SHARDS
+from udfs.shards import KEY_GROUPS
 
 JOB_NAME = "score-events"
 
@@ -26,12 +26,19 @@ JOB_NAME = "score-events"
 def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, generation: int) -> None:
     """Lay out the job: blocks of records, folded and scored by shard, and a topic for each kind of result."""
     env.set_parallelism(settings.parallelism)
-    env.set_max_parallelism(SHARDS)
+    env.set_max_parallelism(KEY_GROUPS)
     tables = StreamTableEnvironment.create(env)
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
     tables.get_config().set("table.local-time-zone", "UTC")
 
-    blocks = read_blocks(tables, settings.events_topic, settings.kafka_bootstrap, settings.group_id, settings.block_ms)
+    blocks = read_blocks(
+        tables,
+        settings.events_topic,
+        settings.kafka_bootstrap,
+        settings.group_id,
+        shards=settings.shards,
+        block_ms=settings.block_ms,
+    )
     results = blocks.process(ScoreBlocks(settings, generation), RESULTS_TYPE).uid("score-blocks").name("score blocks")
 
     statements = tables.create_statement_set()

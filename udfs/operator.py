@@ -15,6 +15,7 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
 from driftline.code_version import CODE_VERSION, require
+from driftline.errors import SettingError
 from driftline.metrics import JobMetric
 from driftline.models import ModelFollower
 from driftline.settings import DAY_MS, ScoreEventsSettings
@@ -23,6 +24,7 @@ from sink_connectors.score_store import Progress, RedisScoreStore
 from state_schemas import codec
 from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.rejects import Reject
+from udfs.shards import KEY_GROUPS
 from udfs.timelines import Timelines
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -110,9 +112,16 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         shard = self._shards.get(number)
         if shard is None:
             state = self._shard.value()
-            shard = codec.decode(state, ShardState) if state is not None else ShardState(generation=self._generation)
+            shard = codec.decode(state, ShardState) if state is not None else self._new_shard()
+            shards = shard.shards or KEY_GROUPS
+            if shards != self._settings.shards:  # a user's state would be looked for in the wrong shard
+                message = f"the restored state was made with shards={shards}; submit with --set shards={shards}"
+                raise SettingError(message)
             self._shards[number] = shard
         return shard
+
+    def _new_shard(self) -> ShardState:
+        return ShardState(generation=self._generation, shards=self._settings.shards)
 
     def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
         for check_at_ms, user_ids in result.quiet_checks.items():

@@ -1,14 +1,13 @@
-"""The shards of the job: one for each of Flink's 128 key groups."""
+"""The shards of the job: each is one of Flink's 128 key groups, and its users' events are folded block by block."""
 
 from __future__ import annotations
 
-SHARDS = 128  # also the job's maximum parallelism; part of the state's format, never changes for a running job
+KEY_GROUPS = 128  # the job's maximum parallelism; part of the state's format
 
-# SHARD_KEYS[n] is the smallest integer that Flink puts into key group n of 128 when it is the one field of a row key
-# (murmur hash of Row.hashCode). Keying by these spreads the shards evenly over the TaskManagers and moves whole shards
-# when the job is rescaled. tests/flink/test_shards.py compares them with Flink's own KeyGroupRangeAssignment.
+# KEYS[n] is the smallest integer that Flink puts into key group n of 128 when it is the one field of a row key (murmur
+# hash of Row.hashCode). tests/flink/test_shards.py compares them with Flink's own KeyGroupRangeAssignment.
 # fmt: off
-SHARD_KEYS: tuple[int, ...] = (
+KEYS: tuple[int, ...] = (
     250, 57, 89, 134, 39, 19, 220, 235, 295, 91, 136, 72, 23, 325, 73, 283, 299, 4, 195, 81, 230, 43, 36, 201,
     95, 475, 42, 65, 40, 30, 49, 31, 13, 0, 87, 152, 157, 11, 332, 150, 55, 66, 12, 69, 1, 10, 138, 111, 238,
     121, 362, 214, 348, 15, 194, 41, 16, 14, 137, 191, 116, 32, 37, 457, 22, 60, 53, 272, 47, 275, 212, 50, 239,
@@ -17,3 +16,12 @@ SHARD_KEYS: tuple[int, ...] = (
     29, 265, 114, 172, 25, 6, 67, 85,
 )
 # fmt: on
+
+
+def shard_keys(shards: int) -> tuple[int, ...]:
+    """Return the keys of so many shards, a power of two up to KEY_GROUPS.
+
+    They hit key groups at even distances, so every parallelism up to `shards` that is a power of two has as many shards
+    on each slot, and rescaling moves whole shards.
+    """
+    return KEYS[:: KEY_GROUPS // shards]

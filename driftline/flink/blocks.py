@@ -12,7 +12,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from driftline.flink.outputs import literal
-from udfs.shards import SHARD_KEYS, SHARDS
+from udfs.shards import shard_keys
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 BLOCK_TYPE = Types.ROW(
@@ -28,7 +28,7 @@ _KEYED_TYPE = Types.ROW([Types.INT(), BLOCK_TYPE])
 
 
 def read_blocks(
-    tables: StreamTableEnvironment, topic: str, bootstrap: str, group_id: str, block_ms: int
+    tables: StreamTableEnvironment, topic: str, bootstrap: str, group_id: str, *, shards: int, block_ms: int
 ) -> KeyedStream:
     """Read a topic from its beginning (or the restored offsets) as blocks, keyed by shard.
 
@@ -49,9 +49,9 @@ def read_blocks(
             'key.format' = 'raw', 'key.fields' = 'record_key',
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )""")
-    keys = ", ".join(map(str, SHARD_KEYS))
+    keys = ", ".join(map(str, shard_keys(shards)))
     # HASH_CODE may be Integer.MIN_VALUE, whose ABS is negative: reduce first. A record without a key has shard 0.
-    bucket = f"ABS(MOD(COALESCE(HASH_CODE(DECODE(record_key, 'UTF-8')), 0), {SHARDS}))"
+    bucket = f"ABS(MOD(COALESCE(HASH_CODE(DECODE(record_key, 'UTF-8')), 0), {shards}))"
     # Milliseconds since the epoch: seconds alone would make the skew check coarse.
     epoch_ms = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
     tables.execute_sql(f"""

@@ -128,6 +128,7 @@ class ShardState(google.protobuf.message.Message):
     DUPLICATE_FIELD_NUMBER: builtins.int
     LATE_FIELD_NUMBER: builtins.int
     DEAD_LETTER_FIELD_NUMBER: builtins.int
+    SHARDS_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """Milliseconds since the epoch when the shard's state began; the major part of every score's version."""
     accepted: builtins.int
@@ -135,6 +136,8 @@ class ShardState(google.protobuf.message.Message):
     duplicate: builtins.int
     late: builtins.int
     dead_letter: builtins.int
+    shards: builtins.int
+    """How many shards the users are spread over; 0 stands for 128."""
     def __init__(
         self,
         *,
@@ -143,8 +146,9 @@ class ShardState(google.protobuf.message.Message):
         duplicate: builtins.int = ...,
         late: builtins.int = ...,
         dead_letter: builtins.int = ...,
+        shards: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "shards", b"shards"]) -> None: ...
 
 Global___ShardState: typing_extensions.TypeAlias = ShardState
 
