@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import struct
+from array import array
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from driftline.serving.v1.scores_pb2 import UserScores
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
     LIVE_KEY,
@@ -14,7 +18,9 @@ from sink_connectors.score_value import (
     decode_value,
     encode_value,
     progress_key,
+    split_features,
     user_key,
+    with_features,
 )
 
 # What Redis holds in production. Never change these bytes: readers of another release must understand them.
@@ -72,3 +78,60 @@ def test_namespaces() -> None:
     for bad in ("", "a\n", "a*", "x" * 65):
         with pytest.raises(ValueError, match="namespace"):
             check_namespace(bad)
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), max_size=200))
+def test_features_in_front_are_part_of_the_message_and_can_be_cut_off(values: list[float]) -> None:
+    scores = UserScores(user_id="u1", scores={"engagement": 0.5}).SerializeToString()
+    features = array("f", values).tobytes()
+    together = with_features(features, scores)
+    message = UserScores.FromString(together)
+    assert list(message.feature_values) == values
+    assert message.user_id == "u1"
+    assert split_features(together) == (features, scores)
+
+
+def test_scores_without_features_are_not_cut() -> None:
+    scores = UserScores(user_id="u1").SerializeToString()
+    assert split_features(scores) == (b"", scores)
+    assert split_features(b"") == (b"", b"")
+
+
+FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=200)
+
+
+@given(FLOATS, st.integers(0, 40))
+@example([0.0] * 31, 0)  # 124 bytes, 128 bytes: the length takes one byte, two bytes
+@example([0.0] * 32, 0)
+def test_features_are_a_field_of_the_message_and_can_be_cut_off(values: list[float], start: int) -> None:
+    plain = UserScores(user_id="u", scores={"engagement": 0.5}).SerializeToString()
+    packed = struct.pack(f"<{len(values)}f", *values)
+    stored = with_features(packed, plain)
+    assert list(UserScores.FromString(stored).feature_values) == values
+    assert split_features(bytes(start) + stored, start) == (packed, plain)
+
+
+@pytest.mark.parametrize("start", [0, 16])
+def test_value_without_features_is_all_scores(start: int) -> None:
+    plain = UserScores(user_id="u").SerializeToString()
+    assert split_features(bytes(start) + plain, start) == (None, plain)
+    assert split_features(bytes(start), start) == (None, b"")
+
+
+def test_features_with_golden_bytes() -> None:
+    assert with_features(struct.pack("<2f", 1, -2), b"\x0a\x01u") == bytes.fromhex("5a08 0000803f 000000c0 0a0175")
+
+
+@pytest.mark.parametrize("cut_short", ["5a", "5a80", "5a8080808080", "5aff", "5a05 00000000"])
+def test_features_cut_short_are_refused(cut_short: str) -> None:
+    with pytest.raises(ValueError, match="features"):
+        split_features(bytes.fromhex(cut_short))
+
+
+def test_features_are_added_once_to_scores() -> None:
+    with pytest.raises(ValueError, match="none yet"):
+        with_features(b"", with_features(b"", b"\x0a\x01u"))
+    with pytest.raises(ValueError, match="none yet"):
+        with_features(b"", b"")
+    with pytest.raises(ValueError, match="4 bytes"):
+        with_features(b"123", b"\x0a\x01u")
