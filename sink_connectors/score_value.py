@@ -19,8 +19,6 @@ LIVE_KEY = "driftline:live"
 DEFAULT_NAMESPACE = "main"
 
 _VERSION = struct.Struct(">QQ")
-_FEATURES_TAG = 11 << 3 | 2  # UserScores.feature_values, packed; one byte, as of every field up to 15
-_VARINT_BYTES_MAX = 5  # of a length within 32 bits
 _FEATURES_TAG = UserScores.FEATURE_VALUES_FIELD_NUMBER << 3 | 2  # of the wire format: length-delimited
 _FEATURES_PREFIX = bytes((_FEATURES_TAG,))
 _NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -71,53 +69,6 @@ def split_features(scores: bytes) -> tuple[bytes, bytes]:
     if size > 0x7F:  # noqa: PLR2004  (varint)
         size, start = size & 0x7F | scores[2] << 7, 3
     return scores[start : start + size], scores[start + size :]
-
-
-def with_features(values: bytes, scores: bytes) -> bytes:
-    """A serialized UserScores with feature_values first: `values` are little-endian floats of 4 bytes each.
-
-    `scores` is a serialized UserScores without feature_values, not empty. Raises ValueError otherwise.
-    """
-    if len(values) % 4:
-        message = f"packed features take 4 bytes each, not {len(values)} together"
-        raise ValueError(message)
-    if not scores or scores[0] == _FEATURES_TAG:
-        message = "features go before scores that have none yet"
-        raise ValueError(message)
-    size = len(values)
-    prefix = bytearray([_FEATURES_TAG])
-    while size > 0x7F:  # noqa: PLR2004  (varint: seven bits a byte, the lowest first)
-        prefix.append(size & 0x7F | 0x80)
-        size >>= 7
-    prefix.append(size)
-    return bytes(prefix) + values + scores
-
-
-def split_features(scores: bytes, start: int = 0) -> tuple[bytes | None, bytes]:
-    """Cut what with_features made: the packed features, None where there are none, and the scores without them.
-
-    Reads from `start`, so that a value need not be copied to get rid of its version. Raises ValueError where the
-    features are cut short.
-    """
-    if start >= len(scores) or scores[start] != _FEATURES_TAG:
-        return None, scores[start:] if start else scores
-    begin, size = _length(scores, start + 1)
-    end = begin + size
-    if end > len(scores):
-        message = f"features of {size} bytes do not fit into the {len(scores) - begin} bytes that are left"
-        raise ValueError(message)
-    return scores[begin:end], scores[end:]
-
-
-def _length(data: bytes, start: int) -> tuple[int, int]:
-    """The varint at `start`: where it ends, and its number."""
-    number = 0
-    for index, byte in enumerate(data[start : start + _VARINT_BYTES_MAX]):
-        number |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:  # noqa: PLR2004  (the last byte of a varint)
-            return start + index + 1, number
-    message = "the length of the features does not end"
-    raise ValueError(message)
 
 
 def check_user_id(user_id: str) -> None:
