@@ -30,6 +30,14 @@ SERVING = [
     "grpcio-reflection>=1.62,<1.66",
     "uvloop>=0.21; platform_system != 'Windows'",  # a faster event loop
 ]
+CLIENT = ["grpcio>=1.65,<1.66"]  # Beam stops below 1.66
+REST = [
+    *CLIENT,
+    "grpcio-health-checking>=1.62,<1.66",  # asks how the score server is
+    "starlette>=0.47",  # routes and answers
+    "uvicorn>=0.34",  # speaks HTTP
+    "sse-starlette>=2.3",  # server-sent events: pings, and a client that has gone
+]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5", "ipykernel>=6", "matplotlib>=3.9"]
 DEV = [
     "pytest>=8",
@@ -42,6 +50,9 @@ DEV = [
     "grpcio-tools>=1.65,<1.66",  # protoc
     "mypy-protobuf>=3.6,<4",  # types of the generated code
     "buf-bin",  # lint of the protobuf contracts
+    "schemathesis>=4",  # calls the REST door in every way that its OpenAPI document allows, and in others
+    "openapi-spec-validator>=0.7",  # that document is valid OpenAPI 3.1
+    "httpx>=0.28",  # tests speak HTTP with it
 ]
 
 setup(
@@ -55,7 +66,9 @@ setup(
     install_requires=CORE,
     extras_require={
         "jobs": JOBS,
+        "client": CLIENT,
         "serving": SERVING,
+        "rest": REST,
         "notebooks": NOTEBOOKS,
         "dev": DEV,
     },

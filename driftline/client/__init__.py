@@ -1,0 +1,41 @@
+"""A client of the score server, blocking (ScoresClient) and for asyncio (AsyncScoresClient).
+
+Needs grpcio and protobuf alone (the extra `client`). docs/serving.md shows how to use it.
+"""
+
+from driftline.client.channel import Tls
+from driftline.client.errors import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    ScoresError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from driftline.client.face_async import AsyncScoresClient
+from driftline.client.face_sync import ScoresClient
+from driftline.client.types import Affinity, Explanation, FeatureValue, Result, Scores, Session
+
+__all__ = [
+    "Affinity",
+    "AsyncScoresClient",
+    "DeadlineExceededError",
+    "Explanation",
+    "FailedPreconditionError",
+    "FeatureValue",
+    "InvalidRequestError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+    "Result",
+    "Scores",
+    "ScoresClient",
+    "ScoresError",
+    "Session",
+    "Tls",
+    "UnauthenticatedError",
+    "UnavailableError",
+]

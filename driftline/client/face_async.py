@@ -1,0 +1,160 @@
+"""The client for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from types import TracebackType
+from typing import Any, Unpack
+
+import grpc
+import grpc.aio
+
+from driftline.client.calls import Calls, Metadata, Options
+from driftline.client.channel import channel_options
+from driftline.client.errors import ScoresError, UnavailableError
+from driftline.client.types import Explanation, Result, Scores, explanation_of, result_of, scores_of
+from driftline.client.watching import Reconnects, WatchState
+from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
+
+
+class AsyncScoresClient:
+    """Asks the score server at `target`: host:port, or any name that gRPC resolves, such as dns:///scores:50051.
+
+    Belongs to the event loop that it is made in, and keeps one connection for all calls. In every call, `fields` names
+    what to return, as the contract does ("scores.engagement", "session"), all where it is empty; `namespace` and
+    `timeout_s` override the client's own; `metadata` goes along. Every call raises a ScoresError where there are no
+    scores.
+    """
+
+    def __init__(self, target: str, **options: Unpack[Options]) -> None:
+        self._calls = Calls(target, **options)
+        arguments, tls = channel_options(self._calls.tls), self._calls.tls
+        self.channel: grpc.aio.Channel = (
+            grpc.aio.insecure_channel(target, options=arguments)
+            if tls is None
+            else grpc.aio.secure_channel(target, tls.credentials(), options=arguments)
+        )
+        self._stub = ScoreServiceStub(self.channel)
+        self._closed = asyncio.Event()
+        self._streams: set[grpc.aio.UnaryStreamCall[Any, Any]] = set()
+
+    async def __aenter__(self) -> AsyncScoresClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection. Running watches end."""
+        self._closed.set()
+        for stream in self._streams:
+            stream.cancel()  # closing the channel would leave them
+        await self.channel.close()
+
+    async def get(
+        self,
+        user_id: str,
+        *,
+        fields: Sequence[str] = (),
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Scores:
+        """The user's scores. Raises NotFoundError for a user without any."""
+        calls = self._calls
+        try:
+            response = await self._stub.GetScores(
+                calls.get(user_id, fields),
+                timeout=calls.deadline_s(timeout_s),
+                metadata=calls.metadata(namespace, metadata),
+            )
+        except grpc.RpcError as error:
+            raise calls.error(error) from None
+        return scores_of(response.scores, user_id=user_id, stale=response.stale)
+
+    async def batch(
+        self,
+        user_ids: Sequence[str],
+        *,
+        fields: Sequence[str] = (),
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> list[Result]:
+        """One result a user, in this order. Asks for 1,000 users at a time; the deadline is that of each request."""
+        calls, results = self._calls, list[Result]()
+        for request in calls.batches(user_ids, fields):
+            try:
+                response = await self._stub.BatchGetScores(
+                    request, timeout=calls.deadline_s(timeout_s), metadata=calls.metadata(namespace, metadata)
+                )
+            except grpc.RpcError as error:
+                raise calls.error(error) from None
+            results.extend(map(result_of, response.results))
+        return results
+
+    async def explain(
+        self,
+        user_id: str,
+        *,
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> Explanation:
+        """Why the user has these scores. Raises NotFoundError, and FailedPreconditionError without stored features."""
+        calls = self._calls
+        try:
+            response = await self._stub.ExplainScores(
+                calls.explain(user_id),
+                timeout=calls.deadline_s(timeout_s),
+                metadata=calls.metadata(namespace, metadata),
+            )
+        except grpc.RpcError as error:
+            raise calls.error(error) from None
+        return explanation_of(response, user_id=user_id)
+
+    async def watch(
+        self,
+        user_ids: Sequence[str],
+        *,
+        fields: Sequence[str] = (),
+        namespace: str | None = None,
+        metadata: Metadata = (),
+    ) -> AsyncIterator[Result]:
+        """What is stored of each user (at most 1,000) now, then every newer value; never an older after a newer.
+
+        Connects again after the stream was lost, and raises the last error where that takes over `reconnect_s`. Ends
+        when the client is closed. After a promotion of an older namespace, watch anew: its values are older.
+        """
+        calls, state, reconnects = self._calls, WatchState(fields), Reconnects(self._calls.reconnect_s)
+        request = calls.watch(user_ids, fields)
+        while not self._closed.is_set():
+            failure: ScoresError = UnavailableError(calls.target, "the watch ended")
+            code = "OK"
+            stream = self._stub.WatchScores(request, metadata=calls.metadata(namespace, metadata))
+            self._streams.add(stream)
+            try:
+                async for response in stream:
+                    reconnects.arrived()
+                    if (news := state.news(result_of(response.result))) is not None:
+                        yield news
+            except grpc.RpcError as error:
+                failure, code = calls.error(error), error.code().name
+            except asyncio.CancelledError:
+                if not self._closed.is_set():
+                    raise  # the caller's task was cancelled; close() cancels the stream alone
+            finally:
+                self._streams.discard(stream)
+                stream.cancel()
+            if self._closed.is_set():
+                return
+            wait_s = reconnects.wait_s(code, time.monotonic())
+            if wait_s is None:
+                raise failure
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), wait_s)
