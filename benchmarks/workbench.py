@@ -33,10 +33,11 @@ class Workbench:
     settings: StackSettings
     environment: dict[str, str]
 
-    def driftline(self, *arguments: str) -> str:
-        """Run a driftline command, and return what it prints."""
+    def driftline(self, *arguments: str, **variables: str) -> str:
+        """Run a driftline command with more environment variables, and return what it prints."""
         command = [sys.executable, "-m", "driftline.cli", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, text=True, check=True)
+        environment = self.environment | variables
+        done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout
 
     @property
@@ -44,10 +45,12 @@ class Workbench:
         """The cluster's REST API."""
         return FlinkRest(self.settings.flink_address)
 
-    def run_flink_script(self, script: str, *arguments: str) -> str:
-        """Submit a script of its own, and return its job's id."""
-        command = flink_client(self.settings, "run", "--detached", "--python", str(ROOT / script), *arguments)
-        done = subprocess.run(command, env=flink_env(self.settings), capture_output=True, text=True, check=True)
+    def run_flink_script(self, script: str, *arguments: str, mode: str = "thread") -> str:
+        """Submit a script of its own in an execution mode of PyFlink, and return its job's id."""
+        options = ["--detached", f"-Dpython.execution-mode={mode}", "--python", str(ROOT / script)]
+        command = flink_client(self.settings, "run", *options, *arguments)
+        environment = flink_env(self.settings) | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         found = re.search(r"as job ([0-9a-f]{32})", done.stdout)
         if not found:
             raise RuntimeError(done.stdout + done.stderr)

@@ -1,0 +1,214 @@
+"""The contenders of the suite, and how one is run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks import venvs
+from benchmarks.contenders.duty import Task
+from benchmarks.measuring import Measured, measure
+from benchmarks.workbench import ROOT, Workbench
+from driftline.flink.rest import ENDED
+from driftline.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """One way of doing the duty, or a limit.
+
+    Args:
+        key: its name on the command line.
+        title: its name for people.
+        state: where it keeps users, and what a crash costs.
+        module: in benchmarks/contenders; empty for Driftline.
+        venv: of benchmarks.venvs; empty for what runs on the stack's Flink.
+        mode: PyFlink's execution mode; empty for what has none.
+        slow: reads the shorter topic.
+        scores: does the whole duty; a limit does not.
+    """
+
+    key: str
+    title: str
+    state: str
+    module: str = ""
+    venv: str = ""
+    mode: str = ""
+    slow: bool = False
+    scores: bool = True
+
+    @property
+    def on_flink(self) -> bool:
+        """Whether it is a Flink job."""
+        return not self.venv
+
+
+_ROCKSDB = "RocksDB, checkpoints"
+_CHANGELOG = "RocksDB, changelog topic"
+_SQLITE = "memory, SQLite snapshots"
+_NONE = "memory alone, lost in a crash"
+_ALL = [
+    Contender(key="driftline", title="Driftline", state=_ROCKSDB),
+    Contender(
+        key="pyflink-process",
+        title="PyFlink per event, process mode, idiomatic",
+        state=_ROCKSDB,
+        module="pyflink_idiomatic",
+        mode="process",
+        slow=True,
+    ),
+    Contender(
+        key="pyflink-thread",
+        title="PyFlink per event, thread mode, idiomatic",
+        state=_ROCKSDB,
+        module="pyflink_idiomatic",
+        mode="thread",
+        slow=True,
+    ),
+    Contender(
+        key="pyflink-tuned",
+        title="PyFlink per event, thread mode, tuned",
+        state=_ROCKSDB,
+        module="pyflink_tuned",
+        mode="thread",
+        slow=True,
+    ),
+    Contender(
+        key="quix-idiomatic",
+        title="Quix Streams, idiomatic",
+        state=_CHANGELOG,
+        module="quix_idiomatic",
+        venv="quix",
+        slow=True,
+    ),
+    Contender(key="quix-tuned", title="Quix Streams, tuned", state=_CHANGELOG, module="quix_tuned", venv="quix"),
+    Contender(
+        key="bytewax-idiomatic",
+        title="Bytewax, idiomatic",
+        state=_SQLITE,
+        module="bytewax_idiomatic",
+        venv="bytewax",
+        slow=True,
+    ),
+    Contender(key="bytewax-tuned", title="Bytewax, tuned", state=_SQLITE, module="bytewax_tuned", venv="bytewax"),
+    Contender(
+        key="plain-idiomatic",
+        title="confluent-kafka + redis-py, idiomatic",
+        state=_NONE,
+        module="plain_idiomatic",
+        venv="plain",
+        slow=True,
+    ),
+    Contender(
+        key="plain-tuned",
+        title="confluent-kafka + redis-py, tuned",
+        state=_NONE,
+        module="plain_tuned",
+        venv="plain",
+    ),
+    Contender(
+        key="sql-dedupe", title="limit: Flink SQL, dedupe alone", state=_ROCKSDB, module="sql_dedupe", scores=False
+    ),
+    Contender(key="jvm-only", title="limit: Flink SQL, Kafka to blackhole", state="none", scores=False),
+]
+CONTENDERS = {contender.key: contender for contender in _ALL}
+
+
+def run(bench: Workbench, contender: Contender, task: Task, seconds_max: float, assignments: list[str]) -> Measured:
+    """Run a contender over its topic, and stop it.
+
+    Raises:
+        RuntimeError: it failed; with its last words.
+        TimeoutError: it did nothing.
+        subprocess.CalledProcessError: its environment could not be made.
+    """
+    if not contender.scores:
+        return _run_limit(bench, contender, task)
+    if contender.venv:
+        return _run_process(bench, contender, task, seconds_max)
+    return _run_flink_job(bench, contender, task, seconds_max, assignments)
+
+
+def _run_flink_job(
+    bench: Workbench, contender: Contender, task: Task, seconds_max: float, assignments: list[str]
+) -> Measured:
+    """Submit and watch at once: the client returns a while after the job has begun."""
+    with ThreadPoolExecutor(1) as pool:
+        submission = pool.submit(_submit, bench, contender, task, assignments)
+
+        def check() -> None:
+            if submission.done() and (failure := bench.flink.failure(submission.result())):
+                raise RuntimeError(failure)
+
+        try:
+            return measure(
+                bench.settings,
+                task.namespace,
+                task.events,
+                pid=_task_manager(bench),
+                seconds_max=seconds_max,
+                check=check,
+            )
+        finally:
+            bench.cancel(submission.result())
+
+
+def _run_process(bench: Workbench, contender: Contender, task: Task, seconds_max: float) -> Measured:
+    python = venvs.python_of(contender.venv)
+    log = Path(task.folder).with_suffix(".log")
+    command = [str(python), "-m", f"benchmarks.contenders.{contender.module}", task.to_json()]
+    # As for the TaskManager: threads of numeric libraries would only fight over the cores.
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=task.folder, env=environment, stdout=output, stderr=output)
+
+    def check() -> None:
+        if process.poll() is not None:
+            raise RuntimeError(log.read_text().strip().splitlines()[-1:])
+
+    try:
+        return measure(
+            bench.settings, task.namespace, task.events, pid=process.pid, seconds_max=seconds_max, check=check
+        )
+    finally:
+        process.kill()  # its work is done, and a soft end may take long
+        process.wait()
+
+
+def _run_limit(bench: Workbench, contender: Contender, task: Task) -> Measured:
+    """Run a bounded job without Python; its rate is over its slowest task's time."""
+    task_manager = psutil.Process(_task_manager(bench))
+    began = task_manager.cpu_times()
+    if contender.module:
+        job_id = bench.run_flink_script(f"benchmarks/contenders/{contender.module}.py", task.to_json())
+    else:
+        job_id = bench.run_flink_script("benchmarks/jvm_only.py", task.topic, task.kafka)
+    while (state := bench.flink.state(job_id)) != "FINISHED":
+        if state in ENDED:
+            raise RuntimeError(bench.flink.failure(job_id))
+        time.sleep(0.05)
+    ended = task_manager.cpu_times()
+    cpu_s = ended.user + ended.system - began.user - began.system
+    memory_mib = task_manager.memory_info().rss / 2**20
+    return Measured(task.events, bench.flink.running_s(job_id), cpu_s, memory_mib, finished=True)
+
+
+def _submit(bench: Workbench, contender: Contender, task: Task, assignments: list[str]) -> str:
+    if contender.module:
+        script = f"benchmarks/contenders/{contender.module}.py"
+        return bench.run_flink_script(script, task.to_json(), contender.mode, mode=contender.mode)
+    given = [f"namespace={task.namespace}", f"events_topic={task.topic}", *assignments]
+    bench.driftline("submit", "score-events", *[part for value in given for part in ("--set", value)])
+    return next(job.job_id for job in bench.flink.jobs() if job.name == f"score-events {task.namespace}")
+
+
+def _task_manager(bench: Workbench) -> int:
+    return next(
+        status.pid for status in Stack(bench.settings).status() if status.name == "taskmanager-1" and status.pid
+    )

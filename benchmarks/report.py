@@ -1,0 +1,169 @@
+"""The suite's results as text, as Markdown and as a plot.
+
+`python -m benchmarks.report` prints those of the last run; `--write` puts them into docs/performance.md, between its
+markers, and docs/images/suite.svg.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from benchmarks import venvs
+from benchmarks.entrants import CONTENDERS
+from benchmarks.measuring import median
+from benchmarks.workbench import ROOT
+
+DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "suite.svg"
+BEGIN, END = "<!-- suite: written by python -m benchmarks.report --write -->", "<!-- suite: end -->"
+COLUMNS = ("contender", "events/s min / median / max", "CPU s per million", "MiB", "scores equal", "state")
+# Driftline's median must be at least this many times that of the contender.
+RATIOS = (
+    ("quix-idiomatic", 10.0),
+    ("quix-tuned", 2.5),
+    ("pyflink-process", 4.0),
+    ("pyflink-thread", 4.0),
+    ("sql-dedupe", 0.3),
+)
+EVENTS_S_MIN = 25_000
+
+Result = dict[str, Any]
+
+
+def main() -> None:
+    """Print or write the results of the last run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="into docs/")
+    options = parser.parse_args()
+    result = json.loads((ROOT / "benchmarks" / "results" / "suite.json").read_text())
+    if not options.write:
+        print(text(result))
+        return
+    document = DOCUMENT.read_text()
+    before, _, rest = document.partition(BEGIN)
+    after = rest.partition(END)[2]
+    DOCUMENT.write_text(f"{before}{BEGIN}\n{markdown(result)}\n{END}{after}" if rest else document)
+    plot(result)
+    if not rest:
+        print(f"{DOCUMENT} has no line {BEGIN!r}; put it and {END!r} where the table should go")
+
+
+def text(result: Result) -> str:
+    """The table and the verdicts for a terminal."""
+    rows = [COLUMNS, *_rows(result)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
+    table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*_about(result), "", *table, "", *_verdicts(result)])
+
+
+def markdown(result: Result) -> str:
+    """The same for a document, with the plot."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *_rows(result)]
+    table = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(
+        [
+            "```bash\nmake bench-suite\n```\n",
+            *(f"- {line}" for line in _about(result)),
+            "",
+            *table,
+            "",
+            f"![events a second by contender](images/{PLOT.name})\n",
+            *(f"- {line}" for line in _verdicts(result)),
+        ]
+    )
+
+
+def plot(result: Result) -> None:
+    """Medians as bars, minimum to maximum as whiskers, on a logarithmic scale."""
+    import matplotlib as mpl  # noqa: PLC0415  (only documents need it)
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "driftline"  # the same figures make the same file
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    rates = {key: rates for key in reversed(CONTENDERS) if (rates := _values(result, key, "events_s"))}
+    middles = [median(values) for values in rates.values()]
+    spans = [
+        [middle - min(values) for middle, values in zip(middles, rates.values(), strict=True)],
+        [max(values) - middle for middle, values in zip(middles, rates.values(), strict=True)],
+    ]
+    colors = ["#c2410c" if key == "driftline" else "#94a3b8" if CONTENDERS[key].scores else "#e2e8f0" for key in rates]
+    figure, axes = pyplot.subplots(figsize=(9, 0.45 * len(rates) + 1))
+    bars = axes.barh([CONTENDERS[key].title for key in rates], middles, xerr=spans, color=colors, capsize=3)
+    axes.bar_label(bars, [f" {middle:,.0f}" for middle in middles], padding=4)
+    axes.set(xscale="log", xlabel="events a second (logarithmic; median, minimum and maximum)")
+    axes.margins(x=0.15)
+    axes.spines[["top", "right"]].set_visible(False)
+    PLOT.parent.mkdir(exist_ok=True)
+    figure.savefig(PLOT, bbox_inches="tight", metadata={"Date": None})
+
+
+def _about(result: Result) -> list[str]:
+    runs = 1 + max(entry["run"] for entry in result["runs"])
+    slow = ", ".join(CONTENDERS[key].title for key in _keys(result) if CONTENDERS[key].slow)
+    frameworks = "; ".join(venvs.versions(name) for name in venvs.FRAMEWORKS)
+    return [
+        f"machine: {result['machine']}",
+        f"contenders' own versions: {frameworks}",
+        f"topic: {result['events']:,} records of {result['users']:,} users, 5 % repeated, shuffled within 3 s",
+        f"runs: {runs}, one contender after the other in each",
+        f"the first {result['slow_events']:,} records of it for: {slow or 'none'}; a run is cut off after "
+        f"{result['seconds_max']:g} s",
+        "CPU and memory are those of the contender's processes; on Flink of the TaskManager, which its jobs share",
+    ]
+
+
+def _rows(result: Result) -> list[tuple[str, ...]]:
+    return [_row(result, key) for key in _keys(result)]
+
+
+def _row(result: Result, key: str) -> tuple[str, ...]:
+    contender = CONTENDERS[key]
+    rates = _values(result, key, "events_s")
+    if not rates:
+        failures = [entry["failed"] for entry in result["runs"] if entry["contender"] == key]
+        return (contender.title, f"failed: {failures[0]}", "-", "-", "-", contender.state)
+    equal = _values(result, key, "share_equal")
+    finished = all(entry.get("finished") for entry in result["runs"] if entry["contender"] == key)
+    correct = f"{min(equal):.2%}" if equal else "does not score"
+    return (
+        contender.title,
+        " / ".join(f"{value:,.0f}" for value in (min(rates), median(rates), max(rates))),
+        f"{median(_values(result, key, 'cpu_s_per_million')):.1f}",
+        f"{max(_values(result, key, 'memory_mib')):,.0f}",
+        correct if finished else f"not finished ({correct})",
+        contender.state,
+    )
+
+
+def _verdicts(result: Result) -> list[str]:
+    ours = _values(result, "driftline", "events_s")
+    if not ours:
+        return []
+    rate = median(ours)
+    lines = [f"Driftline: {rate:,.0f} events/s; required {EVENTS_S_MIN:,}: {_verdict(rate >= EVENTS_S_MIN)}"]
+    for key, required in RATIOS:
+        if theirs := _values(result, key, "events_s"):
+            ratio = rate / median(theirs)
+            shown = f"{ratio:.1f} times" if required >= 1 else f"{ratio:.0%} of"
+            wanted = f"{required:g} times" if required >= 1 else f"{required:.0%}"
+            lines.append(f"{shown} {CONTENDERS[key].title}; required {wanted}: {_verdict(ratio >= required)}")
+    return lines
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "NOT MET"
+
+
+def _keys(result: Result) -> list[str]:
+    seen = {entry["contender"] for entry in result["runs"]}
+    return [key for key in CONTENDERS if key in seen]
+
+
+def _values(result: Result, key: str, name: str) -> list[float]:
+    return [entry[name] for entry in result["runs"] if entry["contender"] == key and name in entry]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Every contender over the same topic with the same duty, side by side in one run.
+
+    python -m benchmarks.suite [--events 1000000] [--slow-events 200000] [--runs 3] [--only driftline quix-tuned]
+
+Kafka, Redis, Flink and the contender share this machine; contenders take turns, one at a time. Those marked slow read a
+topic that holds only the first events of the same history. A run is measured from the first to the last accounted
+event, and its scores are compared with those of benchmarks.oracle. `python -m benchmarks.report` shows the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report
+from benchmarks.contenders.duty import Task
+from benchmarks.entrants import CONTENDERS, Contender, run
+from benchmarks.measuring import clear_redis
+from benchmarks.oracle import expected_scores, share_equal, stored_scores
+from benchmarks.workbench import Workbench, machine, save, say, workbench
+from driftline.models import ModelFolder
+from driftline.stack.topics import create_topics
+
+TRAINING = ("--users", "3000", "--events", "60000", "--seed", "1")
+SHUFFLED = ("--seed", "5", "--disorder-ms", "3000", "--duplicates", "0.05")
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic, how many events are in it, and the scores that they must lead to."""
+
+    name: str
+    events: int
+    scores: list[str]
+
+
+def main() -> None:
+    """Measure, save and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=1_000_000, help="different events in the topic")
+    parser.add_argument("--users", type=int, default=50_000)
+    parser.add_argument("--slow-events", type=int, default=200_000, help="records that slow contenders get")
+    parser.add_argument("--seconds-max", type=float, default=300.0, help="after which a run is cut off")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="CONTENDER")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of Driftline's job")
+    options = parser.parse_args()
+    chosen = [CONTENDERS[key] for key in options.only]
+    with workbench() as bench:
+        full, part = prepare(bench, options.events, options.users, options.slow_events)
+        runs = []
+        if any(contender.on_flink for contender in chosen):
+            warm_up(bench, part, options)
+        for number, contender in itertools.product(range(options.runs), chosen):
+            topic = part if contender.slow else full
+            runs.append({"run": number, **enter(bench, contender, topic, f"{contender.key}-{number}", options)})
+    result = {
+        "machine": machine(),
+        "users": options.users,
+        "events": full.events,
+        "slow_events": part.events,
+        "seconds_max": options.seconds_max,
+        "runs": runs,
+    }
+    save("suite", result)
+    print(report.text(result))
+
+
+def prepare(bench: Workbench, events: int, users: int, slow_events: int) -> tuple[Topic, Topic]:
+    """Train a model, fill both topics, and work out what the scores must be."""
+    home = bench.settings.home
+    bench.driftline("simulate", *TRAINING, "--out", str(home / "training.jsonl"))
+    say(bench.driftline("train", "--events", str(home / "training.jsonl")))
+    history = home / "history.jsonl"
+    bench.driftline("simulate", "--users", str(users), "--events", str(events), *SHUFFLED, "--out", str(history))
+    with history.open("rb") as lines:
+        total = sum(1 for _ in lines)
+    full = _fill(bench, bench.settings.events_topic, history, total)
+    return full, _fill(bench, f"{bench.settings.events_topic}.part", history, min(slow_events, total))
+
+
+def _fill(bench: Workbench, name: str, history: Path, events: int) -> Topic:
+    create_topics(bench.settings.model_copy(update={"events_topic": name}))
+    part = history.with_name(f"{name}.jsonl")
+    with history.open("rb") as lines, part.open("wb") as out:
+        out.writelines(itertools.islice(lines, events))
+    bench.driftline("publish", str(part), DRIFTLINE_EVENTS_TOPIC=name)
+    scores = expected_scores(history, events, ModelFolder(bench.settings.models_dir))
+    say(f"topic {name}: {events:,} records, {len(scores):,} users")
+    return Topic(name, events, scores)
+
+
+def warm_up(bench: Workbench, part: Topic, options: argparse.Namespace) -> None:
+    """Let the TaskManager's JVM compile what Driftline's job needs; others of its jobs share most of it."""
+    say("warming up")
+    enter(bench, CONTENDERS["driftline"], part, "warm-up", options)
+
+
+def enter(bench: Workbench, contender: Contender, topic: Topic, namespace: str, options: Any) -> dict[str, Any]:
+    """Run a contender once; what it did, or why it failed."""
+    settings = bench.settings
+    clear_redis(settings)
+    folder = settings.home / "contenders" / namespace
+    folder.mkdir(parents=True)
+    task = Task(
+        kafka=settings.kafka_address,
+        topic=topic.name,
+        redis_url=settings.redis_address,
+        namespace=namespace,
+        models_dir=str(settings.models_dir),
+        events=topic.events,
+        folder=str(folder),
+    )
+    entry: dict[str, Any] = {"contender": contender.key}
+    try:
+        measured = run(bench, contender, task, options.seconds_max, options.set)
+    except (RuntimeError, TimeoutError, subprocess.CalledProcessError) as error:
+        say(f"{namespace}: {error}")
+        return entry | {"failed": str(error)}
+    entry |= asdict(measured) | {"events_s": measured.events_s, "cpu_s_per_million": measured.cpu_s_per_million}
+    if contender.scores:
+        entry["share_equal"] = share_equal(topic.scores, stored_scores(settings, namespace))
+    say(f"{namespace}: {measured.events_s:,.0f} events/s, equal {entry.get('share_equal', '-')}")
+    return entry
+
+
+if __name__ == "__main__":
+    main()
