@@ -14,32 +14,39 @@ from udfs.user import Published, Timeline, TimelineBounds
 
 def encode_user(timeline: Timeline) -> bytes:
     """Return the state bytes of a timeline."""
-    profile, tail, published = timeline.committed, timeline.tail, timeline.published
+    message = UserState()  # filled by assignment: passing the fields to the constructor takes twice as long
+    message.seen_hashes = timeline.seen.hashes
+    message.seen_times_ms = timeline.seen.times_ms
+    _write_profile(timeline.committed, message)
+    if timeline.tail:
+        _write_tail(timeline.tail, message)
+    message.newest_event_time_ms = timeline.newest_ms
+    message.committed_through_ms = timeline.committed_through_ms
+    message.accepted_events = timeline.accepted
+    published = timeline.published
+    message.published_start_time_ms = published.start_ms
+    message.published_events = published.events
+    message.published_revision = published.revision
+    message.quiet_check_at_ms = timeline.quiet_check_at_ms
+    message.last_arrival_ms = timeline.last_arrival_ms
+    return codec.encode(message)
+
+
+def _write_profile(profile: Profile, message: UserState) -> None:
     categories = sorted(profile.categories)  # a dict's own order depends on history
-    times, ids, types, values, tail_categories = zip(*tail, strict=True) if tail else ((), (), (), (), ())
-    return codec.encode(
-        UserState(
-            seen_hashes=timeline.seen.hashes,
-            seen_times_ms=timeline.seen.times_ms,
-            values=array("d", profile.values).tobytes(),
-            categories=categories,
-            category_weights=array("d", [profile.categories[name] for name in categories]).tobytes(),
-            last_category=profile.last_category,
-            tail_times_ms=array("q", times).tobytes(),
-            tail_event_ids=ids,
-            tail_types=bytes(types),
-            tail_values=array("d", values).tobytes(),
-            tail_categories=tail_categories,
-            newest_event_time_ms=timeline.newest_ms,
-            committed_through_ms=timeline.committed_through_ms,
-            accepted_events=timeline.accepted,
-            published_start_time_ms=published.start_ms,
-            published_events=published.events,
-            published_revision=published.revision,
-            quiet_check_at_ms=timeline.quiet_check_at_ms,
-            last_arrival_ms=timeline.last_arrival_ms,
-        )
-    )
+    message.values = array("d", profile.values).tobytes()
+    message.categories.extend(categories)
+    message.category_weights = array("d", [profile.categories[name] for name in categories]).tobytes()
+    message.last_category = profile.last_category
+
+
+def _write_tail(tail: list[Event], message: UserState) -> None:
+    times, ids, types, values, categories = zip(*tail, strict=True)
+    message.tail_times_ms = array("q", times).tobytes()
+    message.tail_event_ids.extend(ids)
+    message.tail_types = bytes(types)
+    message.tail_values = array("d", values).tobytes()
+    message.tail_categories.extend(categories)
 
 
 def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:

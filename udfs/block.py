@@ -9,7 +9,7 @@ from driftline.event.v1 import session_pb2
 from driftline.metrics import JobMetric
 from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
-from sink_connectors.score_value import encode_value
+from sink_connectors.score_value import encode_value, with_features
 from udfs.decode import Decoder
 from udfs.event import Event
 from udfs.profile import Profile
@@ -105,13 +105,7 @@ class BlockProcessor:
         become dead letters; any exception is a bug.
         """
         result = BlockResult()
-        timelines: dict[str, Timeline] = {}
-        outcomes = dict.fromkeys(_TOTALS.values(), 0)
-        for record in zip(block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets, strict=True):
-            outcome = self._route(record, timelines, users, result, now_ms)
-            outcomes[outcome] += 1
-        for outcome, number in outcomes.items():
-            result.count(outcome, number)
+        timelines = self._fold(block, users, result, now_ms)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
         touched = {user_id: timeline for user_id, timeline in timelines.items() if timeline.touched}
@@ -147,28 +141,33 @@ class BlockProcessor:
     def _gap_ms(self) -> int:
         return self.bounds.profile.session_gap_ms
 
-    def _route(
-        self,
-        record: tuple[bytes | None, bytes | None, int, int, int],
-        timelines: dict[str, Timeline],
-        users: Timelines,
-        result: BlockResult,
-        now_ms: int,
-    ) -> JobMetric:
-        key, value, timestamp_ms, partition, offset = record
-        try:
-            user_id, event = self.decoder.decode(key, value, timestamp_ms)
-        except InvalidEventError as error:
-            result.dead_letters.append(reject((key, value), (self.topic, partition, offset), error, now_ms))
-            return JobMetric.EVENTS_DEAD_LETTER
-        timeline = timelines.get(user_id)
-        if timeline is None:
-            timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
-        outcome = timeline.offer(event)
-        if outcome is Outcome.LATE:
-            late = _late(event, timeline)
-            result.late.append(reject((key, value), (self.topic, partition, offset), late, now_ms))
-        return _METRICS[outcome]
+    def _fold(self, block: Block, users: Timelines, result: BlockResult, now_ms: int) -> dict[str, Timeline]:
+        """Offer every event to its user's timeline; what is not folded goes to the result, with the reason."""
+        timelines: dict[str, Timeline] = {}
+        accepted = duplicate = 0
+        columns = block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets
+        for key, value, timestamp_ms, partition, offset in zip(*columns, strict=True):
+            try:
+                user_id, event = self.decoder.decode(key, value, timestamp_ms)
+            except InvalidEventError as error:
+                result.dead_letters.append(reject((key, value), (self.topic, partition, offset), error, now_ms))
+                continue
+            timeline = timelines.get(user_id)
+            if timeline is None:
+                timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
+            outcome = timeline.offer(event)
+            if outcome is Outcome.ACCEPTED:
+                accepted += 1
+            elif outcome is Outcome.DUPLICATE:
+                duplicate += 1
+            else:
+                late = _late(event, timeline)
+                result.late.append(reject((key, value), (self.topic, partition, offset), late, now_ms))
+        result.count(JobMetric.EVENTS_ACCEPTED, accepted)
+        result.count(JobMetric.EVENTS_DUPLICATE, duplicate)
+        result.count(JobMetric.EVENTS_LATE, len(result.late))
+        result.count(JobMetric.EVENTS_DEAD_LETTER, len(result.dead_letters))
+        return timelines
 
     def _score(self, timelines: dict[str, Timeline], generation: int, result: BlockResult, now_ms: int) -> None:
         known: list[tuple[str, Profile]] = []
@@ -178,11 +177,14 @@ class BlockProcessor:
                 result.add(user_id, generation, timeline.accepted, None)
             else:
                 known.append((user_id, profile))
-        for message in score(known, self.model()) if known else ():
-            accepted = timelines[message.user_id].accepted
-            message.accepted_events, message.generation, message.written_at_ms = accepted, generation, now_ms
-            scores = message.SerializeToString(deterministic=True)
-            result.add(message.user_id, generation, accepted, scores)
+        for message, features in score(known, self.model()) if known else ():
+            user_id = message.user_id
+            accepted = timelines[user_id].accepted
+            message.accepted_events = accepted
+            message.generation = generation
+            message.written_at_ms = now_ms
+            scores = with_features(features, message.SerializeToString(deterministic=True))
+            result.add(user_id, generation, accepted, scores)
 
     def _plan_quiet_check(self, user_id: str, timeline: Timeline, result: BlockResult, active_ms: int) -> None:
         """Put the user on the list of one coming check, unless one is already due: one listing a user and gap."""
@@ -202,13 +204,6 @@ class BlockProcessor:
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
         result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)
         result.count(JobMetric.CATEGORIES_OVERFLOW, overflows.categories)
-
-
-_METRICS = {
-    Outcome.ACCEPTED: JobMetric.EVENTS_ACCEPTED,
-    Outcome.DUPLICATE: JobMetric.EVENTS_DUPLICATE,
-    Outcome.LATE: JobMetric.EVENTS_LATE,
-}
 
 
 _TOTALS = {

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from driftline.event.v1.event_pb2 import UserEvent
-
-VIEW = int(UserEvent.VIEW)
-CLICK = int(UserEvent.CLICK)
-ADD_TO_CART = int(UserEvent.ADD_TO_CART)
-PURCHASE = int(UserEvent.PURCHASE)
-SEARCH = int(UserEvent.SEARCH)
-SURVEY_RESPONSE = int(UserEvent.SURVEY_RESPONSE)
-EMAIL_OPEN = int(UserEvent.EMAIL_OPEN)
-CUSTOM = int(UserEvent.CUSTOM)
-FORGET = int(UserEvent.FORGET)
+# The numbers of driftline.event.v1.UserEvent.Type.
+VIEW: Final = 1
+CLICK: Final = 2
+ADD_TO_CART: Final = 3
+PURCHASE: Final = 4
+SEARCH: Final = 5
+SURVEY_RESPONSE: Final = 6
+EMAIL_OPEN: Final = 7
+CUSTOM: Final = 8
+FORGET: Final = 9
 
 
 class Event(NamedTuple):

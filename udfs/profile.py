@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp2
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from udfs.event import (
     ADD_TO_CART,
@@ -23,52 +23,50 @@ from udfs.event import (
     Event,
 )
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-HALF_LIFE_SHORT_MS = HOUR_MS  # the session's pace
-HALF_LIFE_MS = 7 * DAY_MS  # a type's rate
-HALF_LIFE_LONG_MS = 30 * DAY_MS  # habit: baseline activity, purchases, category affinity
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+HALF_LIFE_SHORT_MS: Final = HOUR_MS  # the session's pace
+HALF_LIFE_MS: Final = 7 * DAY_MS  # a type's rate
+HALF_LIFE_LONG_MS: Final = 30 * DAY_MS  # habit: baseline activity, purchases, category affinity
 
-(
-    EVENTS,
-    FIRST_MS,
-    LAST_MS,
-    SESSIONS,  # the current one included
-    SESSION_START_MS,
-    SESSION_EVENTS,
-    SESSION_VIEWS,
-    SESSION_CLICKS,
-    SESSION_CARTS,
-    SESSION_PURCHASES,
-    SESSION_SEARCHES,
-    SESSION_PURCHASE_VALUE,
-    SESSION_SWITCHES,  # changes of category
-    PREVIOUS_SESSION_END_MS,
-    ENDED_SESSIONS_MS,  # summed durations of the sessions before the current one
-    ENDED_SESSIONS_EVENTS,
-    RATE_VIEW,  # decayed counts with HALF_LIFE_MS, in the order of the event types
-    RATE_CLICK,
-    RATE_CART,
-    RATE_PURCHASE,
-    RATE_SEARCH,
-    RATE_SURVEY,
-    RATE_EMAIL,
-    RATE_CUSTOM,
-    ACTIVITY_SHORT,  # decayed counts of all events
-    ACTIVITY_LONG,
-    PURCHASES_LONG,
-    CARTS,
-    PURCHASES,
-    PURCHASE_VALUE,
-    LAST_CART_MS,
-    LAST_PURCHASE_MS,
-    LAST_SEARCH_MS,
-    LAST_EMAIL_MS,
-    SURVEYS,
-    SURVEY_SUM,
-    SURVEY_LAST,
-) = range(37)
-SLOTS = 37
+EVENTS: Final = 0
+FIRST_MS: Final = 1
+LAST_MS: Final = 2
+SESSIONS: Final = 3  # the current one included
+SESSION_START_MS: Final = 4
+SESSION_EVENTS: Final = 5
+SESSION_VIEWS: Final = 6
+SESSION_CLICKS: Final = 7
+SESSION_CARTS: Final = 8
+SESSION_PURCHASES: Final = 9
+SESSION_SEARCHES: Final = 10
+SESSION_PURCHASE_VALUE: Final = 11
+SESSION_SWITCHES: Final = 12  # changes of category
+PREVIOUS_SESSION_END_MS: Final = 13
+ENDED_SESSIONS_MS: Final = 14  # summed durations of the sessions before the current one
+ENDED_SESSIONS_EVENTS: Final = 15
+RATE_VIEW: Final = 16  # decayed counts with HALF_LIFE_MS, in the order of the event types
+RATE_CLICK: Final = 17
+RATE_CART: Final = 18
+RATE_PURCHASE: Final = 19
+RATE_SEARCH: Final = 20
+RATE_SURVEY: Final = 21
+RATE_EMAIL: Final = 22
+RATE_CUSTOM: Final = 23
+ACTIVITY_SHORT: Final = 24  # decayed counts of all events
+ACTIVITY_LONG: Final = 25
+PURCHASES_LONG: Final = 26
+CARTS: Final = 27
+PURCHASES: Final = 28
+PURCHASE_VALUE: Final = 29
+LAST_CART_MS: Final = 30
+LAST_PURCHASE_MS: Final = 31
+LAST_SEARCH_MS: Final = 32
+LAST_EMAIL_MS: Final = 33
+SURVEYS: Final = 34
+SURVEY_SUM: Final = 35
+SURVEY_LAST: Final = 36
+SLOTS: Final = 37
 
 _RATES = slice(RATE_VIEW, RATE_CUSTOM + 1)
 _SESSION = slice(SESSION_EVENTS, SESSION_SWITCHES + 1)

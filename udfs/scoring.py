@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
+from driftline.serving.v1.scores_pb2 import UserScores
 from udfs import profile as p
 from udfs.features import FEATURE_SET, affinities, churn_risk, engagement, vector
 from udfs.profile import Profile
@@ -27,45 +28,49 @@ class Model(Protocol):
         """
 
 
-def score(users: Sequence[tuple[str, Profile]], model: Model | None) -> list[UserScores]:
-    """Score users whose profiles are not empty, with one call of the model.
+class Scored(NamedTuple):
+    """A user's scores, and what the model saw."""
 
-    One message a user, without accepted_events, generation and written_at_ms. Without a model (none trained yet) there
-    is no purchase_propensity, and model_version is empty.
+    message: UserScores  # without accepted_events, generation and written_at_ms
+    features: bytes  # the feature vector, float32 little-endian
+
+
+def score(users: Sequence[tuple[str, Profile]], model: Model | None) -> list[Scored]:
+    """Score users whose profiles are not empty, with one call of the model; one result a user, in this order.
+
+    Without a model (none trained yet) there is no purchase_propensity, and model_version is empty.
     """
     shares = [affinities(profile) for _, profile in users]
-    if model is None:
-        return [_message(*user, share, None, "") for user, share in zip(users, shares, strict=True)]
-    propensities = model.predict([vector(profile, share) for (_, profile), share in zip(users, shares, strict=True)])
-    return [
-        _message(*user, share, propensity, model.version)
-        for user, share, propensity in zip(users, shares, propensities, strict=True)
-    ]
+    vectors = [array("f", vector(profile, share)) for (_, profile), share in zip(users, shares, strict=True)]
+    messages = [_message(*user, share) for user, share in zip(users, shares, strict=True)]
+    if model is not None:
+        for message, propensity in zip(messages, model.predict(vectors), strict=True):
+            message.scores[PURCHASE_PROPENSITY] = propensity
+            message.model_version = model.version
+    return [Scored(message, row.tobytes()) for message, row in zip(messages, vectors, strict=True)]
 
 
-def _message(
-    user_id: str, profile: Profile, shares: list[tuple[str, float]], propensity: float | None, version: str
-) -> UserScores:
+def _message(user_id: str, profile: Profile, shares: list[tuple[str, float]]) -> UserScores:
+    """Build by assignment: passing the fields to the constructor takes twice as long."""
     v = profile.values
-    start_ms = int(v[p.SESSION_START_MS])
-    scores = {ENGAGEMENT: engagement(profile), CHURN_RISK: churn_risk(profile)}
-    if propensity is not None:
-        scores[PURCHASE_PROPENSITY] = propensity
-    return UserScores(
-        user_id=user_id,
-        scores=scores,
-        affinities=[CategoryAffinity(category=name, share=share) for name, share in shares],
-        session=SessionSummary(
-            session_id=session_id(user_id, start_ms),
-            start_time_ms=start_ms,
-            last_event_time_ms=int(v[p.LAST_MS]),
-            events=int(v[p.SESSION_EVENTS]),
-            purchases=int(v[p.SESSION_PURCHASES]),
-        ),
-        feature_set=FEATURE_SET,
-        model_version=version,
-        as_of_event_time_ms=int(v[p.LAST_MS]),
-    )
+    start_ms, last_ms = int(v[p.SESSION_START_MS]), int(v[p.LAST_MS])
+    message = UserScores()
+    message.user_id = user_id
+    message.scores[ENGAGEMENT] = engagement(profile)
+    message.scores[CHURN_RISK] = churn_risk(profile)
+    for category, share in shares:
+        affinity = message.affinities.add()
+        affinity.category = category
+        affinity.share = share
+    session = message.session
+    session.session_id = session_id(user_id, start_ms)
+    session.start_time_ms = start_ms
+    session.last_event_time_ms = last_ms
+    session.events = int(v[p.SESSION_EVENTS])
+    session.purchases = int(v[p.SESSION_PURCHASES])
+    message.feature_set = FEATURE_SET
+    message.as_of_event_time_ms = last_ms
+    return message
 
 
 def session_id(user_id: str, start_ms: int) -> str:

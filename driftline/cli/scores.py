@@ -88,6 +88,7 @@ def export_scores(
 def export_lines(store: ScoreStore) -> Iterator[str]:
     """Pages of JSON lines. Holds all user ids, to sort them (some 150 MB a million), but one page of scores."""
     from driftline.serving.v1.scores_pb2 import UserScores  # noqa: PLC0415  (see the top)
+    from sink_connectors.score_value import split_features  # noqa: PLC0415
 
     user_ids = sorted(set(store.user_ids()))  # by code point, which is the order of their UTF-8 bytes
     for start in range(0, len(user_ids), EXPORT_PAGE):
@@ -95,7 +96,8 @@ def export_lines(store: ScoreStore) -> Iterator[str]:
         for stored in store.read(user_ids[start : start + EXPORT_PAGE]):
             if stored is None or stored.is_tombstone:
                 continue
-            message = UserScores.FromString(stored.scores)
+            _, scores = split_features(stored.scores)  # what the model saw, which ExplainScores shows
+            message = UserScores.FromString(scores)
             message.ClearField("written_at_ms")
             message.ClearField("generation")
             lines.append(scores_json(message) + "\n")
