@@ -4,6 +4,7 @@
 `ScoreEventsSettings` belongs to the job score-events: `driftline submit score-events --set NAME=VALUE`, or
 `DRIFTLINE_JOB_<NAME>` in the environment of whoever submits; the flag wins.
 `ServeSettings` belongs to the gRPC server: flags of `driftline serve`, or `DRIFTLINE_SERVE_<NAME>`; the flag wins.
+`ClientSettings` say how `driftline scores` and `driftline rest` call it: `DRIFTLINE_CLIENT_<NAME>`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftline.errors import SettingError
@@ -236,6 +237,22 @@ class ServeSettings(_Settings):
                 "namespace": self.namespace or stack.namespace,
             }
         )
+
+
+class ClientSettings(_Settings):
+    """How the commands call the gRPC server; its address is DRIFTLINE_GRPC_TARGET."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DRIFTLINE_CLIENT_", frozen=True, validate_default=True, extra="forbid"
+    )
+    _shown_as = "DRIFTLINE_CLIENT_{upper}"
+
+    token: SecretStr = Field(SecretStr(""), description="bearer token to send; empty: none")
+    tls: bool = Field(False, description="encrypt; on wherever ca_file or cert_file is set")
+    ca_file: Path | None = Field(None, description="PEM of the authority that signed the server's certificate")
+    cert_file: Path | None = Field(None, description="PEM of this client's certificate, for mutual TLS")
+    key_file: Path | None = Field(None, description="PEM of the key of cert_file")
+    server_name: str = Field("", description="name in the server's certificate, where it is called by another")
 
 
 def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The commands that read scores: serve, scores, export-scores.
+"""The commands serve and export-scores.
 
 The libraries of the server and of the store are imported where they are used: the other commands start without them,
 and an image that carries only one extra can run that extra's commands.
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from driftline.settings import StackSettings
+from driftline.settings import ServeSettings, StackSettings
 
 if TYPE_CHECKING:
     from driftline.serving.v1.scores_pb2 import UserScores
@@ -23,46 +22,34 @@ if TYPE_CHECKING:
 EXPORT_PAGE = 1_000  # users read at a time
 
 
+def _flag(name: str) -> Any:
+    """The flag of a server setting, with its description and default; the environment's value comes between."""
+    field = ServeSettings.model_fields[name]
+    default = "" if field.default in (None, "") else f" [default: {field.default}]"
+    return typer.Option(help=f"{str(field.description).capitalize()}.{default}")
+
+
 def serve(
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one. [default: DRIFTLINE_GRPC_PORT]")
-    ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, _flag("port")] = None,
+    host: Annotated[str | None, _flag("host")] = None,
+    workers: Annotated[int | None, _flag("workers")] = None,
+    redis_url: Annotated[str | None, _flag("redis_url")] = None,
+    read_from_replicas: Annotated[bool | None, _flag("read_from_replicas")] = None,
+    redis_timeout_ms: Annotated[int | None, _flag("redis_timeout_ms")] = None,
+    serve_stale: Annotated[bool | None, _flag("serve_stale")] = None,
+    stale_age_s_max: Annotated[float | None, _flag("stale_age_s_max")] = None,
+    in_flight_max: Annotated[int | None, _flag("in_flight_max")] = None,
+    watched_users_max: Annotated[int | None, _flag("watched_users_max")] = None,
+    grace_s: Annotated[float | None, _flag("grace_s")] = None,
 ) -> None:
-    """Serve scores over gRPC until SIGTERM or Ctrl-C; logs JSON lines to stderr."""
+    """Serve scores over gRPC until SIGTERM or Ctrl-C; logs JSON lines to stderr.
+
+    Every setting of the server, also those without a flag, is DRIFTLINE_SERVE_<NAME> in the environment.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
     from serving.server import serve as run  # noqa: PLC0415  (see the top)
 
-    settings = StackSettings.load()
-    run(
-        host=host,
-        port=settings.grpc_port if port is None else port,
-        redis_url=settings.redis_address,
-        namespace=settings.namespace,
-    )
-
-
-def scores(
-    users: Annotated[list[str], typer.Argument(metavar="USER...", help="Ids of the users.")],
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="One JSON line a user; {status, userId} for one without scores.")
-    ] = False,
-) -> None:
-    """Show users' scores, as the gRPC server gives them. Exits 1 if none of the users has any."""
-    from driftline.cli.scores_table import print_results  # noqa: PLC0415  (see the top)
-    from driftline.serving.v1 import score_service_pb2 as pb  # noqa: PLC0415
-    from serving.client import batch_get_scores  # noqa: PLC0415
-
-    _check_user_ids(users)
-    results = list(batch_get_scores(StackSettings.load().grpc_address, users))
-    if json_lines:
-        for result in results:
-            found = result.status == pb.RESULT_STATUS_OK
-            line = scores_json(result.scores) if found else _json({"status": "NOT_FOUND", "userId": result.user_id})
-            typer.echo(line)
-    else:
-        print_results(results, now_ms=time.time_ns() // 1_000_000)
-    if all(result.status != pb.RESULT_STATUS_OK for result in results):
-        raise typer.Exit(1)
+    run(ServeSettings.load(**given).resolved(StackSettings.load()))
 
 
 def export_scores(
@@ -108,14 +95,16 @@ def scores_json(message: UserScores) -> str:
     """The message in the proto3 JSON mapping, on one line, keys sorted: equal messages give equal lines."""
     from google.protobuf.json_format import MessageToDict  # noqa: PLC0415  (see the top)
 
-    return _json(MessageToDict(message))
+    return as_json(MessageToDict(message))
 
 
-def _json(value: dict[str, Any]) -> str:
+def as_json(value: dict[str, Any]) -> str:
+    """One line of JSON, keys sorted."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _check_user_ids(user_ids: list[str]) -> None:
+def check_user_ids(user_ids: list[str]) -> None:
+    """Raise BadParameter, which is misuse of the command, on the first id that cannot be one."""
     from sink_connectors.score_value import check_user_id  # noqa: PLC0415  (see the top)
 
     for user_id in user_ids:

@@ -1,40 +1,76 @@
-"""The table that `driftline scores` prints."""
+"""What `driftline scores` prints."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import isclose
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from driftline.serving.v1 import score_service_pb2 as pb
-from driftline.serving.v1.scores_pb2 import SessionSummary, UserScores
+from driftline.client import Explanation, FeatureValue, Result, Scores, Session
 
 AFFINITIES_SHOWN = 3
 PIPE_WIDTH = 160  # columns where the output is not a terminal, so that nothing wraps
+_FLOAT32 = 1e-6  # what a float32 cannot tell apart
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
-def print_results(results: Sequence[pb.UserResult], *, now_ms: int) -> None:
+def print_results(results: Sequence[Result], *, now_ms: int) -> None:
     """Print one row a user; the age of scores is the time since the user's newest event."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(results_table(results, now_ms=now_ms))
 
 
-def results_table(results: Sequence[pb.UserResult], *, now_ms: int) -> Table:
+def results_table(results: Sequence[Result], *, now_ms: int) -> Table:
     """The table, in the order of the results."""
     table = Table(show_lines=True)
     for title in ("User", "Scores", "Top affinities", "Session", "Events", "As of (UTC)", "Age", "Model"):
         table.add_column(title, overflow="fold", justify="right" if title == "Events" else "left")
     for result in results:
-        if result.status == pb.RESULT_STATUS_OK:
+        if result.scores is not None:
             table.add_row(_printable(result.user_id), *_cells(result.scores, now_ms))
         else:
             table.add_row(_printable(result.user_id), "no scores")
     return table
+
+
+def print_explanation(explanation: Explanation, *, now_ms: int) -> None:
+    """Print the scores, then the features behind them."""
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    scores = explanation.scores
+    console.print(results_table([Result(scores.user_id, "OK", scores)], now_ms=now_ms))
+    console.print(features_table(explanation))
+    usual = ", ".join(one.name for one in explanation.features if not _differs(one))
+    if usual:
+        console.print(Text(f"At their defaults, as for a user of whom nothing is known: {usual}", style="dim"))
+
+
+def features_table(explanation: Explanation) -> Table:
+    """The features that differ from their defaults, in the order of the set: from the session to the history.
+
+    Not by how far they differ: seconds, events and shares have no distance in common.
+    """
+    table = Table(title=f"Features {explanation.scores.feature_set}", title_justify="left")
+    for title in ("Feature", "Value", "Default", "What it is"):
+        table.add_column(title, overflow="fold", justify="right" if title in {"Value", "Default"} else "left")
+    for one in filter(_differs, explanation.features):
+        values = (_quantity(one.value, one.unit), _quantity(one.default, one.unit))
+        table.add_row(*map(_printable, (one.name, *values, one.formula)))
+    return table
+
+
+def watch_line(result: Result) -> str:
+    """One line: as-of time, user, scores."""
+    scores = result.scores
+    if scores is None:
+        return _printable(f"{'-':19}  {result.user_id}  no scores").plain
+    named = "  ".join(f"{name} {score:.3f}" for name, score in sorted(scores.scores.items()))
+    stale = "  (stale)" if scores.stale else ""
+    return _printable(f"{_utc(scores.as_of_event_time_ms)}  {result.user_id}  {named}{stale}").plain
 
 
 def duration(span_ms: int) -> str:
@@ -48,20 +84,28 @@ def duration(span_ms: int) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def _cells(scores: UserScores, now_ms: int) -> list[Text]:
+def _differs(feature: FeatureValue) -> bool:
+    return not isclose(feature.value, feature.default, rel_tol=_FLOAT32, abs_tol=_FLOAT32)
+
+
+def _quantity(value: float, unit: str) -> str:
+    return f"{value:,.6g}" if unit in {"1", ""} else f"{value:,.6g} {unit}"
+
+
+def _cells(scores: Scores, now_ms: int) -> list[Text]:
     affinities = (f"{one.category} {one.share:.0%}" for one in scores.affinities[:AFFINITIES_SHOWN])
     return [
         _printable("\n".join(f"{name} {score:.3f}" for name, score in sorted(scores.scores.items()))),
         _printable("\n".join(affinities)),
-        _printable(_session(scores.session) if scores.HasField("session") else ""),
+        _printable(_session(scores.session) if scores.session else ""),
         Text(f"{scores.accepted_events:,}"),
         Text(_utc(scores.as_of_event_time_ms)),
-        Text(duration(now_ms - scores.as_of_event_time_ms)),
+        Text(duration(now_ms - scores.as_of_event_time_ms) + (", stale" if scores.stale else "")),
         _printable(scores.model_version or "none"),
     ]
 
 
-def _session(session: SessionSummary) -> str:
+def _session(session: Session) -> str:
     span = duration(session.last_event_time_ms - session.start_time_ms)
     return f"{session.session_id}\n{session.events:,} events, {session.purchases:,} purchases, {span}"
 

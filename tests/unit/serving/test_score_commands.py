@@ -17,10 +17,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from driftline.cli import ask
 from driftline.cli import scores as commands
 from driftline.cli.scores_table import duration, results_table
+from driftline.client import Result, Scores
 from driftline.errors import ServiceUnavailable, StackError
-from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
 from serving.server import serve
 from sink_connectors.score_store import InMemoryScoreStore, RedisScoreStore
@@ -32,7 +33,7 @@ REPOSITORY = Path(__file__).parents[3]
 SERVE = "import typer; from driftline.cli.scores import serve; typer.run(serve)"
 
 app = typer.Typer()
-app.command()(commands.scores)
+app.command()(ask.scores)
 app.command()(commands.export_scores)
 
 
@@ -171,7 +172,7 @@ def test_server_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.client.DEADLINE_S", 0.2)
+    monkeypatch.setattr("driftline.cli.calling.DEADLINE_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("DRIFTLINE_GRPC_TARGET", f"127.0.0.1:{silent.getsockname()[1]}")
         result = CliRunner().invoke(app, ["scores", "u1"])
@@ -237,13 +238,13 @@ def test_duration(span_ms: int, shown: str) -> None:
 
 
 def test_table_survives_scores_with_nothing_in_them() -> None:
-    empty = pb.UserResult(user_id="\x1b[31m", status=pb.RESULT_STATUS_OK, scores=UserScores(as_of_event_time_ms=2**62))
+    empty = Result("\x1b[31m", "OK", Scores("\x1b[31m", as_of_event_time_ms=2**62))
     assert results_table([empty], now_ms=0).row_count == 1
 
 
 def test_server_and_commands_load_no_library_of_the_jobs() -> None:
     program = (
-        "import sys, serving.server, serving.client, driftline.cli.scores, driftline.cli.scores_table;"
+        "import sys, serving.server, driftline.cli.scores, driftline.cli.ask, driftline.cli.scores_table;"
         "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
@@ -253,5 +254,8 @@ def test_server_and_commands_load_no_library_of_the_jobs() -> None:
 
 
 def test_commands_load_the_server_only_when_it_runs() -> None:
-    program = "import sys, driftline.cli.scores; sys.exit(bool({'grpc', 'redis', 'serving'} & set(sys.modules)))"
+    program = (
+        "import sys, driftline.cli.scores, driftline.cli.ask, driftline.cli.rest;"
+        "sys.exit(bool({'grpc', 'redis', 'serving', 'starlette'} & set(sys.modules)))"
+    )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)

@@ -1,0 +1,156 @@
+"""The REST door as a Starlette application. Each endpoint is one call of the gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from driftline.client import AsyncScoresClient, Result, ScoresError
+from driftline.client.calls import BATCH_IDS_MAX
+from driftline.client.types import explanation_message, result_message, scores_message
+from driftline.serving.v1 import score_service_pb2 as pb
+from serving.rest import openapi
+from serving.rest.problems import (
+    BadRequestError,
+    on_bad_request,
+    on_http_exception,
+    on_scores_error,
+    problem,
+)
+from serving.rest.requests import batch_of, fields_of, metadata_of, user_id_of
+
+BODY_BYTES_MAX = 1024 * 1024  # 1,000 ids of 128 bytes fit, also with every character escaped
+PING_S = 15  # keeps a silent stream open through proxies, and notices a caller that has gone
+
+
+def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> Starlette:
+    """The application. `connect` is called in its event loop; a watch's first result must come within `first_s`."""
+    door = Door(connect, first_s)
+    user = "/v1/users/{user_id:path}"  # `path`, because an id may hold slashes
+    return Starlette(
+        routes=[
+            Route(f"{user}/scores", door.get),
+            Route(f"{user}/scores:explain", door.explain),
+            Route("/v1/scores:batchGet", door.batch, methods=["POST"]),
+            Route("/v1/scores:watch", door.watch),
+            Route("/healthz", door.health),
+            Route("/openapi.json", door.openapi),
+        ],
+        exception_handlers={
+            ScoresError: on_scores_error,
+            BadRequestError: on_bad_request,
+            HTTPException: on_http_exception,
+        },
+        lifespan=door.lifespan,
+    )
+
+
+class Door:
+    """The endpoints, over one client that lives as long as the application."""
+
+    _client: AsyncScoresClient
+
+    def __init__(self, connect: Callable[[], AsyncScoresClient], first_s: float) -> None:
+        self._connect = connect
+        self._first_s = first_s
+        self._document = openapi.document()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        """Hold the client open."""
+        async with self._connect() as self._client:
+            yield
+
+    async def get(self, request: Request) -> Response:
+        """GET /v1/users/{user_id}/scores."""
+        fields = fields_of(request.query_params.getlist("fields"))
+        scores = await self._client.get(user_id_of(request.scope["raw_path"]), fields=fields, **_options(request))
+        return _json(pb.GetScoresResponse(scores=scores_message(scores), stale=scores.stale))
+
+    async def explain(self, request: Request) -> Response:
+        """GET /v1/users/{user_id}/scores:explain."""
+        explanation = await self._client.explain(user_id_of(request.scope["raw_path"]), **_options(request))
+        return _json(explanation_message(explanation))
+
+    async def batch(self, request: Request) -> Response:
+        """POST /v1/scores:batchGet."""
+        user_ids, fields = batch_of(await _body(request))
+        results = await self._client.batch(user_ids, fields=fields, **_options(request))
+        return _json(pb.BatchGetScoresResponse(results=map(result_message, results)))
+
+    async def watch(self, request: Request) -> Response:
+        """GET /v1/scores:watch. The first result is waited for, so that a refusal is an answer and not a stream."""
+        user_ids = request.query_params.getlist("userId")
+        if not 1 <= len(user_ids) <= BATCH_IDS_MAX:
+            message = f"userId must be given 1 to {BATCH_IDS_MAX:,} times, not {len(user_ids):,}"
+            raise BadRequestError(message)
+        fields = fields_of(request.query_params.getlist("fields"))
+        results = self._client.watch(user_ids, fields=fields, **_options(request))
+        try:
+            first = await asyncio.wait_for(anext(results), self._first_s)
+        except TimeoutError:
+            return problem(HTTPStatus.GATEWAY_TIMEOUT, "the score server did not answer in time", "DEADLINE_EXCEEDED")
+        return EventSourceResponse(_events(first, results), ping=PING_S)
+
+    async def health(self, _request: Request) -> Response:
+        """GET /healthz: what the gRPC server's health service says."""
+        stub = health_pb2_grpc.HealthStub(self._client.channel)
+        try:
+            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=self._first_s)
+        except grpc.RpcError as error:
+            details = f"the gRPC server's health service says {error.code().name}"
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, details, "UNAVAILABLE")
+        if reply.status != health_pb2.HealthCheckResponse.SERVING:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the gRPC server is not serving", "UNAVAILABLE")
+        return JSONResponse({"status": "SERVING"})
+
+    async def openapi(self, _request: Request) -> Response:
+        """GET /openapi.json."""
+        return JSONResponse(self._document)
+
+
+async def _events(first: Result, results: Any) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(results):
+        yield _event(first)
+        try:
+            async for result in results:
+                yield _event(result)
+        except ScoresError as error:
+            body = json.loads(bytes(on_scores_error(None, error).body))  # type: ignore[arg-type]  # has no request
+            yield ServerSentEvent(json.dumps(body), event="problem")
+
+
+def _event(result: Result) -> ServerSentEvent:
+    return ServerSentEvent(json.dumps(MessageToDict(result_message(result)), ensure_ascii=False), event="scores")
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > BODY_BYTES_MAX:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {BODY_BYTES_MAX:,} bytes")
+    return bytes(body)
+
+
+def _options(request: Request) -> dict[str, Any]:
+    return {"namespace": request.query_params.get("namespace"), "metadata": metadata_of(request.headers)}
+
+
+def _json(message: Message) -> Response:
+    return JSONResponse(MessageToDict(message))

@@ -1,0 +1,154 @@
+"""The OpenAPI document of the REST door."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from driftline import __version__
+from driftline.client.calls import BATCH_IDS_MAX
+from driftline.serving.v1 import score_service_pb2 as pb
+from serving.rest.problems import HTTP_STATUS, MEDIA_TYPE
+from serving.rest.schema import add_schema
+
+_JSON = "application/json"
+_PROBLEM = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "the gRPC status", "enum": ["UNKNOWN", "INTERNAL", *HTTP_STATUS]},
+    },
+}
+_USER_ID = {
+    "name": "user_id",
+    "in": "path",
+    "required": True,
+    "description": "1 to 128 bytes of UTF-8, percent-encoded; a slash is %2F",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+}
+_FIELDS = {
+    "name": "fields",
+    "in": "query",
+    "description": "Which fields of UserScores to return, with commas between them; all where it is missing. "
+    "scores.NAME is one score.",
+    "schema": {"type": "string"},
+    "example": "scores.purchase_propensity,asOfEventTimeMs",
+}
+_NAMESPACE = {
+    "name": "namespace",
+    "in": "query",
+    "description": "the namespace to read; the live one where it is missing",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"},
+}
+_WATCHED = {
+    "name": "userId",
+    "in": "query",
+    "required": True,
+    "description": "repeat it for several users",
+    "schema": {"type": "array", "minItems": 1, "maxItems": BATCH_IDS_MAX, "items": {"type": "string"}},
+}
+_BATCH = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "userIds": {"type": "array", "maxItems": BATCH_IDS_MAX, "items": {"type": "string"}},
+        "readMask": {"type": "string", "description": "as the parameter `fields`"},
+    },
+}
+
+
+def document() -> dict[str, Any]:
+    """The document, OpenAPI 3.1, ready for JSON."""
+    schemas: dict[str, Any] = {"Problem": _PROBLEM, "BatchGetScoresRequest": _BATCH}
+    get, batch, explain = (
+        add_schema(message.DESCRIPTOR, schemas)
+        for message in (pb.GetScoresResponse, pb.BatchGetScoresResponse, pb.ExplainScoresResponse)
+    )
+    health = {"type": "object", "required": ["status"], "properties": {"status": {"const": "SERVING"}}}
+    body = {"required": True, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/BatchGetScoresRequest"}}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Driftline scores",
+            "version": __version__,
+            "description": "driftline.serving.v1.ScoreService in JSON: the proto3 mapping, so fields that have their "
+            "default are left out and 64-bit integers are strings.",
+        },
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+        "paths": {
+            "/v1/users/{user_id}/scores": {
+                "get": _operation("getScores", "A user's scores.", get, [_USER_ID, _FIELDS, _NAMESPACE], missing=True)
+            },
+            "/v1/users/{user_id}/scores:explain": {
+                "get": _operation(
+                    "explainScores",
+                    "Why the user has these scores: every feature that the model saw.",
+                    explain,
+                    [_USER_ID, _NAMESPACE],
+                    missing=True,
+                )
+            },
+            "/v1/scores:batchGet": {
+                "post": _operation("batchGetScores", "One result a user, in request order.", batch, [_NAMESPACE])
+                | {"requestBody": body}
+            },
+            "/v1/scores:watch": {"get": _watch()},
+            "/healthz": {
+                "get": {
+                    "operationId": "health",
+                    "summary": "Whether the gRPC server behind this door serves.",
+                    "security": [],
+                    "responses": {"200": _content("It does.", _JSON, health), **_problems(503)},
+                }
+            },
+            "/openapi.json": {
+                "get": {
+                    "operationId": "openapi",
+                    "summary": "This document.",
+                    "security": [],
+                    "responses": {"200": _content("OpenAPI 3.1.", _JSON, {"type": "object"})},
+                }
+            },
+        },
+    }
+
+
+def _operation(
+    name: str, summary: str, answer: dict[str, Any], parameters: list[Any], *, missing: bool = False
+) -> dict[str, Any]:
+    # A user without scores, and for an explanation scores without features, are answers of single users alone.
+    statuses = {int(status) for status in HTTP_STATUS.values()} | {500}
+    statuses -= set() if missing else {int(HTTPStatus.NOT_FOUND)}
+    if name == "batchGetScores":
+        statuses.add(int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
+    responses = {"200": _content("The scores.", _JSON, answer), **_problems(*sorted(statuses))}
+    return {"operationId": name, "summary": summary, "parameters": parameters, "responses": responses}
+
+
+def _watch() -> dict[str, Any]:
+    operation = _operation("watchScores", "What is stored of each user now, then every newer value.", {}, [])
+    operation["parameters"] = [_WATCHED, _FIELDS, _NAMESPACE]
+    operation["description"] = (
+        "Server-sent events named `scores`, whose data is a UserResult in JSON; a comment line every 15 s. "
+        "When the server was lost for long, an event `problem` with a Problem ends the stream."
+    )
+    stream = {"text/event-stream": {"schema": {"type": "string"}}}
+    operation["responses"]["200"] = {"description": "The stream, which ends with the call.", "content": stream}
+    return operation
+
+
+def _content(description: str, media_type: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {str(status): _content(HTTPStatus(status).phrase, MEDIA_TYPE, schema) for status in statuses}

@@ -1,0 +1,50 @@
+"""Runs the REST door."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from driftline.client import AsyncScoresClient
+from driftline.errors import StackError
+from serving.logs import log_event
+from serving.rest.app import create_app
+
+GRACE_S = 5  # how long running requests may take at a shutdown
+BACKLOG = 1024
+
+log = logging.getLogger(__name__)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one. Raises StackError where that is not possible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        message = f"cannot listen on {host}:{port}: {error.strerror}; DRIFTLINE_REST_PORT sets another port"
+        raise StackError(message) from None
+
+
+def rest_server(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> uvicorn.Server:
+    """The server, not started. It writes no access log: paths hold user ids."""
+    config = uvicorn.Config(
+        create_app(connect, first_s=first_s),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(connect: Callable[[], AsyncScoresClient], *, host: str, port: int, target: str, first_s: float) -> None:
+    """Serve until SIGTERM or SIGINT. Called by the command line, in the main thread."""
+    with listen(host, port) as listening:
+        bound_host, bound_port = listening.getsockname()[:2]
+        log_event(log, "listening", address=f"{bound_host}:{bound_port}", grpc=target)
+        rest_server(connect, first_s=first_s).run(sockets=[listening])
