@@ -29,6 +29,8 @@ SERVING = [
     "grpcio-health-checking>=1.62,<1.66",
     "grpcio-reflection>=1.62,<1.66",
     "uvloop>=0.21; platform_system != 'Windows'",  # a faster event loop
+    "cachetools>=5",  # the last scores seen, bounded in number and age
+    "circuitbreaker>=2.1",  # leaves a Redis alone that does not answer
 ]
 CLIENT = ["grpcio>=1.65,<1.66"]  # Beam stops below 1.66
 REST = [
@@ -47,6 +49,7 @@ DEV = [
     "mypy",
     "types-protobuf>=5.29,<6",
     "types-psutil",
+    "types-cachetools",
     "grpcio-tools>=1.65,<1.66",  # protoc
     "mypy-protobuf>=3.6,<4",  # types of the generated code
     "buf-bin",  # lint of the protobuf contracts

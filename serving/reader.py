@@ -1,75 +1,141 @@
-"""Reads stored scores for the server: one MGET a request, of the namespace that is live."""
+"""Reads stored scores for the server: of which namespace, gathered how, and what is served while Redis is away."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
+from cachetools import TTLCache
 
-from driftline.errors import SettingError
-from sink_connectors.redis_errors import without_password
-from sink_connectors.score_value import DEFAULT_NAMESPACE, LIVE_KEY, decode_value, user_key
+from driftline.settings import ServeSettings
+from serving.guard import RedisGuard, StoreUnavailable
+from serving.loader import Loader
+from serving.observer import BreakerState, Observer
+from serving.source import KEYS_MAX, ScoreSource, open_source
+from sink_connectors.score_value import DEFAULT_NAMESPACE, LIVE_KEY, VERSION_BYTES, user_key
 
-TIMEOUT_S = 1.0  # of connecting, of an answer and of waiting for a free connection, each
-CONNECTIONS_MAX = 64
+
+class Found(NamedTuple):
+    """What is known of one user. Without scores (none yet, or forgotten) the message is empty."""
+
+    version: bytes  # sorts as the writes did
+    message: bytes  # a serialized UserScores, the features first where they are stored
+    stale: bool = False
 
 
 class ScoreReader:
-    """The scores of the live namespace, or of a pinned one.
+    """The scores of the live namespace, of a pinned one, or of the one that a call names.
 
-    Used by one event loop. Every method raises redis.RedisError when Redis does not answer within TIMEOUT_S. A broken
-    connection is replaced once, at once; nothing else is retried, because the caller's time is short.
+    Used by one event loop. Every method raises StoreUnavailable within the setting redis_timeout_ms of a Redis that
+    does not answer, and at once where that is known already.
     """
 
-    def __init__(self, client: Redis, *, pinned: str = "") -> None:
-        self._client = client
-        self._pinned = pinned
+    def __init__(self, source: ScoreSource, settings: ServeSettings, observer: Observer | None = None) -> None:
+        self._source = source
+        self._pinned = settings.namespace
         self._live: str | None = None
+        self._observer = observer or Observer()
+        self._guard = RedisGuard(
+            failures=settings.breaker_failures, reset_s=settings.breaker_reset_ms / 1000, observer=self._observer
+        )
+        self._loader = Loader(self._read_values, keys_max=KEYS_MAX)
+        self._seen = _last_seen(settings) if settings.serve_stale else None
 
     @classmethod
-    def connect(cls, url: str, *, namespace: str = "") -> ScoreReader:
-        """A reader of the Redis at `url`; no connection is made yet. A namespace pins it. Raises SettingError."""
-        try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=CONNECTIONS_MAX,
-                timeout=TIMEOUT_S,
-                socket_timeout=TIMEOUT_S,
-                socket_connect_timeout=TIMEOUT_S,
-                socket_keepalive=True,
-                retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
-                retry_on_error=[RedisConnectionError],
-            )
-        except ValueError as error:
-            message = f"Redis at {without_password(url)}: {error}"
-            raise SettingError(message) from None
-        return cls(Redis.from_pool(pool), pinned=namespace)
+    def connect(cls, settings: ServeSettings, observer: Observer | None = None) -> ScoreReader:
+        """A reader of the Redis of the settings; no connection is made yet. Raises SettingError on a bad URL."""
+        source = open_source(
+            settings.redis_url,
+            timeout_s=settings.redis_timeout_ms / 1000,
+            read_from_replicas=settings.read_from_replicas,
+        )
+        return cls(source, settings, observer)
 
     @property
     def namespace(self) -> str | None:
         """The namespace that is read; None until Redis has first told which one is live."""
         return self._pinned or self._live
 
+    @property
+    def breaker(self) -> BreakerState:
+        """Whether reads go to Redis now."""
+        return self._guard.state
+
     async def poll(self) -> None:
         """Ask Redis which namespace is live. Returns only if Redis answers, so it serves as a ping too."""
-        reply = cast("bytes | None", await self._client.get(LIVE_KEY))
+        (reply,) = await self._guard.read(self._source.values([LIVE_KEY]), users=0)
         self._live = reply.decode() if reply else DEFAULT_NAMESPACE
 
-    async def read(self, user_ids: Sequence[str]) -> list[bytes | None]:
-        """The serialized UserScores of these users, in this order; None for a user without scores."""
+    async def read_one(self, user_id: str, namespace: str | None = None) -> Found:
+        """One user; reads at the same time are gathered into one of Redis."""
+        key = user_key(namespace or self.namespace or await self._first_namespace(), user_id)
+        try:
+            value = await self._loader.load(key)
+        except StoreUnavailable as error:
+            return self._remembered([key], error)[0]
+        found = _found(value)
+        if self._seen is not None:
+            self._remember(key, found)
+        return found
+
+    async def read(self, user_ids: Sequence[str], namespace: str | None = None) -> list[Found]:
+        """Many users, in this order. While Redis is away, all of them stale, or StoreUnavailable."""
         if not user_ids:
             return []
-        if self.namespace is None:
-            await self.poll()
-        namespace = cast("str", self.namespace)
-        replies = await self._client.mget([user_key(namespace, user_id) for user_id in user_ids])
-        return [decode_value(reply).scores or None if reply is not None else None for reply in replies]
+        chosen = namespace or self.namespace or await self._first_namespace()
+        keys = [user_key(chosen, user_id) for user_id in user_ids]
+        try:
+            values = await self._read_values(keys)
+        except StoreUnavailable as error:
+            return self._remembered(keys, error)
+        found = list(map(_found, values))
+        if self._seen is not None:
+            for key, one in zip(keys, found, strict=True):
+                self._remember(key, one)
+        return found
+
+    async def versions(self, user_ids: Sequence[str], namespaces: Sequence[str | None]) -> list[bytes]:
+        """The versions of these users, each in its namespace; empty where there is nothing, not even a tombstone."""
+        live = self.namespace or await self._first_namespace()
+        keys = [user_key(name or live, user_id) for user_id, name in zip(user_ids, namespaces, strict=True)]
+        return await self._guard.read(self._source.versions(keys), users=len(keys))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-        await self._client.connection_pool.disconnect()
+        await self._source.close()
+
+    async def _read_values(self, keys: Sequence[str]) -> list[bytes | None]:
+        return await self._guard.read(self._source.values(keys), users=len(keys))
+
+    async def _first_namespace(self) -> str:
+        """A server that started while Redis was away must not read an older namespace than the live one."""
+        await self.poll()
+        return cast("str", self.namespace)
+
+    def _remember(self, key: str, found: Found) -> None:
+        """Also that there is nothing: a forgotten user's scores are gone from here too."""
+        cast("TTLCache[str, Found]", self._seen)[key] = found._replace(stale=True)
+
+    def _remembered(self, keys: Sequence[str], error: StoreUnavailable) -> list[Found]:
+        """The last that was seen of every one of these keys; raises `error` where one was never seen."""
+        if self._seen is None:
+            raise error
+        found = [self._seen.get(key) for key in keys]
+        if None in found:
+            raise error
+        self._observer.served_stale(users=len(found))
+        return cast("list[Found]", found)
+
+
+def _last_seen(settings: ServeSettings, clock: Callable[[], float] = time.monotonic) -> TTLCache[str, Found]:
+    return TTLCache(settings.stale_entries_max, settings.stale_age_s_max, timer=clock)
+
+
+def _found(value: bytes | None) -> Found:
+    if value is None:
+        return Found(b"", b"")
+    if len(value) < VERSION_BYTES:
+        message = f"a stored value has {len(value)} bytes; its version alone takes {VERSION_BYTES}"
+        raise ValueError(message)
+    return Found(value[:VERSION_BYTES], value[VERSION_BYTES:])

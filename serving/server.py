@@ -1,4 +1,4 @@
-"""The gRPC server: ScoreService, health and reflection, on one event loop."""
+"""The gRPC server: ScoreService, health and reflection, on one event loop. `serve` puts it all together."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import contextlib
 import json
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
-import redis
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from driftline.errors import StackError
+from driftline.settings import ServeSettings
+from serving.guard import StoreUnavailable
+from serving.middleware import Middleware
 from serving.reader import ScoreReader
 from serving.service import SERVICE_NAME, ScoreService
+from serving.watch import WatchHub
+from serving.workers import parent_gone, run_workers
 from sink_connectors.redis_errors import without_password
 
 POLL_S = 0.5  # a promoted namespace is followed, and an outage shown, within a second
-GRACE_S = 5.0  # how long running requests may take at a shutdown
-OPTIONS = (("grpc.so_reuseport", 0),)  # two servers on one port would answer by turns: fail instead
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +32,31 @@ log = logging.getLogger(__name__)
 class ScoreServer:
     """A server of one Redis. Its health is SERVING only while Redis answers."""
 
-    def __init__(self, reader: ScoreReader) -> None:
+    def __init__(
+        self,
+        reader: ScoreReader,
+        settings: ServeSettings,
+        *,
+        credentials: grpc.ServerCredentials | None = None,
+        interceptors: Sequence[Any] = (),
+        middlewares: Sequence[Middleware] = (),
+        share_port: bool = False,
+    ) -> None:
+        """Interceptors see every service, middlewares the methods of ScoreService; the first is outermost.
+
+        Without `share_port` a port that is taken is an error: two servers on one port would answer by turns.
+        """
         self._reader = reader
-        self._server = grpc.aio.server(options=OPTIONS)
-        self._server.add_generic_rpc_handlers((ScoreService(reader).handler(),))
+        self._settings = settings
+        self._credentials = credentials
+        self.hub = WatchHub(reader, poll_s=settings.watch_poll_ms / 1000, users_max=settings.watched_users_max)
+        self.service = ScoreService(reader, self.hub, settings)
+        options = (
+            ("grpc.so_reuseport", int(share_port)),
+            ("grpc.max_receive_message_length", settings.request_bytes_max),
+        )
+        self._server = grpc.aio.server(interceptors=interceptors, options=options)
+        self._server.add_generic_rpc_handlers((self.service.handler(middlewares),))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -42,10 +66,14 @@ class ScoreServer:
     async def start(self, host: str, port: int) -> str:
         """Listen, and return the address; port 0 takes a free one. Raises StackError where the port is taken."""
         shown_host = f"[{host}]" if ":" in host else host
+        address = f"{shown_host}:{port}"
         try:
-            bound = self._server.add_insecure_port(f"{shown_host}:{port}")
+            if self._credentials is None:
+                bound = self._server.add_insecure_port(address)
+            else:
+                bound = self._server.add_secure_port(address, self._credentials)
         except RuntimeError:
-            message = f"cannot listen on {shown_host}:{port}; is it taken? DRIFTLINE_GRPC_PORT sets another port"
+            message = f"cannot listen on {address}; is it taken? DRIFTLINE_GRPC_PORT sets another port"
             raise StackError(message) from None
         await self._look_at_redis()
         await self._server.start()
@@ -58,9 +86,10 @@ class ScoreServer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), POLL_S)
 
-    async def stop(self, grace_s: float = GRACE_S) -> None:
-        """Tell health checks first, then let running requests finish for up to `grace_s`."""
+    async def stop(self, grace_s: float) -> None:
+        """Tell health checks first, end the watches, then let running calls finish for up to `grace_s`."""
         await self._health.enter_graceful_shutdown()
+        await self.hub.close()
         await self._server.stop(grace_s)
         await self._reader.close()
 
@@ -68,7 +97,7 @@ class ScoreServer:
         namespace = self._reader.namespace
         try:
             await self._reader.poll()
-        except redis.RedisError as error:
+        except StoreUnavailable as error:
             await self._set_serving(False, reason=str(error))
             return
         await self._set_serving(True)
@@ -85,24 +114,41 @@ class ScoreServer:
         log_event("health", serving=serving, reason=reason)
 
 
-def serve(*, host: str, port: int, redis_url: str, namespace: str = "") -> None:
-    """Serve until SIGTERM or SIGINT. Called by the command line, in the main thread."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+def serve(settings: ServeSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Called by the command line, in the main thread, with resolved settings."""
+    if settings.workers == 1:
+        run_worker(settings, 0)
+    else:
+        _log_to_stderr()
+        run_workers(settings, run_worker)
+
+
+def run_worker(settings: ServeSettings, number: int) -> None:
+    """Serve in this process, the only one or worker `number` of several, until SIGTERM, SIGINT or the parent's end."""
+    _log_to_stderr()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(host, port, redis_url, namespace))
+        runner.run(_serve(settings, number))
 
 
-async def _serve(host: str, port: int, redis_url: str, namespace: str) -> None:
+async def _serve(settings: ServeSettings, number: int) -> None:
     stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    server = ScoreServer(ScoreReader.connect(redis_url, namespace=namespace))
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(one, stopped.set)
+    parent_gone(loop, stopped.set)
+    server = ScoreServer(ScoreReader.connect(settings), settings, share_port=settings.workers > 1)
     try:
-        address = await server.start(host, port)
-        log_event("listening", address=address, redis=without_password(redis_url), namespace=namespace or "(live)")
+        address = await server.start(settings.host, settings.port or 0)
+        log_event(
+            "listening",
+            address=address,
+            redis=without_password(settings.redis_url),
+            namespace=settings.namespace or "(live)",
+            worker=number,
+        )
         await server.watch_until(stopped)
     finally:
-        await server.stop()
+        await server.stop(settings.grace_s)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -111,6 +157,10 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 
 def log_event(event: str, **fields: object) -> None:

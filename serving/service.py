@@ -3,100 +3,183 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NoReturn
 
 import grpc
-import redis
-from grpc.aio import ServicerContext
 
 from driftline.serving.v1 import score_service_pb2 as pb
-from serving.reader import ScoreReader
-from serving.wire import batch_get_scores_response, get_scores_response, user_result
-from sink_connectors.redis_errors import is_outage
-from sink_connectors.score_value import check_user_id
+from driftline.settings import ServeSettings
+from serving.explain import explanation
+from serving.guard import StoreUnavailable
+from serving.masks import ReadMask, read_mask
+from serving.middleware import Context, Handler, Middleware, StreamHandler, UnaryHandler, wrapped
+from serving.reader import Found, ScoreReader
+from serving.requests import (
+    BATCH_IDS_MAX,
+    Malformed,
+    Refused,
+    check_ids_max,
+    checked_namespace,
+    checked_user_id,
+    decoder,
+    is_user_id,
+    requested_namespace,
+)
+from serving.watch import WatchHub
+from serving.wire import batch_get_scores_response, get_scores_response, user_result, watch_scores_response
+from sink_connectors.score_value import split_features
+
+__all__ = ["BATCH_IDS_MAX", "SERVICE_NAME", "ScoreService", "requested_namespace"]
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoreService"].full_name
-BATCH_IDS_MAX = 1_000
 STORE_UNAVAILABLE = "the score store does not answer"
+NO_SCORES = "the user has no scores"
+_ATTEMPTS_MAX = 4  # a read may wait for a connection and an answer, and for those of the live namespace before it
 
 
 class ScoreService:
     """Answers with serialized responses, so that stored scores pass through as they are."""
 
-    def __init__(self, reader: ScoreReader) -> None:
+    def __init__(self, reader: ScoreReader, hub: WatchHub, settings: ServeSettings) -> None:
         self._reader = reader
+        self._hub = hub
+        self._in_flight = 0
+        self._in_flight_max = settings.in_flight_max
+        self._patience_s = _ATTEMPTS_MAX * settings.redis_timeout_ms / 1000
 
-    async def get_scores(self, request: pb.GetScoresRequest, context: ServicerContext[Any, Any]) -> bytes:
-        """GetScores: INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE or DEADLINE_EXCEEDED where there is no answer."""
-        try:
-            check_user_id(request.user_id)
-        except ValueError as error:
-            await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        async with _store_call(context):
-            (scores,) = await self._reader.read([request.user_id])
-        if scores is None:
-            await _abort(context, grpc.StatusCode.NOT_FOUND, "the user has no scores")
-        return get_scores_response(scores)
+    @property
+    def in_flight(self) -> int:
+        """Calls that are being answered; streams are counted by the hub."""
+        return self._in_flight
 
-    async def batch_get_scores(self, request: pb.BatchGetScoresRequest, context: ServicerContext[Any, Any]) -> bytes:
+    async def get_scores(self, request: pb.GetScoresRequest, context: Context) -> bytes:
+        """GetScores."""
+        user_id = checked_user_id(request.user_id)
+        mask = read_mask(request)
+        found = await self._reader.read_one(user_id, checked_namespace(context))
+        return get_scores_response(_shown(_scores_of(found), mask), stale=found.stale)
+
+    async def batch_get_scores(self, request: pb.BatchGetScoresRequest, context: Context) -> bytes:
         """BatchGetScores: one result a requested id, in request order; fails as a whole only as GetScores does."""
         user_ids = request.user_ids
-        if len(user_ids) > BATCH_IDS_MAX:
-            message = f"at most {BATCH_IDS_MAX:,} user ids a batch, not {len(user_ids):,}"
-            await _abort(context, grpc.StatusCode.INVALID_ARGUMENT, message)
-        good = {user_id: None for user_id in user_ids if _is_user_id(user_id)}
-        async with _store_call(context):
-            found = dict(zip(good, await self._reader.read(list(good)), strict=True))
-        return batch_get_scores_response([_result(user_id, found) for user_id in user_ids])
+        check_ids_max(len(user_ids))
+        mask = read_mask(request)
+        good = list(dict.fromkeys(filter(is_user_id, user_ids)))
+        answers = await self._reader.read(good, checked_namespace(context))
+        results = {user_id: _result(user_id, found, mask) for user_id, found in zip(good, answers, strict=True)}
+        return batch_get_scores_response([results.get(user_id) or _bad_result(user_id) for user_id in user_ids])
 
-    def handler(self) -> grpc.GenericRpcHandler:
+    async def explain_scores(self, request: pb.ExplainScoresRequest, context: Context) -> bytes:
+        """ExplainScores."""
+        user_id = checked_user_id(request.user_id)
+        found = await self._reader.read_one(user_id, checked_namespace(context))
+        return explanation(_scores_of(found), stale=found.stale).SerializeToString()
+
+    async def watch_scores(self, request: pb.WatchScoresRequest, context: Context) -> AsyncIterator[bytes]:
+        """WatchScores: first what is known of each user, then what is new."""
+        user_ids = _watched_ids(request.user_ids)
+        mask = read_mask(request)
+        namespace = checked_namespace(context)
+        with self._hub.watching(user_ids, namespace) as watch:
+            for user_id, found in zip(user_ids, await self._reader.read(user_ids, namespace), strict=True):
+                watch.offer(user_id, found)
+            async for user_id, found in watch.changes():
+                yield watch_scores_response(_result(user_id, found, mask))
+
+    def handler(self, middlewares: Sequence[Middleware] = ()) -> grpc.GenericRpcHandler:
         """What a server registers. Not the generated registration, which would serialize messages."""
+        unary = grpc.unary_unary_rpc_method_handler
+        methods: list[tuple[str, Any, Handler, Any]] = [
+            ("GetScores", pb.GetScoresRequest, self._answering(self.get_scores), unary),
+            ("BatchGetScores", pb.BatchGetScoresRequest, self._answering(self.batch_get_scores), unary),
+            ("ExplainScores", pb.ExplainScoresRequest, self._answering(self.explain_scores), unary),
+            ("WatchScores", pb.WatchScoresRequest, _streaming(self.watch_scores), grpc.unary_stream_rpc_method_handler),
+        ]
         return grpc.method_handlers_generic_handler(
             SERVICE_NAME,
             {
-                "GetScores": grpc.unary_unary_rpc_method_handler(
-                    self.get_scores, request_deserializer=pb.GetScoresRequest.FromString
-                ),
-                "BatchGetScores": grpc.unary_unary_rpc_method_handler(
-                    self.batch_get_scores, request_deserializer=pb.BatchGetScoresRequest.FromString
-                ),
+                name: make(wrapped(name, handler, middlewares), request_deserializer=decoder(message))
+                for name, message, handler, make in methods
             },
         )
 
+    def _answering(self, method: UnaryHandler) -> UnaryHandler:
+        """The method, bounded in number and time, with a status for everything that can go wrong."""
 
-def _result(user_id: str, found: dict[str, bytes | None]) -> bytes:
-    if user_id not in found:
-        return user_result(user_id, pb.RESULT_STATUS_INVALID_ARGUMENT)
-    scores = found[user_id]
-    if scores is None:
-        return user_result(user_id, pb.RESULT_STATUS_NOT_FOUND)
-    return user_result(user_id, pb.RESULT_STATUS_OK, scores)
+        async def answer(request: Any, context: Context) -> bytes:
+            if self._in_flight >= self._in_flight_max:
+                await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._in_flight:,} calls wait already")
+            self._in_flight += 1
+            try:
+                _check_well_formed(request)
+                remaining_s = context.time_remaining()
+                if remaining_s is None or remaining_s > self._patience_s:
+                    return await method(request, context)  # ends before; a timer a call would cost more than the read
+                async with asyncio.timeout(remaining_s):
+                    return await method(request, context)
+            except (Refused, StoreUnavailable, TimeoutError) as error:
+                await _abort(context, *_status(error))
+            finally:
+                self._in_flight -= 1
 
-
-def _is_user_id(user_id: str) -> bool:
-    try:
-        check_user_id(user_id)
-    except ValueError:
-        return False
-    return True
-
-
-@asynccontextmanager
-async def _store_call(context: ServicerContext[Any, Any]) -> AsyncIterator[None]:
-    """Bound a call of the store by the caller's deadline, and say with a status what went wrong."""
-    try:
-        async with asyncio.timeout(context.time_remaining()):
-            yield
-    except TimeoutError:
-        await _abort(context, grpc.StatusCode.DEADLINE_EXCEEDED, "the score store did not answer in time")
-    except redis.RedisError as error:
-        if not is_outage(error):
-            raise
-        await _abort(context, grpc.StatusCode.UNAVAILABLE, STORE_UNAVAILABLE)
+        return answer
 
 
-async def _abort(context: ServicerContext[Any, Any], code: grpc.StatusCode, details: str) -> NoReturn:
+def _streaming(method: StreamHandler) -> StreamHandler:
+    async def stream(request: Any, context: Context) -> AsyncIterator[bytes]:
+        try:
+            _check_well_formed(request)
+            async for response in method(request, context):
+                yield response
+        except (Refused, StoreUnavailable) as error:
+            await _abort(context, *_status(error))
+
+    return stream
+
+
+def _status(error: Exception) -> tuple[grpc.StatusCode, str]:
+    if isinstance(error, Refused):
+        return error.code, error.details
+    if isinstance(error, StoreUnavailable):
+        return grpc.StatusCode.UNAVAILABLE, STORE_UNAVAILABLE
+    return grpc.StatusCode.DEADLINE_EXCEEDED, "the score store did not answer in time"
+
+
+def _check_well_formed(request: Any) -> None:
+    if isinstance(request, Malformed):
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request is not a message of this method")
+
+
+def _watched_ids(user_ids: Sequence[str]) -> list[str]:
+    if not user_ids:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"name 1 to {BATCH_IDS_MAX:,} user ids")
+    check_ids_max(len(user_ids))
+    return list(dict.fromkeys(map(checked_user_id, user_ids)))
+
+
+def _scores_of(found: Found) -> bytes:
+    if not found.message:
+        raise Refused(grpc.StatusCode.NOT_FOUND, NO_SCORES)
+    return found.message
+
+
+def _shown(message: bytes, mask: ReadMask | None) -> bytes:
+    """What leaves: never the features."""
+    _, scores = split_features(message)
+    return mask.apply(scores) if mask else scores
+
+
+def _result(user_id: str, found: Found, mask: ReadMask | None) -> bytes:
+    if not found.message:
+        return user_result(user_id, pb.RESULT_STATUS_NOT_FOUND, stale=found.stale)
+    return user_result(user_id, pb.RESULT_STATUS_OK, _shown(found.message, mask), stale=found.stale)
+
+
+def _bad_result(user_id: str) -> bytes:
+    return user_result(user_id, pb.RESULT_STATUS_INVALID_ARGUMENT)
+
+
+async def _abort(context: Context, code: grpc.StatusCode, details: str) -> NoReturn:
     await context.abort(code, details)
     raise AssertionError  # abort() has raised; its types do not say so

@@ -13,6 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
+from driftline.settings import ServeSettings
 from serving.reader import ScoreReader
 from serving.server import ScoreServer
 
@@ -42,14 +43,24 @@ class Client:
 
 
 @contextmanager
-def running_server(redis_url: str, *, namespace: str = "") -> Iterator[Client]:
+def running_server(
+    redis_url: str, *, credentials: Any = None, interceptors: Any = (), middlewares: Any = (), **settings: Any
+) -> Iterator[Client]:
+    """A server with these settings of ServeSettings, and a client of it."""
+    chosen = ServeSettings(redis_url=redis_url, **settings)
     address: list[str] = []
     started = threading.Event()
     loop = asyncio.new_event_loop()
     stopped = asyncio.Event()
 
     async def run() -> None:
-        server = ScoreServer(ScoreReader.connect(redis_url, namespace=namespace))
+        server = ScoreServer(
+            ScoreReader.connect(chosen),
+            chosen,
+            credentials=credentials,
+            interceptors=interceptors,
+            middlewares=middlewares,
+        )
         try:
             address.append(await server.start("127.0.0.1", 0))
             started.set()

@@ -29,7 +29,7 @@ def _flag(name: str) -> Any:
     return typer.Option(help=f"{str(field.description).capitalize()}.{default}")
 
 
-def serve(
+def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
     port: Annotated[int | None, _flag("port")] = None,
     host: Annotated[str | None, _flag("host")] = None,
     workers: Annotated[int | None, _flag("workers")] = None,

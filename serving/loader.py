@@ -1,0 +1,79 @@
+"""Gathers single reads into few: what is asked for while one read runs, or within one turn of the loop, is one read.
+
+There is no timer: a read that finds the loader idle leaves at the end of the loop's turn. While one runs, the next
+gathers, so the busier the server, the fewer reads a call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+Read = Callable[[Sequence[str]], Awaitable[list[bytes | None]]]
+_Callers = dict[str, list[asyncio.Future[bytes | None]]]
+
+
+class Loader:
+    """Used by one event loop. A caller may go away at any time without harm to the others."""
+
+    def __init__(self, read: Read, *, keys_max: int) -> None:
+        """Reads by `read`, with at most `keys_max` keys at a time."""
+        self._read = read
+        self._keys_max = keys_max
+        self._waiting: _Callers = {}
+        self._running: asyncio.Task[None] | None = None
+        self._scheduled = False
+
+    def load(self, key: str) -> asyncio.Future[bytes | None]:
+        """The value of `key`, as of some moment after this call; what `read` raises, every caller of that read gets.
+
+        A failed read also fails whoever has waited behind it: they ask the same Redis.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes | None] = loop.create_future()
+        callers = self._waiting.get(key)
+        if callers is not None:
+            callers.append(future)
+            return future
+        self._waiting[key] = [future]
+        if self._running is None and not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._start)
+        return future
+
+    def _start(self) -> None:
+        self._scheduled = False
+        batch = self._next_batch()
+        if batch:
+            self._running = asyncio.ensure_future(self._run(batch))
+
+    def _next_batch(self) -> _Callers:
+        """Takes out keys that someone still waits for."""
+        batch: _Callers = {}
+        while self._waiting and len(batch) < self._keys_max:
+            key = next(iter(self._waiting))
+            callers = self._waiting.pop(key)
+            if not all(caller.done() for caller in callers):
+                batch[key] = callers
+        return batch
+
+    async def _run(self, batch: _Callers) -> None:
+        while batch:
+            try:
+                values = await self._read(list(batch))
+            except Exception as error:  # the callers decide; each gets it
+                self._fail(batch, error)
+            else:
+                for callers, value in zip(batch.values(), values, strict=True):
+                    for caller in callers:
+                        if not caller.done():
+                            caller.set_result(value)
+            batch = self._next_batch()
+        self._running = None
+
+    def _fail(self, batch: _Callers, error: Exception) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for callers in [*batch.values(), *waiting.values()]:
+            for caller in callers:
+                if not caller.done():
+                    caller.set_exception(error)

@@ -1,0 +1,85 @@
+"""What a call asks for: the decoded request, the namespace and the user ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from serving.middleware import Context
+from sink_connectors.score_value import check_namespace, check_user_id
+
+NAMESPACE_METADATA = "driftline-namespace"
+BATCH_IDS_MAX = 1_000
+
+
+class Refused(Exception):  # noqa: N818  (not an error of the server)
+    """The call ends with this status instead of an answer."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        super().__init__(details)
+        self.code = code
+        self.details = details
+
+
+class Malformed:
+    """Stands for a request that was no protobuf message, so that what goes around the handler sees the call too."""
+
+
+def decoder(message: type[Message]) -> Callable[[bytes], Any]:
+    """A deserializer that gives Malformed where grpc.aio would log a traceback and answer UNKNOWN."""
+
+    def decode(data: bytes) -> Any:
+        try:
+            return message.FromString(data)
+        except DecodeError:
+            return Malformed()
+
+    return decode
+
+
+def requested_namespace(context: Context) -> str | None:
+    """The namespace that the caller names in the request metadata, unchecked; None for the live one."""
+    for key, value in context.invocation_metadata() or ():
+        if key == NAMESPACE_METADATA:
+            return value if isinstance(value, str) else value.decode(errors="replace")
+    return None
+
+
+def checked_namespace(context: Context) -> str | None:
+    """As requested_namespace. Raises Refused where the name is none."""
+    namespace = requested_namespace(context)
+    if namespace is not None:
+        try:
+            check_namespace(namespace)
+        except ValueError as error:
+            message = f"{NAMESPACE_METADATA}: {error}"
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message) from None
+    return namespace
+
+
+def checked_user_id(user_id: str) -> str:
+    """The id. Raises Refused unless it has 1 to 128 bytes."""
+    try:
+        check_user_id(user_id)
+    except ValueError as error:
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from None
+    return user_id
+
+
+def is_user_id(user_id: str) -> bool:
+    """Whether the id has 1 to 128 bytes."""
+    try:
+        check_user_id(user_id)
+    except ValueError:
+        return False
+    return True
+
+
+def check_ids_max(count: int) -> None:
+    """Raise Refused for more ids than a call may have."""
+    if count > BATCH_IDS_MAX:
+        message = f"at most {BATCH_IDS_MAX:,} user ids a call, not {count:,}"
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)

@@ -1,0 +1,261 @@
+"""Where values are read from: one Redis, the one that Sentinel names, or the nodes of a Cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.connection import RedisSSLContext, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException
+
+from driftline.errors import SettingError
+from serving.link import Endpoint, RedisLink, pack
+from sink_connectors.redis_errors import without_password
+from sink_connectors.score_value import VERSION_BYTES
+
+KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
+SENTINEL_PORT = 26379
+_MOVED = ("MOVED", "ASK", "CLUSTERDOWN")  # the map of the cluster is not what it was
+
+Locate = Callable[[], Awaitable[Endpoint]]
+
+
+class ScoreSource(Protocol):
+    """Reads strings by key. Every method raises redis.RedisError when Redis does not answer in time."""
+
+    async def values(self, keys: Sequence[str]) -> list[bytes | None]:
+        """The values in the order of the keys; None where there is none."""
+
+    async def versions(self, keys: Sequence[str]) -> list[bytes]:
+        """The first VERSION_BYTES of each value; empty where there is none."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class NodeSource:
+    """One Redis at a time, found anew for every connection."""
+
+    def __init__(self, locate: Locate, *, timeout_s: float) -> None:
+        self._link = RedisLink(locate, timeout_s=timeout_s)
+
+    async def values(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See ScoreSource. One MGET for up to KEYS_MAX keys."""
+        if len(keys) <= KEYS_MAX:
+            (reply,) = await self._link.call(pack("MGET", *keys), 1)
+            return list(_checked(reply))
+        chunks = [keys[start : start + KEYS_MAX] for start in range(0, len(keys), KEYS_MAX)]
+        replies = await self._link.call(b"".join([pack("MGET", *chunk) for chunk in chunks]), len(chunks))
+        return [value for reply in replies for value in _checked(reply)]
+
+    async def versions(self, keys: Sequence[str]) -> list[bytes]:
+        """See ScoreSource."""
+        replies = await self._link.call(b"".join(map(_get_version, keys)), len(keys))
+        return [_checked(reply) for reply in replies]
+
+    async def close(self) -> None:
+        """See ScoreSource."""
+        await self._link.close()
+
+
+class ClusterSource:
+    """A Redis Cluster. redis-py knows its map; each node has a link of its own.
+
+    Keys of several slots do not fit into one MGET, so the reads of a node are single ones, sent together.
+    """
+
+    def __init__(self, cluster: RedisCluster, seed: Endpoint, *, timeout_s: float, read_from_replicas: bool) -> None:
+        self._cluster = cluster
+        self._seed = seed
+        self._timeout_s = timeout_s
+        self._replicas = read_from_replicas
+        self._links: dict[tuple[str, int], RedisLink] = {}
+
+    async def values(self, keys: Sequence[str]) -> list[bytes | None]:
+        """See ScoreSource."""
+        return await self._each(keys, lambda key: pack("GET", key))
+
+    async def versions(self, keys: Sequence[str]) -> list[bytes]:
+        """See ScoreSource."""
+        return await self._each(keys, _get_version)
+
+    async def close(self) -> None:
+        """See ScoreSource."""
+        for link in self._links.values():
+            await link.close()
+        await self._cluster.aclose()
+
+    async def _each(self, keys: Sequence[str], command: Callable[[str], bytes]) -> list[Any]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._cluster.initialize()  # nothing, once it is known
+                replies = await self._ask(keys, command)
+                if any(_is_moved(reply) for reply in replies):
+                    await self._forget_map()
+                    await self._cluster.initialize()
+                    replies = await self._ask(keys, command)
+        except TimeoutError:
+            message = f"no answer within {self._timeout_s:g} s"
+            raise redis.TimeoutError(message) from None
+        except (redis.ConnectionError, redis.TimeoutError):
+            await self._forget_map()  # the node may be gone for good, and another one have taken over
+            raise
+        except RedisClusterException as error:
+            raise redis.ConnectionError(str(error)) from None
+        return [_checked(reply) for reply in replies]
+
+    async def _ask(self, keys: Sequence[str], command: Callable[[str], bytes]) -> list[Any]:
+        by_link: dict[RedisLink, list[int]] = {}
+        for index, key in enumerate(keys):
+            by_link.setdefault(self._link_of(key), []).append(index)
+        packed = [b"".join([command(keys[index]) for index in indexes]) for indexes in by_link.values()]
+        calls = [link.call(one, len(by_link[link])) for link, one in zip(by_link, packed, strict=True)]
+        replies: list[Any] = [None] * len(keys)
+        for indexes, found in zip(by_link.values(), await asyncio.gather(*calls), strict=True):
+            for index, reply in zip(indexes, found, strict=True):
+                replies[index] = reply
+        return replies
+
+    def _link_of(self, key: str) -> RedisLink:
+        node = self._replicas and self._cluster.get_node_from_key(key, replica=True)
+        node = node or self._cluster.get_node_from_key(key)
+        if not node:
+            message = f"no node of the cluster holds {key!r}"
+            raise redis.ConnectionError(message)
+        address = (str(node.host), int(node.port))
+        if address not in self._links:
+            endpoint = replace(self._seed, host=address[0], port=address[1], replica_of_cluster=self._replicas)
+            self._links[address] = RedisLink(_fixed(endpoint), timeout_s=self._timeout_s)
+        return self._links[address]
+
+    async def _forget_map(self) -> None:
+        await self._cluster.aclose()
+
+
+def open_source(url: str, *, timeout_s: float, read_from_replicas: bool = False) -> ScoreSource:
+    """The source at `url`; no connection is made yet. Raises SettingError where the URL is none."""
+    try:
+        scheme = urlsplit(url).scheme
+        if scheme in {"redis+sentinel", "rediss+sentinel"}:
+            return NodeSource(_sentinel(url, timeout_s, read_from_replicas), timeout_s=timeout_s)
+        if scheme in {"redis+cluster", "rediss+cluster"}:
+            return _cluster(url, timeout_s, read_from_replicas)
+        endpoint = _endpoint(url)
+    except (ValueError, TypeError, OSError) as error:
+        message = f"Redis at {without_password(url)}: {error}"
+        raise SettingError(message) from None
+    if read_from_replicas:
+        message = (
+            "DRIFTLINE_SERVE_READ_FROM_REPLICAS needs a redis+sentinel:// or redis+cluster:// URL, which names them"
+        )
+        raise SettingError(message)
+    return NodeSource(_fixed(endpoint), timeout_s=timeout_s)
+
+
+def _sentinel(url: str, timeout_s: float, replicas: bool) -> Locate:
+    """redis+sentinel://[user:password@]host[:port],host[:port]/service[/db]; the password is the Redis's."""
+    parts = urlsplit(url)
+    service, _, db = parts.path.strip("/").partition("/")
+    if not service:
+        message = "a Sentinel URL ends with the name of the service: redis+sentinel://host:26379/mymaster/0"
+        raise ValueError(message)
+    login = _endpoint(_plain(url, f"redis://{parts.netloc.rpartition('@')[0]}@localhost/{int(db or 0)}"))
+    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  (redis-py has no types for it)
+        _hosts(parts.netloc, SENTINEL_PORT),
+        sentinel_kwargs={"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s},
+    )
+
+    async def locate() -> Endpoint:
+        found = await sentinel.discover_slaves(service) if replicas else []
+        host, port = random.choice(found) if found else await sentinel.discover_master(service)  # noqa: S311
+        return replace(login, host=str(host), port=int(port))
+
+    return locate
+
+
+def _cluster(url: str, timeout_s: float, replicas: bool) -> ClusterSource:
+    """redis+cluster://[user:password@]host:port[,host:port...]; one that answers tells the others."""
+    parts = urlsplit(url)
+    hosts = _hosts(parts.netloc, 6379)
+    seed = _endpoint(_plain(url, f"redis://{parts.netloc.rpartition('@')[0]}@localhost"))
+    cluster = RedisCluster(
+        startup_nodes=[ClusterNode(host, port) for host, port in hosts],
+        username=seed.username or None,
+        password=seed.password or None,
+        ssl=seed.tls is not None,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
+    return ClusterSource(cluster, seed, timeout_s=timeout_s, read_from_replicas=replicas)
+
+
+def _plain(url: str, plain: str) -> str:
+    """`plain` with TLS and query as in `url`."""
+    parts = urlsplit(plain.replace("//@", "//"))
+    scheme = "rediss" if url.startswith("rediss") else "redis"
+    return urlunsplit(parts._replace(scheme=scheme, query=urlsplit(url).query))
+
+
+def _hosts(netloc: str, default_port: int) -> list[tuple[str, int]]:
+    hosts = []
+    for one in netloc.rpartition("@")[2].split(","):
+        parts = urlsplit(f"//{one}")
+        if not parts.hostname:
+            message = f"{one!r} is not host:port"
+            raise ValueError(message)
+        hosts.append((parts.hostname, parts.port or default_port))
+    return hosts
+
+
+def _endpoint(url: str) -> Endpoint:
+    """What redis-py reads from a redis://, rediss:// or unix:// URL. Raises ValueError."""
+    found: dict[str, Any] = dict(parse_url(url))
+    tls = None
+    if url.startswith("rediss"):
+        tls = RedisSSLContext(
+            keyfile=found.get("ssl_keyfile"),
+            certfile=found.get("ssl_certfile"),
+            cert_reqs=found.get("ssl_cert_reqs", "required"),
+            ca_certs=found.get("ssl_ca_certs"),
+            check_hostname=found.get("ssl_check_hostname", found.get("ssl_cert_reqs", "required") == "required"),
+        ).get()
+    return Endpoint(
+        host=found.get("host", "localhost"),
+        port=found.get("port", 6379),
+        path=found.get("path", ""),
+        db=int(found.get("db", 0)),
+        username=found.get("username", ""),
+        password=found.get("password", ""),
+        tls=tls,
+    )
+
+
+def _fixed(endpoint: Endpoint) -> Locate:
+    async def locate() -> Endpoint:
+        return endpoint
+
+    return locate
+
+
+def _get_version(key: str) -> bytes:
+    return pack("GETRANGE", key, "0", str(VERSION_BYTES - 1))
+
+
+def _is_moved(reply: Any) -> bool:
+    return isinstance(reply, redis.ResponseError) and str(reply).startswith(_MOVED)
+
+
+def _checked(reply: Any) -> Any:
+    if isinstance(reply, Exception):
+        raise redis.AuthenticationError(str(reply)) if str(reply).startswith("NOAUTH") else reply
+    return reply
