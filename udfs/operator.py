@@ -15,7 +15,6 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
 from driftline.code_version import CODE_VERSION, require
-from driftline.errors import SettingError
 from driftline.metrics import JobMetric
 from driftline.models import ModelFollower
 from driftline.settings import DAY_MS, ScoreEventsSettings
@@ -24,7 +23,7 @@ from sink_connectors.score_store import Progress, RedisScoreStore
 from state_schemas import codec
 from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.rejects import Reject
-from udfs.shards import KEY_GROUPS
+from udfs.shards import require_same_shards
 from udfs.timelines import Timelines
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -113,10 +112,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         if shard is None:
             state = self._shard.value()
             shard = codec.decode(state, ShardState) if state is not None else self._new_shard()
-            shards = shard.shards or KEY_GROUPS
-            if shards != self._settings.shards:  # a user's state would be looked for in the wrong shard
-                message = f"the restored state was made with shards={shards}; submit with --set shards={shards}"
-                raise SettingError(message)
+            require_same_shards(shard.shards, self._settings.shards)
             self._shards[number] = shard
         return shard
 

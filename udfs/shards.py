@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from driftline.errors import SettingError
+
 KEY_GROUPS = 128  # the job's maximum parallelism; part of the state's format
 
 # KEYS[n] is the smallest integer that Flink puts into key group n of 128 when it is the one field of a row key (murmur
@@ -25,3 +27,19 @@ def shard_keys(shards: int) -> tuple[int, ...]:
     on each slot, and rescaling moves whole shards.
     """
     return KEYS[:: KEY_GROUPS // shards]
+
+
+def require_same_shards(stored: int, configured: int) -> None:
+    """Refuse restored state that was made with another number of shards: users would be looked for in the wrong one.
+
+    Args:
+        stored: the number in the shard's state; 0 from before it was kept there, when it was always KEY_GROUPS.
+        configured: the setting.
+
+    Raises:
+        SettingError: they differ.
+    """
+    made_with = stored or KEY_GROUPS
+    if made_with != configured:
+        message = f"the restored state was made with shards={made_with}; submit with --set shards={made_with}"
+        raise SettingError(message)

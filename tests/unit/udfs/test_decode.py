@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import udfs.event
+from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event
 from tests.builders import T0, message
 from udfs.decode import Decoder
@@ -118,3 +120,8 @@ def test_no_bytes_whatever_crash_the_decoder(key: bytes | None, value: bytes | N
             assert error.reason in Reason
         else:
             assert user_id.encode() == key
+
+
+def test_types_have_the_numbers_of_the_contract() -> None:
+    ours = {name: number for name, number in vars(udfs.event).items() if isinstance(number, int)}
+    assert ours | {"TYPE_UNSPECIFIED": 0} == dict(UserEvent.Type.items())

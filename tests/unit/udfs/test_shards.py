@@ -1,0 +1,26 @@
+"""The number of shards is part of the state's format."""
+
+from __future__ import annotations
+
+import pytest
+
+from driftline.errors import SettingError
+from udfs.shards import KEYS, require_same_shards, shard_keys
+
+
+def test_shards_are_spread_evenly_over_the_key_groups() -> None:
+    assert shard_keys(128) == KEYS
+    assert shard_keys(4) == (KEYS[0], KEYS[32], KEYS[64], KEYS[96])
+    assert shard_keys(1) == (KEYS[0],)
+
+
+def test_state_of_another_number_of_shards_is_refused() -> None:
+    require_same_shards(16, 16)
+    with pytest.raises(SettingError, match="--set shards=32"):
+        require_same_shards(32, 16)
+
+
+def test_state_without_the_number_had_a_shard_a_key_group() -> None:
+    require_same_shards(0, 128)
+    with pytest.raises(SettingError, match="--set shards=128"):
+        require_same_shards(0, 16)
