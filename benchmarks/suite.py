@@ -52,21 +52,21 @@ def main() -> None:
     chosen = [CONTENDERS[key] for key in options.only]
     with workbench() as bench:
         full, part = prepare(bench, options.events, options.users, options.slow_events)
-        runs = []
+        runs: list[dict[str, Any]] = []
+        result = {
+            "machine": machine(),
+            "users": options.users,
+            "events": full.events,
+            "slow_events": part.events,
+            "seconds_max": options.seconds_max,
+            "runs": runs,
+        }
         if any(contender.on_flink for contender in chosen):
             warm_up(bench, part, options)
         for number, contender in itertools.product(range(options.runs), chosen):
             topic = part if contender.slow else full
             runs.append({"run": number, **enter(bench, contender, topic, f"{contender.key}-{number}", options)})
-    result = {
-        "machine": machine(),
-        "users": options.users,
-        "events": full.events,
-        "slow_events": part.events,
-        "seconds_max": options.seconds_max,
-        "runs": runs,
-    }
-    save("suite", result)
+            save("suite", result)  # an hour's work outlives an interruption
     print(report.text(result))
 
 
