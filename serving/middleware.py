@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 from grpc.aio import ServicerContext
+from typing_extensions import TypeIs
 
 Context: TypeAlias = ServicerContext[Any, Any]
 UnaryHandler: TypeAlias = Callable[[Any, Context], Awaitable[bytes]]
@@ -19,13 +20,13 @@ StreamHandler: TypeAlias = Callable[[Any, Context], AsyncIterator[bytes]]
 Handler: TypeAlias = UnaryHandler | StreamHandler
 
 # Called once a method, when the server is built, with the method's short name ("GetScores") and the handler to wrap.
-# The new handler must be of the same kind. It sees the decoded request; a call that ended by `context.abort` raises
-# grpc.aio.AbortError through it, with the status in `context.code()`, and one that the caller gave up
-# asyncio.CancelledError.
+# The new handler must be of the same kind. It sees the decoded request, or serving.requests.Malformed for bytes that
+# are none; a call that ended by `context.abort` raises grpc.aio.AbortError through it, with the status in
+# `context.code()`, and one that the caller gave up asyncio.CancelledError.
 Middleware: TypeAlias = Callable[[str, Handler], Handler]
 
 
-def is_stream(handler: Handler) -> TypeGuard[StreamHandler]:
+def is_stream(handler: Handler) -> TypeIs[StreamHandler]:
     """Whether the handler answers with a stream, so that a wrapper of it must be an async generator function."""
     return inspect.isasyncgenfunction(handler)
 

@@ -169,7 +169,7 @@ def _sentinel(url: str, timeout_s: float, replicas: bool) -> Locate:
         message = "a Sentinel URL ends with the name of the service: redis+sentinel://host:26379/mymaster/0"
         raise ValueError(message)
     login = _endpoint(_plain(url, f"redis://{parts.netloc.rpartition('@')[0]}@localhost/{int(db or 0)}"))
-    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  (redis-py has no types for it)
+    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types for it
         _hosts(parts.netloc, SENTINEL_PORT),
         sentinel_kwargs={"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s},
     )

@@ -47,7 +47,7 @@ def running_server(
     redis_url: str, *, credentials: Any = None, interceptors: Any = (), middlewares: Any = (), **settings: Any
 ) -> Iterator[Client]:
     """A server with these settings of ServeSettings, and a client of it."""
-    chosen = ServeSettings(redis_url=redis_url, **settings)
+    chosen = ServeSettings.load(redis_url=redis_url, **settings)
     address: list[str] = []
     started = threading.Event()
     loop = asyncio.new_event_loop()

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from sink_connectors.score_store import RedisScoreStore
 from tests.redis_server import RedisServer
 
 
@@ -19,3 +20,11 @@ def own_redis() -> Iterator[RedisServer]:
     """A Redis that the test may stop, restart or pause."""
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture
+def own_store(own_redis: RedisServer) -> Iterator[RedisScoreStore]:
+    """A store in the test's own Redis, namespace main."""
+    store = RedisScoreStore.connect(own_redis.url)
+    yield store
+    store.close()

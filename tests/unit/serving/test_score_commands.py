@@ -108,7 +108,7 @@ class TestServe:
 
     def test_taken_port(self, own_redis: RedisServer) -> None:
         with running_server(own_redis.url) as client, pytest.raises(StackError, match="DRIFTLINE_GRPC_PORT"):
-            serve(ServeSettings(port=int(client.address.rpartition(":")[2]), redis_url=own_redis.url))
+            serve(ServeSettings.load(port=int(client.address.rpartition(":")[2]), redis_url=own_redis.url))
 
 
 @pytest.mark.redis

@@ -41,7 +41,7 @@ class CallerWithoutPatience:
 
 def test_call_of_redis_ends_with_the_callers_deadline() -> None:
     async def call(url: str) -> None:
-        settings = ServeSettings(redis_url=url, redis_timeout_ms=5_000)
+        settings = ServeSettings.load(redis_url=url, redis_timeout_ms=5_000)
         reader = ScoreReader.connect(settings)
         service = ScoreService(reader, WatchHub(reader, poll_s=1, users_max=1), settings)
         details: Any = SimpleNamespace(method="/driftline.serving.v1.ScoreService/GetScores")
@@ -69,7 +69,7 @@ def test_first_read_is_of_the_live_namespace(own_redis: RedisServer) -> None:
     store.close()
 
     async def read() -> list[Found]:
-        reader = ScoreReader.connect(ServeSettings(redis_url=own_redis.url))
+        reader = ScoreReader.connect(ServeSettings.load(redis_url=own_redis.url))
         found = await reader.read(["u", "nobody"])
         await reader.close()
         return found
@@ -79,4 +79,4 @@ def test_first_read_is_of_the_live_namespace(own_redis: RedisServer) -> None:
 
 def test_bad_url() -> None:
     with pytest.raises(SettingError, match="localhost"):
-        ScoreReader.connect(ServeSettings(redis_url="http://me:secret@localhost"))
+        ScoreReader.connect(ServeSettings.load(redis_url="http://me:secret@localhost"))

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from serving.loader import Loader
+
+
+class Reads:
+    """Records every read, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.keys: list[list[str]] = []
+        self.released = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self, keys: Sequence[str]) -> list[bytes | None]:
+        self.keys.append(list(keys))
+        await self.released.wait()
+        if self.error:
+            raise self.error
+        return [key.encode() for key in keys]
+
+
+async def turn() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+def test_calls_of_one_turn_are_one_read_and_duplicates_are_read_once() -> None:
+    async def run() -> None:
+        reads = Reads()
+        reads.released.set()
+        loader = Loader(reads, keys_max=10)
+        assert await asyncio.gather(*map(loader.load, ["a", "b", "a"])) == [b"a", b"b", b"a"]
+        assert reads.keys == [["a", "b"]]
+
+    asyncio.run(run())
+
+
+def test_idle_loader_reads_at_the_end_of_the_turn() -> None:
+    async def run() -> None:
+        reads = Reads()
+        future = Loader(reads, keys_max=10).load("a")
+        await turn()
+        assert reads.keys == [["a"]]
+        reads.released.set()
+        assert await future == b"a"
+
+    asyncio.run(run())
+
+
+def test_what_comes_during_a_read_gathers_and_is_read_after_it() -> None:
+    """Also the same key: the value may have changed since the running read was sent."""
+
+    async def run() -> None:
+        reads = Reads()
+        loader = Loader(reads, keys_max=2)
+        futures = [loader.load("a")]
+        await turn()
+        futures += map(loader.load, ["a", "b", "c"])
+        await turn()
+        assert reads.keys == [["a"]]
+        reads.released.set()
+        assert await asyncio.gather(*futures) == [b"a", b"a", b"b", b"c"]
+        assert reads.keys == [["a"], ["a", "b"], ["c"]]
+
+    asyncio.run(run())
+
+
+def test_caller_that_goes_away_harms_no_other() -> None:
+    async def run() -> None:
+        reads = Reads()
+        loader = Loader(reads, keys_max=10)
+        gone, stays = loader.load("a"), loader.load("a")
+        await turn()
+        gone.cancel()
+        reads.released.set()
+        assert await stays == b"a"
+
+    asyncio.run(run())
+
+
+def test_what_nobody_waits_for_any_more_is_not_read() -> None:
+    async def run() -> None:
+        reads = Reads()
+        reads.released.set()
+        loader = Loader(reads, keys_max=1)
+        gone = [loader.load(key) for key in ("a", "b")]
+        stays = loader.load("c")
+        for one in gone:
+            one.cancel()
+        assert await stays == b"c"
+        assert reads.keys == [["c"]]
+
+    asyncio.run(run())
+
+
+def test_failure_reaches_all_who_wait_and_the_next_call_reads_again() -> None:
+    async def run() -> None:
+        reads = Reads()
+        loader = Loader(reads, keys_max=10)
+        futures = [loader.load("a")]
+        await turn()
+        futures.append(loader.load("b"))
+        reads.error = ConnectionError("away")
+        reads.released.set()
+        for future in futures:
+            with pytest.raises(ConnectionError, match="away"):
+                await future
+        reads.error = None
+        assert await loader.load("a") == b"a"
+        assert reads.keys == [["a"], ["a"]]
+
+    asyncio.run(run())

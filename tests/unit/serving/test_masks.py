@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.serving.v1 import score_service_pb2 as pb
+from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
+from serving.masks import PATHS, read_mask
+from serving.requests import Refused
+
+WHOLE = UserScores(
+    user_id="u",
+    scores={"purchase_propensity": 0.5, "engagement": 0.25, "churn_risk": 0.0},
+    affinities=[CategoryAffinity(category="shoes", share=1)],
+    session=SessionSummary(session_id="s", events=3),
+    feature_set="v1",
+    accepted_events=7,
+)
+
+
+def masked(*paths: str) -> UserScores:
+    request = pb.GetScoresRequest(user_id="u")
+    request.read_mask.paths.extend(paths)
+    mask = read_mask(request)
+    assert mask is not None
+    return UserScores.FromString(mask.apply(WHOLE.SerializeToString()))
+
+
+def test_no_mask_and_an_empty_one_mean_every_field() -> None:
+    empty = pb.GetScoresRequest()
+    empty.read_mask.SetInParent()
+    assert read_mask(pb.GetScoresRequest()) is None
+    assert read_mask(empty) is None
+
+
+def test_fields_nested_fields_and_single_scores() -> None:
+    assert masked("affinities", "session.events") == UserScores(
+        affinities=WHOLE.affinities, session=SessionSummary(events=3)
+    )
+    assert masked("scores.engagement", "scores.churn_risk") == UserScores(scores={"engagement": 0.25, "churn_risk": 0})
+    assert masked("scores.engagement", "scores") == UserScores(scores=WHOLE.scores)
+
+
+@given(st.lists(st.sampled_from(PATHS)))
+def test_every_known_path_keeps_a_part_of_the_message(paths: list[str]) -> None:
+    if paths:
+        both = UserScores()
+        both.CopyFrom(WHOLE)
+        both.MergeFrom(masked(*paths))
+        del both.affinities[1:]
+        assert both == WHOLE
+
+
+@pytest.mark.parametrize("path", ["", "nope", "scores.nope", "feature_values", "scores.", "session.nope", "userId"])
+def test_unknown_path_is_refused_with_the_accepted_ones(path: str) -> None:
+    with pytest.raises(Refused, match=r"scores\.purchase_propensity") as caught:
+        masked("user_id", path)
+    assert caught.value.code.name == "INVALID_ARGUMENT"
