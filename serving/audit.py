@@ -1,0 +1,75 @@
+"""Who was denied, and who asked for an explanation: one line each on the logger `driftline.audit`."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+from serving.calls import CLIENT, around, ended_as
+from serving.logs import log_event
+from serving.middleware import Context, Middleware
+
+AUDITED_METHODS = frozenset({"ExplainScores"})
+DENIALS = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
+
+_HASH_BYTES = 8
+_SECRET_BYTES_MAX = 64  # of a blake2b key
+
+log = logging.getLogger("driftline.audit")
+
+
+class UserIds:
+    """How logs name a user: by a keyed hash, or by the id itself where `plain` is on.
+
+    Without a secret the key is random: hashes of one process are equal for equal users, and mean nothing elsewhere.
+    """
+
+    def __init__(self, *, secret: str = "", plain: bool = False) -> None:
+        self._plain = plain
+        key = secret.encode()
+        if len(key) > _SECRET_BYTES_MAX:  # blake2b refuses it; a hash of it is as good
+            key = hashlib.blake2b(key).digest()
+        self._key = key or secrets.token_bytes(_SECRET_BYTES_MAX)
+
+    def shown(self, user_id: str) -> str:
+        """What a log may hold of this user: 16 hexadecimal digits, or the id."""
+        if self._plain:
+            return user_id
+        return hashlib.blake2b(user_id.encode("utf-8", "replace"), key=self._key, digest_size=_HASH_BYTES).hexdigest()
+
+
+def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> Middleware:
+    """A middleware for the outside of access control; `namespace_of` tells the namespace that a call asks for."""
+
+    @contextmanager
+    def scope(method: str, request: Any, context: Context) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            code = ended_as(context, error)
+            if code in DENIALS or method in AUDITED_METHODS:
+                write(method, request, context, code)
+            raise
+        if method in AUDITED_METHODS:
+            write(method, request, context, grpc.StatusCode.OK)
+
+    def write(method: str, request: Any, context: Context, code: grpc.StatusCode) -> None:
+        user_id = getattr(request, "user_id", "")
+        log_event(
+            log,
+            "denied" if code in DENIALS else "explained",
+            client=CLIENT.get(),
+            method=method,
+            namespace=namespace_of(context) or "",
+            peer=context.peer(),
+            code=code.name,
+            user=user_ids.shown(user_id) if user_id else "",
+        )
+
+    return around(scope)

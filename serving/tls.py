@@ -1,0 +1,102 @@
+"""TLS and mutual TLS from PEM files that may be replaced while the server runs."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import ssl
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+
+from driftline.errors import SettingError
+from serving.logs import log_event
+from serving.reloaded import POLL_S, Reloaded
+
+log = logging.getLogger(__name__)
+
+
+class _Pem(NamedTuple):
+    cert: bytes
+    key: bytes
+    client_ca: bytes | None
+
+
+def server_credentials(
+    cert: Path, key: Path, client_ca: Path | None = None, *, poll_s: float = POLL_S
+) -> grpc.ServerCredentials:
+    """Credentials of a server; with `client_ca` a client must show a certificate of that authority.
+
+    The files are looked at when a client connects, at most once a `poll_s`. Connections that exist keep what they
+    began with. Raises SettingError where the files cannot be used.
+    """
+    paths = [path for path in (cert, key, client_ca) if path is not None]
+    files = Reloaded(paths, lambda: _read(cert, key, client_ca), poll_s=poll_s)
+    shown = files.get()
+
+    def newer() -> grpc.ServerCertificateConfiguration | None:
+        # gRPC calls it for each new connection, on a thread of its own, and uses up what it is given.
+        nonlocal shown
+        if (newest := files.get()) is shown:
+            return None
+        shown = newest
+        return _configuration(newest)
+
+    return grpc.dynamic_ssl_server_credentials(_configuration(shown), newer, client_ca is not None)
+
+
+def warn_if_exposed(host: str, *, has_tls: bool) -> None:
+    """Say loudly, in the log and in plain words on stderr, that scores and tokens can be read on the network."""
+    if has_tls or is_loopback(host):
+        return
+    log_event(log, "listening without TLS", level=logging.WARNING, host=host, settings=["tls_cert", "tls_key"])
+    warning = f"WARNING: listening on {host} without TLS: whoever is on the network can read scores and tokens"
+    print(f"driftline: {warning}; set tls_cert and tls_key, or listen on 127.0.0.1", file=sys.stderr)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether the address can be reached from this machine alone. A name other than localhost counts as reachable."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _configuration(pem: _Pem) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(pem.key, pem.cert)], pem.client_ca)
+
+
+def _read(cert: Path, key: Path, client_ca: Path | None) -> _Pem:
+    """The files' content. gRPC would take any bytes, and fail at each handshake, so OpenSSL has a look first."""
+    cert_pem, key_pem = _bytes("tls_cert", cert), _bytes("tls_key", key)
+    client_ca_pem = None if client_ca is None else _bytes("tls_client_ca", client_ca)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key, password=_no_password)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        message = f"tls_cert {cert} and tls_key {key} are not a certificate and its unencrypted key in PEM: {error}"
+        raise SettingError(message) from None
+    if client_ca_pem is not None:
+        try:
+            context.load_verify_locations(cadata=client_ca_pem.decode("ascii"))
+        except (OSError, ValueError) as error:
+            message = f"tls_client_ca {client_ca} has no certificate in PEM: {error}"
+            raise SettingError(message) from None
+    return _Pem(cert_pem, key_pem, client_ca_pem)
+
+
+def _bytes(setting: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = f"{setting} {path} cannot be read: {error.strerror or error}"
+        raise SettingError(message) from None
+
+
+def _no_password() -> bytes:
+    message = "the key is encrypted"
+    raise ValueError(message)
