@@ -40,13 +40,14 @@ def main() -> None:
     if not options.write:
         print(text(result))
         return
-    document = DOCUMENT.read_text()
-    before, _, rest = document.partition(BEGIN)
-    after = rest.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{markdown(result)}\n{END}{after}" if rest else document)
+    DOCUMENT.write_text(embed(DOCUMENT.read_text(), markdown(result)))
     plot(result)
-    if not rest:
-        print(f"{DOCUMENT} has no line {BEGIN!r}; put it and {END!r} where the table should go")
+
+
+def embed(document: str, table: str) -> str:
+    """Replace what is between the markers. Raises ValueError where a marker is missing."""
+    before, rest = document.split(BEGIN)
+    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
 
 
 def text(result: Result) -> str:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from benchmarks import report
 from benchmarks.entrants import CONTENDERS
 
@@ -56,3 +58,18 @@ def test_markdown_rows_have_as_many_cells_as_columns() -> None:
 
 def test_every_required_ratio_names_a_contender() -> None:
     assert {key for key, _ in report.RATIOS} <= set(CONTENDERS)
+
+
+def test_writing_twice_replaces_the_table_and_keeps_the_rest() -> None:
+    document = f"before\n{report.BEGIN}\n{report.END}\nafter\n"
+    once = report.embed(document, "| old |")
+    assert report.embed(once, "| new |") == f"before\n{report.BEGIN}\n| new |\n{report.END}\nafter\n"
+
+
+def test_a_document_without_markers_is_left_alone() -> None:
+    with pytest.raises(ValueError, match="not enough values"):
+        report.embed("no markers", "| new |")
+
+
+def test_the_document_has_the_markers() -> None:
+    assert "| new |" in report.embed(report.DOCUMENT.read_text(), "| new |")
