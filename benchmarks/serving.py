@@ -25,6 +25,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from benchmarks.load_tools import GHZ, K6, Load, Shape, ghz, k6
 from benchmarks.outage import DEADLINE_S, PROBE_EVERY_S, Outage, outages
 from benchmarks.serving_contenders import (
@@ -41,7 +43,7 @@ from benchmarks.workbench import machine, save, say
 from driftline.errors import DriftlineError
 
 CORES = os.cpu_count() or 1
-SERVER_CORES, OTHER_CORES, ALL_CORES = ("0", f"1-{CORES - 1}", f"0-{CORES - 1}") if CORES > 1 else ("", "", "")
+SERVER_CORES, OTHER_CORES, ALL_CORES = ("0", f"1-{CORES - 1}", "") if CORES > 1 else ("", "", "")
 CALLERS, CONNECTIONS = 32, 8
 STEADY_RATE = 1_000
 BATCH_IDS, BATCH_RATE = 100, 50
@@ -79,13 +81,15 @@ class Bench:
 
     def run(self, label: str, server: Server, load: Callable[[], Load]) -> Load:
         """Measure once, with the CPU seconds of everyone."""
-        before_s, redis_before_s = server.cpu_s(), self._redis_cpu_s()
+        before_s, redis_before_s, busy_before_s = server.cpu_s(), self._redis_cpu_s(), _busy_s()
         seen = load()
         cpu_s, redis_cpu_s = server.cpu_s() - before_s, self._redis_cpu_s() - redis_before_s
-        self.runs.append({"what": label, **asdict(seen), "server_cpu_s": cpu_s, "redis_cpu_s": redis_cpu_s})
+        others_cpu_s = max(0.0, _busy_s() - busy_before_s - cpu_s - redis_cpu_s - seen.tool_cpu_s)
+        cpu = {"server_cpu_s": cpu_s, "redis_cpu_s": redis_cpu_s, "others_cpu_s": others_cpu_s}
+        self.runs.append({"what": label, **asdict(seen), **cpu})
         say(
             f"{label:<44} {seen.requests_s:>8,.0f}/s  p50 {seen.p50_ms:>7.2f}  p99 {seen.p99_ms:>7.2f} ms"
-            f"  CPU s: server {cpu_s:.1f}, tool {seen.tool_cpu_s:.1f}, Redis {redis_cpu_s:.1f}"
+            f"  CPU s: server {cpu_s:.1f}, tool {seen.tool_cpu_s:.1f}, Redis {redis_cpu_s:.1f}, others {others_cpu_s:.1f}"
             + (f"  {seen.errors:,} ERRORS" if seen.errors else "")
         )
         return seen
@@ -93,6 +97,11 @@ class Bench:
     def median(self, label: str, name: str) -> float:
         """The median of a figure over the runs of this label."""
         return statistics.median(float(run[name]) for run in self.runs if run["what"] == label)
+
+    def ratio(self, label: str, other: str, name: str) -> float:
+        """The median ratio of a figure between runs that followed each other: the machine's speed drifts."""
+        pairs = zip(*([run[name] for run in self.runs if run["what"] == one] for one in (label, other)), strict=True)
+        return statistics.median(float(mine) / float(theirs) for mine, theirs in pairs)
 
     def at_least(self, what: str, value: float, least: float) -> None:
         """Require a least value."""
@@ -104,6 +113,12 @@ class Bench:
 
     def _redis_cpu_s(self) -> float:
         return Server("Redis", "", self.store.process).cpu_s()
+
+
+def _busy_s() -> float:
+    """CPU seconds that all cores have worked so far, or were taken away by other guests of the host."""
+    times = psutil.cpu_times()
+    return times.user + times.system + times.softirq + times.irq + times.steal + times.nice
 
 
 def main() -> None:
@@ -148,14 +163,13 @@ def measure_single(bench: Bench) -> None:
             for server in (empty, own):
                 label = f"{server.name} at {STEADY_RATE:,}/s"
                 bench.run(label, server, partial(ghz, server.address, "GetScores", bench.singles, steady))
-    rate, p99 = bench.median("Driftline", "requests_s"), bench.median("Driftline", "p99_ms")
     for service, asked in (("everything", f"{FEATURES_IN_FEAST} features and 3 scores"), ("scores", "3 scores only")):
         label = f"Feast, {service}"
-        bench.at_least(f"Driftline / Feast ({asked}), requests/s", rate / bench.median(label, "requests_s"), 8)
-        bench.at_most(f"Driftline / Feast ({asked}), p99", p99 / bench.median(label, "p99_ms"), 1)
-    bench.at_least("Driftline / empty call, requests/s", rate / bench.median("empty call", "requests_s"), 0.85)
-    ratio = bench.median(f"Driftline at {STEADY_RATE:,}/s", "p99_ms")
-    ratio /= bench.median(f"empty call at {STEADY_RATE:,}/s", "p99_ms")
+        bench.at_least(f"Driftline / Feast ({asked}), requests/s", bench.ratio("Driftline", label, "requests_s"), 8)
+        bench.at_most(f"Driftline / Feast ({asked}), p99", bench.ratio("Driftline", label, "p99_ms"), 1)
+    bench.at_least("Driftline / empty call, requests/s", bench.ratio("Driftline", "empty call", "requests_s"), 0.85)
+    own_steady, empty_steady = (f"{name} at {STEADY_RATE:,}/s" for name in ("Driftline", "empty call"))
+    ratio = bench.ratio(own_steady, empty_steady, "p99_ms")
     bench.at_most(f"Driftline / empty call, p99 at {STEADY_RATE:,} requests/s", ratio, 1.5)
 
 
@@ -179,7 +193,7 @@ def measure_workers(bench: Bench) -> None:
             for label, server in (("one worker", one), ("two workers", two)):
                 bench.run(label, server, partial(ghz, server.address, "GetScores", bench.singles, shape))
     one_s, two_s = (bench.median(label, "requests_s") for label in ("one worker", "two workers"))
-    bench.at_least("two workers / one worker, requests/s", two_s / one_s, 1.7)
+    bench.at_least("two workers / one worker, requests/s", bench.ratio("two workers", "one worker", "requests_s"), 1.7)
     cpu_us = {
         name: bench.median("two workers", f"{name}_cpu_s") / bench.median("two workers", "requests") * 1e6
         for name in ("server", "tool", "redis")
@@ -212,7 +226,7 @@ def measure_batch(bench: Bench) -> None:
     p99_ms = bench.median(steady_label, "p99_ms")
     bench.at_most(f"batch of {BATCH_IDS}, p99 in ms at {BATCH_RATE} requests/s", p99_ms, 5)
     for service, label in feast_labels.items():
-        ratio = bench.median(own_label, "requests_s") / bench.median(label, "requests_s")
+        ratio = bench.ratio(own_label, label, "requests_s")
         bench.at_least(f"batch of {BATCH_IDS}, Driftline / Feast ({service}), requests/s", ratio, 10)
 
 
@@ -260,10 +274,10 @@ def report(bench: Bench, value_bytes: float) -> None:
     feast = re.search(r"^feast==(\S+)", FEAST_PINS.read_text(), re.MULTILINE)
     print(f"machine: {machine()}, grpcio {version('grpcio')}, uvloop {version('uvloop')}")
     print(f"         Feast {feast[1] if feast else '?'}, ghz {GHZ[2]}, k6 {K6[2]}")
+    print(f"{USERS:,} users, {value_bytes:.0f} bytes a value in Driftline; runs of {bench.seconds:g} s")
     print(
-        f"{USERS:,} users, {value_bytes:.0f} bytes a value in Driftline; server on core {SERVER_CORES or 'any'}, Redis"
+        f"server on core {SERVER_CORES or 'any'}, Redis and load tool on {OTHER_CORES or 'any'}; two workers: all on all"
     )
-    print(f"and load tool on {OTHER_CORES or 'any'}, except with two workers: all on {ALL_CORES or 'any'}")
     print(f"\n{'median of runs':<40} {'requests/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'server CPU':>10} {'tool CPU':>9}")
     for label in dict.fromkeys(run["what"] for run in bench.runs):
         rate, p50, p99 = (bench.median(label, name) for name in ("requests_s", "p50_ms", "p99_ms"))
