@@ -89,8 +89,8 @@ class Bench:
         self.runs.append({"what": label, **asdict(seen), **cpu})
         say(
             f"{label:<44} {seen.requests_s:>8,.0f}/s  p50 {seen.p50_ms:>7.2f}  p99 {seen.p99_ms:>7.2f} ms"
-            f"  CPU s: server {cpu_s:.1f}, tool {seen.tool_cpu_s:.1f}, Redis {redis_cpu_s:.1f}, others {others_cpu_s:.1f}"
-            + (f"  {seen.errors:,} ERRORS" if seen.errors else "")
+            f"  CPU s: server {cpu_s:.1f}, tool {seen.tool_cpu_s:.1f}, Redis {redis_cpu_s:.1f}"
+            f", others {others_cpu_s:.1f}" + (f"  {seen.errors:,} ERRORS" if seen.errors else "")
         )
         return seen
 
@@ -275,9 +275,7 @@ def report(bench: Bench, value_bytes: float) -> None:
     print(f"machine: {machine()}, grpcio {version('grpcio')}, uvloop {version('uvloop')}")
     print(f"         Feast {feast[1] if feast else '?'}, ghz {GHZ[2]}, k6 {K6[2]}")
     print(f"{USERS:,} users, {value_bytes:.0f} bytes a value in Driftline; runs of {bench.seconds:g} s")
-    print(
-        f"server on core {SERVER_CORES or 'any'}, Redis and load tool on {OTHER_CORES or 'any'}; two workers: all on all"
-    )
+    print(f"server on core {SERVER_CORES or 'any'}, Redis and load tool on {OTHER_CORES or 'any'}; workers: all on all")
     print(f"\n{'median of runs':<40} {'requests/s':>10} {'p50 ms':>8} {'p99 ms':>8} {'server CPU':>10} {'tool CPU':>9}")
     for label in dict.fromkeys(run["what"] for run in bench.runs):
         rate, p50, p99 = (bench.median(label, name) for name in ("requests_s", "p50_ms", "p99_ms"))
