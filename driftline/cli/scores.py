@@ -25,8 +25,10 @@ EXPORT_PAGE = 1_000  # users read at a time
 def _flag(name: str) -> Any:
     """The flag of a server setting, with its description and default; the environment's value comes between."""
     field = ServeSettings.model_fields[name]
-    default = "" if field.default in (None, "") else f" [default: {field.default}]"
-    return typer.Option(help=f"{str(field.description).capitalize()}.{default}")
+    text = str(field.description)
+    return typer.Option(
+        help=f"{text[0].upper()}{text[1:]}.", show_default=False if field.default in (None, "") else str(field.default)
+    )
 
 
 def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
