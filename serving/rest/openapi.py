@@ -41,8 +41,8 @@ _FIELDS = {
 _NAMESPACE = {
     "name": "namespace",
     "in": "query",
-    "description": "the namespace to read; the live one where it is missing",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$"},
+    "description": "the namespace to read; the live one where it is missing or empty",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{0,64}$"},
 }
 _WATCHED = {
     "name": "userId",

@@ -1,0 +1,35 @@
+"""A believable stored value, features included."""
+
+from __future__ import annotations
+
+import struct
+
+from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
+from sink_connectors.score_value import encode_value, with_features
+from udfs.features import V1
+
+AT_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+_KNOWN = {"session_events": 7.0, "session_views": 6.0, "session_carts": 1.0, "hours_since_cart": 0.25, "sessions": 3.0}
+
+
+def stored_user(user_id: str, *, accepted: int = 42, generation: int = 1) -> tuple[str, bytes]:
+    """What RedisScoreStore.write takes for a user with everything set."""
+    message = UserScores(
+        user_id=user_id,
+        scores={"purchase_propensity": 0.31, "engagement": 0.74, "churn_risk": 0.05},
+        affinities=[CategoryAffinity(category="shoes", share=0.75), CategoryAffinity(category="hats", share=0.25)],
+        session=SessionSummary(
+            session_id=f"{user_id}:{AT_MS - 90_000}",
+            start_time_ms=AT_MS - 90_000,
+            last_event_time_ms=AT_MS,
+            events=7,
+        ),
+        feature_set="v1",
+        model_version="20260101-1",
+        as_of_event_time_ms=AT_MS,
+        accepted_events=accepted,
+        generation=generation,
+        written_at_ms=AT_MS + 40,
+    )
+    features = struct.pack(f"<{len(V1)}f", *(_KNOWN.get(one.name, one.default) for one in V1))
+    return user_id, encode_value(generation, accepted, with_features(features, message.SerializeToString()))

@@ -1,0 +1,105 @@
+"""Both clients and the REST door in front of the real score server and a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from driftline import client as c
+from serving.requests import BATCH_IDS_MAX
+from serving.rest import openapi
+from sink_connectors.score_store import RedisScoreStore
+from tests.grpc_server import Client, running_server
+from tests.redis_server import RedisServer
+from tests.rest_door import rest_door
+from tests.stored import stored_user
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[tuple[RedisServer, RedisScoreStore]]:
+    with RedisServer() as redis:
+        opened = RedisScoreStore.connect(redis.url)
+        opened.write([stored_user("u1"), stored_user("0"), stored_user("a/b é")], None)
+        yield redis, opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def server(store: tuple[RedisServer, RedisScoreStore]) -> Iterator[Client]:
+    with running_server(store[0].url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def door(server: Client) -> Iterator[httpx.Client]:
+    with rest_door(server.address) as client:
+        yield client
+
+
+# Its stream has no end; test_rest_door.py reads it.
+schema = schemathesis.openapi.from_dict(openapi.document()).exclude(path="/v1/scores:watch")
+
+
+@schema.parametrize()
+@settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+def test_door_keeps_its_document(case: schemathesis.Case[Any], door: httpx.Client) -> None:
+    # Bytes of an id and paths of a mask have bounds that no JSON Schema can say, so 400 is an answer to good data too.
+    case.call_and_validate(base_url=str(door.base_url), excluded_checks=[positive_data_acceptance])
+
+
+def test_both_faces_give_the_same(server: Client) -> None:
+    async def ask() -> tuple[object, ...]:
+        async with c.AsyncScoresClient(server.address, timeout_s=5) as client:
+            return await client.get("u1"), await client.batch(["0", "nobody", ""]), await client.explain("u1")
+
+    with c.ScoresClient(server.address, timeout_s=5) as client:
+        answers = client.get("u1"), client.batch(["0", "nobody", ""]), client.explain("u1")
+    assert answers == asyncio.run(ask())
+    assert answers[0].affinities[0] == c.Affinity("shoes", 0.75)
+    assert [one.status for one in answers[1]] == ["OK", "NOT_FOUND", "INVALID_ARGUMENT"]
+    assert answers[2].features[0].name == "session_events"
+
+
+def test_masks_and_refusals(server: Client) -> None:
+    with c.ScoresClient(server.address, timeout_s=5) as client:
+        assert client.get("u1", fields=["scores.engagement"]) == c.Scores("u1", {"engagement": 0.74})
+        for refused in ({"fields": ["nothing"]}, {"namespace": "a b"}):
+            with pytest.raises(c.InvalidRequestError):
+                client.get("u1", **refused)
+        with pytest.raises(c.NotFoundError):
+            client.get("u1", namespace="rebuilt")
+        with pytest.raises(c.InvalidRequestError, match="1,000"):
+            next(client.watch(["u"] * (BATCH_IDS_MAX + 1)))
+
+
+def test_watch_follows_writes(server: Client, store: tuple[RedisServer, RedisScoreStore]) -> None:
+    with c.ScoresClient(server.address) as client:
+        watch = client.watch(["w1"], fields=["accepted_events"])
+        assert next(watch).status == "NOT_FOUND"
+        for accepted in (1, 2):
+            store[1].write([stored_user("w1", accepted=accepted)], None)
+            assert next(watch).scores == c.Scores("w1", accepted_events=accepted)
+
+
+def test_rest_answers(door: httpx.Client) -> None:
+    answer = door.get("/v1/users/a%2Fb%20%C3%A9/scores", params={"fields": "scores.engagement,session.startTimeMs"})
+    assert answer.json()["scores"]["scores"] == {"engagement": 0.74}
+    assert answer.json()["scores"]["session"] == {"startTimeMs": "1767225510000"}
+    assert door.get("/v1/users/a%2Fb%20%C3%A9/scores:explain").json()["features"][0]["name"] == "session_events"
+    assert door.get("/healthz").status_code == 200
+
+
+def test_redis_away() -> None:
+    with RedisServer() as redis, running_server(redis.url) as server, rest_door(server.address) as door:
+        redis.stop()
+        answer = door.get("/v1/users/u1/scores")
+        assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
