@@ -29,8 +29,13 @@ SERVING = [
     "grpcio-health-checking>=1.62,<1.66",
     "grpcio-reflection>=1.62,<1.66",
     "uvloop>=0.21; platform_system != 'Windows'",  # a faster event loop
+    "prometheus-client>=0.21",  # metrics, added up over the workers
     "cachetools>=5",  # the last scores seen, bounded in number and age
     "circuitbreaker>=2.1",  # leaves a Redis alone that does not answer
+]
+TRACING = [
+    "opentelemetry-sdk>=1.30",  # spans; off unless OTEL_* variables name an exporter
+    "opentelemetry-exporter-otlp-proto-http>=1.30",  # over HTTP: the gRPC one pins grpcio
 ]
 CLIENT = ["grpcio>=1.65,<1.66"]  # Beam stops below 1.66
 REST = [
@@ -55,6 +60,7 @@ DEV = [
     "buf-bin",  # lint of the protobuf contracts
     "schemathesis>=4",  # calls the REST door in every way that its OpenAPI document allows, and in others
     "openapi-spec-validator>=0.7",  # that document is valid OpenAPI 3.1
+    "trustme>=1.2",  # certificates for the tests of TLS
     "httpx>=0.28",  # tests speak HTTP with it
 ]
 
@@ -71,6 +77,7 @@ setup(
         "jobs": JOBS,
         "client": CLIENT,
         "serving": SERVING,
+        "tracing": TRACING,
         "rest": REST,
         "notebooks": NOTEBOOKS,
         "dev": DEV,

@@ -1,8 +1,13 @@
-"""The catalogue of the job's metrics: Flink counters in the group `driftline`, each with the operator's next move."""
+"""The catalogues of metrics, each with the operator's next move.
+
+`JobMetric`: Flink counters of the job, in the group `driftline`. `ServingMetric`: the gRPC server's, for Prometheus.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Literal
 
 
 class JobMetric(StrEnum):
@@ -25,3 +30,107 @@ class JobMetric(StrEnum):
     CATEGORIES_OVERFLOW = "categories_overflow"  # categories dropped: raise categories_max, or clean up the catalogue
     MODEL_LOADS = "model_loads"  # models picked up
     MODEL_LOAD_FAILURES = "model_load_failures"  # not 0: the newest model cannot be read; see the TaskManager's log
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One Prometheus metric. The name ends with its unit; `buckets` are a histogram's upper bounds in that unit."""
+
+    name: str
+    kind: Literal["histogram", "counter", "gauge"]
+    unit: str
+    help: str
+    next_move: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# From a tenth of the fastest answer to the longest deadline; about two a factor of two where the target lies.
+_LATENCY_S = (0.0001, 0.00025, 0.0005, 0.00075, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.3, 1, 5)
+_AGE_S = (0.1, 1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800, 2_592_000)
+_USERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 500, 1_000)
+
+
+class ServingMetric(Enum):
+    """Metrics of the gRPC server, over all workers."""
+
+    REQUEST_LATENCY = Metric(
+        "driftline_serving_request_latency_seconds",
+        "histogram",
+        "seconds",
+        "time from the decoded request to the answer, or a stream's life, by method and status code",
+        "p99 up with redis_latency: Redis; up alone: the workers are busy, add workers or servers",
+        ("method", "code"),
+        _LATENCY_S,
+    )
+    IN_FLIGHT = Metric(
+        "driftline_serving_requests_in_flight",
+        "gauge",
+        "calls",
+        "calls that run, streams included",
+        "near in_flight_max x workers: add workers or servers before calls are rejected",
+    )
+    REJECTED = Metric(
+        "driftline_serving_rejected_calls_total",
+        "counter",
+        "calls",
+        "calls refused: unauthenticated, permission_denied, resource_exhausted or unavailable",
+        "unauthenticated, permission_denied: read the audit log; resource_exhausted: add capacity; "
+        "unavailable: look at Redis",
+        ("reason",),
+    )
+    READ_USERS = Metric(
+        "driftline_serving_read_users",
+        "histogram",
+        "users",
+        "users of one read of Redis: gathered single calls, a batch, or a look at watched users",
+        "1 under load: calls are not gathered, because Redis answers faster than calls come; that is fine",
+        (),
+        _USERS,
+    )
+    REDIS_LATENCY = Metric(
+        "driftline_serving_redis_latency_seconds",
+        "histogram",
+        "seconds",
+        "time of one read of Redis; outcome is ok or outage",
+        "up: look at Redis (SLOWLOG, CPU, network); outage: see the breaker",
+        ("outcome",),
+        _LATENCY_S,
+    )
+    SCORE_AGE = Metric(
+        "driftline_serving_score_age_seconds",
+        "histogram",
+        "seconds",
+        "age of served scores, now minus written_at_ms, of one answer in 64",
+        "grows for everyone: the job has stopped writing; look at its lag and its restarts",
+        (),
+        _AGE_S,
+    )
+    STALE = Metric(
+        "driftline_serving_stale_answers_total",
+        "counter",
+        "users",
+        "users answered from memory because Redis was away (serve_stale)",
+        "rising: Redis is away; it ends stale_age_s_max after the outage began",
+    )
+    BREAKER = Metric(
+        "driftline_serving_breaker_state",
+        "gauge",
+        "state",
+        "0 closed, 1 half open, 2 open; the highest of the workers, as of their newest read",
+        "2: Redis does not answer; the reads that try it do so every breaker_reset_ms",
+    )
+    WATCH_STREAMS = Metric(
+        "driftline_serving_watch_streams",
+        "gauge",
+        "streams",
+        "open streams of WatchScores",
+        "falls to 0: the server restarted, or the clients left",
+    )
+    WATCHED_USERS = Metric(
+        "driftline_serving_watched_users",
+        "gauge",
+        "users",
+        "users that open streams watch, counted once a stream",
+        "near watched_users_max x workers: add servers, or raise it and watch redis_latency",
+    )

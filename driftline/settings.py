@@ -227,6 +227,35 @@ class ServeSettings(_Settings):
     )
     request_bytes_max: int = Field(262_144, ge=1_024, le=67_108_864, description="size of the largest request")
     grace_s: float = Field(5.0, ge=0, le=3_600, description="how long running calls may take at a shutdown")
+    tls_cert: Path | None = Field(None, description="PEM of the server's certificate chain; unset: no TLS")
+    tls_key: Path | None = Field(None, description="PEM of the key of tls_cert, not encrypted")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM of the authority of client certificates; where set, every client must show one"
+    )
+    tokens_file: Path | None = Field(None, description="TOML of clients, tokens and rights; unset: all may call all")
+    client_from_certificate: bool = Field(
+        False, description="a client without a token is the one that its certificate's common name names"
+    )
+    log_user_ids: bool = Field(False, description="show user ids in logs; off: keyed hashes of them")
+    log_secret: SecretStr = Field(
+        SecretStr(""), description="key of those hashes; empty: a random one each worker, so hashes differ between them"
+    )
+    metrics_host: str = Field("127.0.0.1", min_length=1, description="address of the Prometheus endpoint")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="its port; 0 takes a free one; unset: none")
+
+    @model_validator(mode="after")
+    def _complete(self) -> ServeSettings:
+        for setting, needed in (
+            ("tls_cert", "tls_key"),
+            ("tls_key", "tls_cert"),
+            ("tls_client_ca", "tls_cert"),
+            ("client_from_certificate", "tls_client_ca"),
+            ("client_from_certificate", "tokens_file"),
+        ):
+            if getattr(self, setting) and not getattr(self, needed):
+                message = f"{setting} needs {needed}"
+                raise ValueError(message)
+        return self
 
     def resolved(self, stack: StackSettings) -> ServeSettings:
         """With port, Redis and namespace of the stack where they are not set."""

@@ -32,6 +32,7 @@ class UserIds:
 
     def __init__(self, *, secret: str = "", plain: bool = False) -> None:
         self._plain = plain
+        self.shown_as = "the id" if plain else "hash with the key of log_secret" if secret else "hash with a random key"
         key = secret.encode()
         if len(key) > _SECRET_BYTES_MAX:  # blake2b refuses it; a hash of it is as good
             key = hashlib.blake2b(key).digest()

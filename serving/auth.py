@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import secrets
 import time
 import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import grpc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from driftline.errors import SettingError
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import CLIENT
-from serving.middleware import Context, Handler, is_stream
+from serving.middleware import Context, Handler, UnaryHandler, is_stream
 from serving.reloaded import POLL_S, Reloaded
 from sink_connectors.score_value import check_namespace
 
@@ -168,10 +169,12 @@ class Access:
 
             return stream
 
+        answer = cast("UnaryHandler", handler)
+
         async def unary(request: Any, context: Context) -> bytes:
             if denial := self._denial(method, context):
                 await context.abort(*denial)
-            return await handler(request, context)
+            return await answer(request, context)
 
         return unary
 
@@ -206,3 +209,17 @@ def _bearer_token(context: Context) -> str | None:
         if key == "authorization" and isinstance(value, str) and value[: len(_BEARER)].lower() == _BEARER:
             return value[len(_BEARER) :].strip()
     return None
+
+
+def toml_of(client: Client) -> str:
+    """The lines of the tokens file that make this client; JSON's strings and lists are TOML's too."""
+    lines = [
+        "[[clients]]",
+        f"name = {json.dumps(client.name)}",
+        f"tokens_sha256 = {json.dumps(client.tokens_sha256)}",
+        f"methods = {json.dumps(sorted(client.methods))}",
+        f"namespaces = {json.dumps(sorted(client.namespaces))}",
+    ]
+    if client.expires is not None:
+        lines.append(f"expires = {client.expires.isoformat()}")
+    return "\n".join(lines) + "\n"

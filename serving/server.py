@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -12,12 +11,14 @@ from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from driftline.errors import StackError
 from driftline.settings import ServeSettings
+from serving.edge import Edge, edge_of, metrics_of
 from serving.guard import StoreUnavailable
-from serving.middleware import Middleware
+from serving.logs import configure, log_event
+from serving.middleware import Middleware, wrapped
 from serving.reader import ScoreReader
 from serving.service import SERVICE_NAME, ScoreService
 from serving.watch import WatchHub
@@ -42,7 +43,7 @@ class ScoreServer:
         middlewares: Sequence[Middleware] = (),
         share_port: bool = False,
     ) -> None:
-        """Interceptors see every service, middlewares the methods of ScoreService; the first is outermost.
+        """Interceptors see every service, middlewares ScoreService and reflection; the first is outermost.
 
         Without `share_port` a port that is taken is an error: two servers on one port would answer by turns.
         """
@@ -60,7 +61,10 @@ class ScoreServer:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
+        reflecting: Any = reflection.aio.ReflectionServicer(names)
+        method = "ServerReflectionInfo"
+        reflecting.ServerReflectionInfo = wrapped(method, reflecting.ServerReflectionInfo, middlewares)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, self._server)
         self._serving: bool | None = None
 
     async def start(self, host: str, port: int) -> str:
@@ -102,7 +106,7 @@ class ScoreServer:
             return
         await self._set_serving(True)
         if namespace != self._reader.namespace:
-            log_event("namespace", previous=namespace, namespace=self._reader.namespace)
+            log_event(log, "namespace", previous=namespace, namespace=self._reader.namespace)
 
     async def _set_serving(self, serving: bool, reason: str = "") -> None:
         if serving == self._serving:
@@ -111,35 +115,43 @@ class ScoreServer:
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", SERVICE_NAME):
             await self._health.set(name, status)
-        log_event("health", serving=serving, reason=reason)
+        log_event(log, "health", serving=serving, reason=reason)
 
 
 def serve(settings: ServeSettings) -> None:
     """Serve until SIGTERM or SIGINT. Called by the command line, in the main thread, with resolved settings."""
-    if settings.workers == 1:
-        run_worker(settings, 0)
-    else:
-        _log_to_stderr()
-        run_workers(settings, run_worker)
+    configure()
+    with metrics_of(settings):
+        if settings.workers == 1:
+            run_worker(settings, 0)
+        else:
+            run_workers(settings, run_worker)
 
 
 def run_worker(settings: ServeSettings, number: int) -> None:
     """Serve in this process, the only one or worker `number` of several, until SIGTERM, SIGINT or the parent's end."""
-    _log_to_stderr()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(settings, number))
+    configure()
+    with edge_of(settings, number) as edge, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(settings, number, edge))
 
 
-async def _serve(settings: ServeSettings, number: int) -> None:
+async def _serve(settings: ServeSettings, number: int, edge: Edge) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for one in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(one, stopped.set)
     parent_gone(loop, stopped.set)
-    server = ScoreServer(ScoreReader.connect(settings), settings, share_port=settings.workers > 1)
+    server = ScoreServer(
+        edge.reader.connect(settings, edge.observer),
+        settings,
+        credentials=edge.credentials,
+        middlewares=edge.middlewares,
+        share_port=settings.workers > 1,
+    )
     try:
         address = await server.start(settings.host, settings.port or 0)
         log_event(
+            log,
             "listening",
             address=address,
             redis=without_password(settings.redis_url),
@@ -157,12 +169,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-
-
-def log_event(event: str, **fields: object) -> None:
-    """One line of JSON on the log."""
-    log.info("%s", json.dumps({"event": event, **fields}))

@@ -7,7 +7,6 @@ one connection talks to one of them.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import multiprocessing
 import signal
@@ -18,6 +17,7 @@ from typing import Any
 
 from driftline.errors import StackError
 from driftline.settings import ServeSettings
+from serving.logs import log_event
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
@@ -108,7 +108,7 @@ class _Parent:
             if self._stopped.is_set():
                 return
             early_deaths = 1 if loop.time() - begin_s >= LIVED_S else early_deaths + 1
-            _log("worker died", worker=number, exit_code=process.exitcode, early_deaths=early_deaths)
+            log_event(log, "worker died", worker=number, exit_code=process.exitcode, early_deaths=early_deaths)
             if early_deaths >= EARLY_DEATHS_MAX:
                 message = f"worker {number} died {early_deaths} times soon after its start; its last lines say why"
                 raise StackError(message)
@@ -143,7 +143,3 @@ async def _ended(process: SpawnProcess) -> None:
         await ended.wait()
     finally:
         loop.remove_reader(process.sentinel)
-
-
-def _log(event: str, **fields: object) -> None:
-    log.info("%s", json.dumps({"event": event, **fields}))

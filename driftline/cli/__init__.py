@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import ask, demo, events, jobs, rest, scores, stack, train
+from driftline.cli import ask, demo, events, jobs, rest, scores, stack, token, train
 from driftline.errors import DriftlineError
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Local stack": (stack.up, stack.status, stack.down),
     "Jobs": (jobs.submit, jobs.stop, jobs.drain),
     "Events": (events.simulate, events.publish),
-    "Scores": (scores.serve, rest.rest, ask.scores, scores.export_scores),
+    "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores),
     "Model": (train.train,),
 }
 for panel, commands in PANELS.items():

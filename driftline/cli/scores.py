@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,6 +44,14 @@ def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
     in_flight_max: Annotated[int | None, _flag("in_flight_max")] = None,
     watched_users_max: Annotated[int | None, _flag("watched_users_max")] = None,
     grace_s: Annotated[float | None, _flag("grace_s")] = None,
+    tls_cert: Annotated[Path | None, _flag("tls_cert")] = None,
+    tls_key: Annotated[Path | None, _flag("tls_key")] = None,
+    tls_client_ca: Annotated[Path | None, _flag("tls_client_ca")] = None,
+    tokens_file: Annotated[Path | None, _flag("tokens_file")] = None,
+    client_from_certificate: Annotated[bool | None, _flag("client_from_certificate")] = None,
+    log_user_ids: Annotated[bool | None, _flag("log_user_ids")] = None,
+    metrics_host: Annotated[str | None, _flag("metrics_host")] = None,
+    metrics_port: Annotated[int | None, _flag("metrics_port")] = None,
 ) -> None:
     """Serve scores over gRPC until SIGTERM or Ctrl-C; logs JSON lines to stderr.
 

@@ -1,0 +1,82 @@
+"""What stands between the network and ScoreService, as the settings ask: TLS, access, audit, metrics and traces."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import grpc
+
+from driftline.settings import ServeSettings
+from serving import tracing
+from serving.audit import UserIds, audit
+from serving.auth import Access
+from serving.logs import log_event
+from serving.middleware import Middleware
+from serving.observer import Observer
+from serving.reader import ScoreReader
+from serving.requests import requested_namespace
+from serving.tls import server_credentials, warn_if_exposed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Edge:
+    """For one worker's ScoreServer. The middlewares are in order, the outermost first."""
+
+    credentials: grpc.ServerCredentials | None = None
+    middlewares: list[Middleware] = field(default_factory=list)
+    observer: Observer = field(default_factory=Observer)
+    reader: type[ScoreReader] = ScoreReader
+
+
+@contextmanager
+def metrics_of(settings: ServeSettings) -> Iterator[None]:
+    """Answer Prometheus for all workers that are started meanwhile, where `metrics_port` is set; else do nothing.
+
+    Entered once, in the process that starts the workers, or in the only one. Raises StackError.
+    """
+    warn_if_exposed(settings.host, has_tls=settings.tls_cert is not None)
+    with ExitStack() as stack:
+        if settings.metrics_port is not None:
+            from serving.telemetry import metrics_endpoint  # noqa: PLC0415  (not loaded where it is off)
+
+            address = stack.enter_context(metrics_endpoint(settings.metrics_host, settings.metrics_port))
+            log_event(log, "metrics", address=address)
+        yield
+
+
+@contextmanager
+def edge_of(settings: ServeSettings, worker: int) -> Iterator[Edge]:
+    """The edge of a worker; on leaving, the last spans are sent. Raises SettingError where a file cannot be used."""
+    edge = Edge()
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        edge.credentials = server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    with ExitStack() as stack:
+        if settings.metrics_port is not None:
+            from serving.telemetry import Telemetry  # noqa: PLC0415  (not loaded where it is off)
+
+            telemetry = Telemetry(worker)
+            edge.observer = telemetry
+            edge.middlewares.append(telemetry.middleware)
+        if tracing.is_on(os.environ):
+            traces = tracing.Tracing(tracing.exporting_provider())
+            stack.callback(traces.close)
+            edge.middlewares.append(traces.middleware())
+            edge.reader = traces.reader()
+        edge.middlewares.extend(_access(settings))
+        yield edge
+
+
+def _access(settings: ServeSettings) -> list[Middleware]:
+    user_ids = UserIds(secret=settings.log_secret.get_secret_value(), plain=settings.log_user_ids)
+    log_event(log, "user ids in logs", shown_as=user_ids.shown_as)
+    middlewares = [audit(user_ids, requested_namespace)]
+    if settings.tokens_file is not None:
+        access = Access(settings.tokens_file, requested_namespace, by_certificate=settings.client_from_certificate)
+        middlewares.append(access.middleware)
+    return middlewares
