@@ -1,109 +1,176 @@
 """Freshness: the time from handing an event to Kafka's client until gRPC gives scores that contain it.
 
-    python -m benchmarks.freshness [--rates 500 1000] [--seconds 40]
+    python -m benchmarks.freshness [--block-ms 25 50 100] [--rates 100 1000 5000 80%] [--maximal EVENTS_S] [--write]
 
-At each rate, simulated shoppers make the traffic in a process of its own, and twenty times a second this process
-publishes an event of a shopper of its own and asks the gRPC server every 3 ms until the scores are as of that event.
+A new submission for each block_ms, over a topic of its own that begins with a backlog: folding it compiles the JVM's
+code, which live traffic alone takes more than a minute for. Then, at each rate, simulated shoppers make live traffic
+in a process of its own (benchmarks/traffic.py), while this one probes with users of its own (benchmarks/probes.py);
+both count as the rate. Rates in per cent are shares of the maximal rate: that of a backlog, measured first unless
+given. In the end the job must have accounted for every event.
+
+Points are added to benchmarks/results/freshness.json, so that a long measurement can be split; --fresh forgets the
+earlier ones. --write puts all of them into docs/performance.md and docs/images/freshness.svg.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
+import psutil
+
+from benchmarks.freshness_report import summary, write
+from benchmarks.job import run_job
+from benchmarks.probes import Probing
+from benchmarks.topic_runs import JobFigures, drain, fill, own_topic, submit, traffic_command, train
 from benchmarks.workbench import ROOT, Workbench, machine, save, say, workbench
-from driftline.demo.freshness import FreshnessLog, Prober, quantile
-from driftline.demo.scores_client import ScoresClient
-from driftline.demo.traffic import Sent
-from driftline.event.v1.event_pb2 import UserEvent
-from driftline.publishing import EventPublisher
+from driftline.metrics import JobMetric
 
-PROBES_A_SECOND = 20
-PROBERS = 4  # one probe may take longer than the pause between two
-WARM_UP_S = 80  # the JVM compiles, the model loads, the first checkpoints run
+BACKLOG = 150_000  # events that the JVM compiles over
+BACKLOG_USERS = 20_000
+MAXIMAL_EVENTS = 300_000
+PROBES_A_SECOND_MAX = 50
+PROBES_SHARE_MAX = 0.3  # of the rate
+USERS_PER_RATE = 40  # at this many users an event a second, a user's pauses are a shopper's
+USERS_MAX = 200_000
+SETTLE_S = 5.0  # of traffic before the first probe
+REPORT_S = 1.5  # Flink gathers its counters when asked for them, and shows them at the next request
+
+Point = dict[str, Any]
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rates", type=int, nargs="+", default=[500, 1000], help="events a second")
-    parser.add_argument("--seconds", type=int, default=40, help="how long each rate is measured, after a warm-up")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the job")
-    options = parser.parse_args()
-    results = {}
+    """Measure, print, and keep."""
+    options = _options()
+    earlier = [] if options.fresh else _earlier()
     with workbench() as bench:
-        history = bench.settings.home / "training.jsonl"
-        bench.driftline("simulate", "--users", "3000", "--events", "60000", "--seed", "1", "--out", str(history))
-        say(bench.driftline("train", "--events", str(history)))
-        flags = [part for assignment in options.set for part in ("--set", assignment)]
-        bench.driftline("submit", "score-events", *flags)
-        for rate in options.rates:
-            results[rate] = measure(bench, rate, options.seconds)
-    print(f"machine: {machine()}")
-    print("freshness, publish to readable over gRPC, ms:")
-    for rate, probes_ms in results.items():
-        ordered = sorted(probes_ms)
-        shares = {f"p{share * 100:g}": quantile(ordered, share) for share in (0.5, 0.9, 0.99)}
-        figures = ", ".join(f"{name} {value:.0f}" for name, value in shares.items())
-        print(f"  at {rate:>5,} events/s: {figures}, max {ordered[-1]:.0f} ({len(ordered)} probes)")
-    save("freshness", {"machine": machine(), "probes_ms": results})
+        train(bench)
+        maximal = options.maximal or _maximal(bench, options.set)
+        measured = []
+        for block_ms in options.block_ms:
+            measured += measure_block_ms(bench, block_ms, [_rate(text, maximal) for text in options.rates], options)
+    taken = {_key(point) for point in measured}
+    result = {
+        "machine": machine(),
+        "maximal_events_s": maximal,
+        "points": [point for point in earlier if _key(point) not in taken] + measured,
+    }
+    save("freshness", result)
+    print(summary(result))
+    if options.write:
+        write(result)
 
 
-def measure(bench: Workbench, rate: int, seconds: int) -> list[float]:
-    """Return the freshness of every probe, in milliseconds, under traffic of `rate` events a second."""
-    duration_s = WARM_UP_S + seconds
-    options = ["--users", str(rate * 40), "--rate", str(rate), "--duration-s", str(duration_s), "--seed", str(rate)]
-    traffic = subprocess.Popen(
-        [sys.executable, "-m", "driftline.cli", "simulate", *options], cwd=ROOT, env=bench.environment
-    )
-    try:
-        time.sleep(WARM_UP_S)
-        say(f"probing at {rate:,} events/s for {seconds} s")
-        return probe(bench, seconds)
-    finally:
-        traffic.terminate()
-        traffic.wait()
+def measure_block_ms(bench: Workbench, block_ms: int, rates: Sequence[int], options: argparse.Namespace) -> list[Point]:
+    """Submit the job with a block_ms and measure it at every rate."""
+    bench = own_topic(bench, f"events-{block_ms}")
+    fill(bench, users=BACKLOG_USERS, events=BACKLOG)
+    job_id = submit(bench, "main", [f"block_ms={block_ms}", *options.set])
+    drain(bench, "main")
+    points = []
+    for rate in rates:
+        point = {"block_ms": block_ms, "label": options.label} | measure_rate(bench, job_id, rate, options.seconds)
+        say(summary({"points": [point]}))
+        points.append(point)
+    bench.cancel(job_id)
+    return points
 
 
-def probe(bench: Workbench, seconds: int) -> list[float]:
-    """Probe from several threads, evenly spread over time."""
-    logs = [FreshnessLog() for _ in range(PROBERS)]
-    client = ScoresClient(bench.settings.grpc_address)
-    with EventPublisher(bench.settings) as publisher:
-        turn = threading.Lock()
+def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float) -> Point:
+    """Probe under live traffic; both together are `rate` events a second."""
+    probes_a_second = min(PROBES_A_SECOND_MAX, int(rate * PROBES_SHARE_MAX))
+    traffic_options = {
+        "users": min(rate * USERS_PER_RATE, USERS_MAX),
+        "rate": rate - probes_a_second,
+        "seconds": SETTLE_S + seconds + 2 * REPORT_S + 1,
+        "seed": rate,
+    }
+    command = traffic_command(bench, "live", traffic_options)
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
+        assert traffic.stdin is not None and traffic.stdout is not None  # noqa: S101  (both are pipes)
+        try:
+            traffic.stdout.readline()  # it is ready
+            traffic.stdin.write("\n")
+            traffic.stdin.flush()
+            time.sleep(SETTLE_S)
+            before = _usage(bench, job_id, traffic.pid)
+            probes = Probing(bench.settings, probes_a_second, seconds).run()
+            after = _usage(bench, job_id, traffic.pid)
+            checkpoints = JobFigures(bench.settings.flink_address).checkpoints(job_id)
+            played = json.loads(traffic.stdout.readline())
+        finally:
+            traffic.terminate()
+    began_s = time.monotonic()
+    drained = drain(bench, "main")
+    took_s = after["time_s"] - before["time_s"]
+    return {
+        "rate": rate,
+        "probes": probes,
+        "checkpoints": [(one.began_ms, one.took_ms) for one in checkpoints],
+        "events_a_block": (after["events"] - before["events"]) / max(after["blocks"] - before["blocks"], 1),
+        "cores": {name: (after["cpu_s"][name] - before["cpu_s"][name]) / took_s for name in before["cpu_s"]},
+        "traffic_behind_ms": played["behind_ms_max"],
+        "drained_after_s": time.monotonic() - began_s,
+        "lost": drained.published - drained.totals.events,
+    }
 
-        def send(user_id: str, value: bytes, timestamp_ms: int) -> float:
-            with turn:
-                sent_s = time.monotonic()
-                publisher.send(user_id, value, timestamp_ms)
-            return sent_s
 
-        threads = [
-            threading.Thread(
-                target=_probe_loop, args=(number, Prober(as_of_ms=client.as_of_ms, log=log), send, seconds)
-            )
-            for number, log in enumerate(logs)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    client.close()
-    return [value for log in logs for value in log.values_ms()]
+def _usage(bench: Workbench, job_id: str, traffic_pid: int) -> dict[str, Any]:
+    """CPU seconds by process, and the job's counters of events and blocks."""
+    flink = JobFigures(bench.settings.flink_address)
+    cpu_s = {name: cpu for name, (cpu, _) in bench.usage().items()}
+    for name, process in (("traffic", psutil.Process(traffic_pid)), ("probing", psutil.Process())):
+        times = process.cpu_times()
+        cpu_s[name] = times.user + times.system
+    time_s = time.monotonic()
+    flink.counter(job_id, JobMetric.BLOCKS)
+    time.sleep(REPORT_S)
+    return {
+        "time_s": time_s,
+        "cpu_s": cpu_s,
+        "events": flink.counter(job_id, JobMetric.EVENTS_ACCEPTED),
+        "blocks": flink.counter(job_id, JobMetric.BLOCKS),
+    }
 
 
-def _probe_loop(number: int, prober: Prober, send: Callable[[str, bytes, int], float], seconds: int) -> None:
-    pause_s = PROBERS / PROBES_A_SECOND
-    began_s = time.monotonic() + number / PROBES_A_SECOND
-    for count in range(int(seconds / pause_s)):
-        time.sleep(max(0.0, began_s + count * pause_s - time.monotonic()))
-        now_ms, user_id = time.time_ns() // 1_000_000, f"probe-{number}-{count % 50}"
-        event = UserEvent(event_id=f"probe-{now_ms}", user_id=user_id, type=UserEvent.VIEW, event_time_ms=now_ms)
-        prober.probe(Sent(user_id, now_ms, send(user_id, event.SerializeToString(), now_ms)))
+def _maximal(bench: Workbench, assignments: Sequence[str]) -> float:
+    """The rate of a backlog, in events a second, on a TaskManager that has run one before."""
+    bench = own_topic(bench, "events-maximal")
+    fill(bench, users=50_000, events=MAXIMAL_EVENTS)
+    cold, _ = run_job(bench, "cold", list(assignments))
+    warm, _ = run_job(bench, "warm", list(assignments))
+    say(f"maximal: {warm:,.0f} events/s; {cold:,.0f} on a TaskManager that had just started")
+    return warm
+
+
+def _rate(text: str, maximal: float) -> int:
+    return round(maximal * float(text[:-1]) / 100) if text.endswith("%") else int(text)
+
+
+def _key(point: Point) -> tuple[Any, ...]:
+    return point["label"], point["block_ms"], point["rate"]
+
+
+def _earlier() -> list[Point]:
+    file = ROOT / "benchmarks" / "results" / "freshness.json"
+    return list(json.loads(file.read_text()).get("points", [])) if file.exists() else []
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--block-ms", type=int, nargs="+", default=[25, 50, 100])
+    parser.add_argument("--rates", nargs="+", default=["100", "1000", "5000", "80%"], help="events a second, or N%%")
+    parser.add_argument("--seconds", type=float, default=40, help="how long each point is probed")
+    parser.add_argument("--maximal", type=float, help="events a second over a backlog; measured where it is left out")
+    parser.add_argument("--label", default="", help="marks points of a variant; the documents show those without")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the job")
+    parser.add_argument("--fresh", action="store_true", help="forget the points of earlier runs")
+    parser.add_argument("--write", action="store_true", help="into docs/")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,132 @@
+"""Runs of score-events over a topic of their own: filling it, and what Flink and Redis say about the job."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import redis
+
+from benchmarks import venvs
+from benchmarks.workbench import ROOT, Workbench, say
+from driftline.flink.rest import FlinkRest
+from driftline.metrics import JobMetric
+from driftline.progress import Drained, TopicProgress
+from driftline.stack.topics import create_topics
+
+TRAINING = ("--users", "3000", "--events", "60000", "--seed", "1")
+LOOK_S = 0.05
+DRAIN_S_MAX = 180.0
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A completed checkpoint: when it began, how long it took, all of the state, and what it uploaded."""
+
+    began_ms: int
+    took_ms: int
+    state_bytes: int
+    uploaded_bytes: int
+
+
+class JobFigures(FlinkRest):
+    """What Flink's REST API says about one job of this kind."""
+
+    def checkpoints(self, job_id: str) -> list[Checkpoint]:
+        """The last ten completed ones, oldest first."""
+        listed = self._call(f"/jobs/{job_id}/checkpoints")["history"]
+        return [
+            Checkpoint(
+                one["trigger_timestamp"], one["end_to_end_duration"], one["state_size"], one["checkpointed_size"]
+            )
+            for one in reversed(listed)
+            if one["status"] == "COMPLETED"
+        ]
+
+    def counter(self, job_id: str, metric: JobMetric) -> float:
+        """One of the job's counters, summed over its slots; up to a second old."""
+        ending = f".driftline.{metric.value}"
+        for vertex_id, name in self.vertices(job_id).items():
+            if "score blocks" in name:
+                names = {found for found in self.metrics(job_id, vertex_id) if found.endswith(ending)}
+                return sum(self.metric_sum(job_id, vertex_id, found) for found in names)
+        return 0.0
+
+
+def train(bench: Workbench) -> None:
+    """Train the model that the jobs score with."""
+    history = str(bench.settings.home / "training.jsonl")
+    bench.driftline("simulate", *TRAINING, "--out", history)
+    say(bench.driftline("train", "--events", history))
+
+
+def own_topic(bench: Workbench, topic: str) -> Workbench:
+    """The same stack with another events topic, which is created."""
+    settings = bench.settings.model_copy(update={"events_topic": topic})
+    create_topics(settings)
+    return replace(bench, settings=settings, environment=bench.environment | {"DRIFTLINE_EVENTS_TOPIC": topic})
+
+
+def traffic_command(bench: Workbench, kind: str, options: Mapping[str, object]) -> list[str]:
+    """How benchmarks.traffic is called for the bench's topic; an option that is True is a flag."""
+    command = [str(venvs.python_of("plain")), "-m", "benchmarks.traffic"]
+    command += [bench.settings.kafka_address, bench.settings.events_topic, kind]
+    for name, value in options.items():
+        if value not in (None, False):
+            command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+    return command
+
+
+def fill(bench: Workbench, **options: object) -> int:
+    """Publish a history to the bench's topic, with options of benchmarks.traffic; return its number of events."""
+    dashed = {name.replace("_", "-"): value for name, value in options.items()}
+    command = traffic_command(bench, "history", dashed)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return int(json.loads(done.stdout)["published"])
+
+
+def submit(bench: Workbench, namespace: str, assignments: Sequence[str] = ()) -> str:
+    """Submit score-events and return the job's id."""
+    flags = [part for one in (f"namespace={namespace}", *assignments) for part in ("--set", one)]
+    bench.driftline("submit", "score-events", *flags)
+    return next(job.job_id for job in bench.flink.jobs() if job.name == f"score-events {namespace}")
+
+
+def drain(bench: Workbench, namespace: str, seconds_max: float = DRAIN_S_MAX) -> Drained:
+    """Wait until the job has accounted for the topic.
+
+    Raises:
+        TimeoutError: it has not within `seconds_max`.
+    """
+    with closing(TopicProgress(bench.settings, namespace)) as progress:
+        deadline_s = time.monotonic() + seconds_max
+        while not (seen := progress.look()).done:
+            if time.monotonic() > deadline_s:
+                message = f"{seen.published - seen.totals.events:,} events were left after {seconds_max:g} s"
+                raise TimeoutError(message)
+            time.sleep(LOOK_S)
+    return seen
+
+
+def redis_bytes(bench: Workbench) -> int:
+    """Everything that Redis has allocated."""
+    with redis.Redis.from_url(bench.settings.redis_address) as client:
+        return int(client.info("memory")["used_memory"])
+
+
+def put_between(text: str, begin: str, end: str, part: str) -> str:
+    """Replace what stands between two marker lines of a document.
+
+    Raises:
+        ValueError: the document does not have both.
+    """
+    before, found, rest = text.partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        message = f"no lines {begin!r} and {end!r}"
+        raise ValueError(message)
+    return f"{before}{begin}\n{part}\n{end}{after}"
