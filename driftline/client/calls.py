@@ -77,7 +77,7 @@ class Calls:
     def batches(self, user_ids: Sequence[str], fields: Sequence[str]) -> Iterator[pb.BatchGetScoresRequest]:
         """The requests of many users' scores, BATCH_IDS_MAX ids each, in this order."""
         mask = self._mask(fields)
-        for start in range(0, len(user_ids), BATCH_IDS_MAX):
+        for start in range(0, max(len(user_ids), 1), BATCH_IDS_MAX):  # also for nobody: the server may refuse the call
             part = [self._text(user_id) for user_id in user_ids[start : start + BATCH_IDS_MAX]]
             yield pb.BatchGetScoresRequest(user_ids=part, read_mask=mask)
 

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -41,7 +42,8 @@ PING_S = 15  # keeps a silent stream open through proxies, and notices a caller 
 def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> Starlette:
     """The application. `connect` is called in its event loop; a watch's first result must come within `first_s`."""
     door = Door(connect, first_s)
-    user = "/v1/users/{user_id:path}"  # `path`, because an id may hold slashes
+    register_url_convertor("user_id", _UserId())
+    user = "/v1/users/{user_id:user_id}"
     return Starlette(
         routes=[
             Route(f"{user}/scores", door.get),
@@ -58,6 +60,18 @@ def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> S
         },
         lifespan=door.lifespan,
     )
+
+
+class _UserId(Convertor[str]):
+    """Any text: an id may hold slashes, and line ends, which Starlette's own `path` does not match."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
 
 
 class Door:

@@ -74,9 +74,11 @@ class TestCalls:
         assert [one.status for one in results] == ["OK", *["NOT_FOUND"] * 2_000, "OK", "OK"]
         assert [len(request.user_ids) for _, request, _ in fake.calls] == [1_000, 1_000, 3]
 
-    def test_batch_of_nobody_asks_nobody(self, fake: FakeScores, target: str, ask: Ask) -> None:
+    def test_batch_of_nobody_may_still_be_refused(self, fake: FakeScores, target: str, ask: Ask) -> None:
         assert ask(target, "batch", []) == []
-        assert fake.calls == []
+        fake.failures = [grpc.StatusCode.PERMISSION_DENIED]
+        with pytest.raises(c.PermissionDeniedError):
+            ask(target, "batch", [])
 
     def test_explain(self, fake: FakeScores, target: str, ask: Ask) -> None:
         fake.put(user("u1"))

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import grpc
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -73,6 +73,8 @@ class TestAnswers:
 
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(user_id=st.text(st.characters(codec="utf-8"), min_size=1, max_size=32))
+    @example(user_id="\n")
+    @example(user_id="a/scores:explain/scores\r\n")
     def test_any_user_id(self, fake: FakeScores, door: httpx.Client, user_id: str) -> None:
         fake.put(user(user_id))
         encoded = quote(user_id, safe="").replace(".", "%2E")
