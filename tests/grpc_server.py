@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.settings import ServeSettings
+from serving.observer import Observer
 from serving.reader import ScoreReader
 from serving.server import ScoreServer
 
@@ -44,7 +45,14 @@ class Client:
 
 @contextmanager
 def running_server(
-    redis_url: str, *, credentials: Any = None, interceptors: Any = (), middlewares: Any = (), **settings: Any
+    redis_url: str,
+    *,
+    credentials: Any = None,
+    interceptors: Any = (),
+    middlewares: Any = (),
+    observer: Observer | None = None,
+    reader_class: type[ScoreReader] = ScoreReader,
+    **settings: Any,
 ) -> Iterator[Client]:
     """A server with these settings of ServeSettings, and a client of it."""
     chosen = ServeSettings.load(redis_url=redis_url, **settings)
@@ -55,7 +63,7 @@ def running_server(
 
     async def run() -> None:
         server = ScoreServer(
-            ScoreReader.connect(chosen),
+            reader_class.connect(chosen, observer),
             chosen,
             credentials=credentials,
             interceptors=interceptors,
