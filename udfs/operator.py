@@ -7,6 +7,7 @@ returns. A checkpoint barrier, which Flink lets through only between two element
 from __future__ import annotations
 
 import functools
+import gc
 import time
 from typing import Any
 
@@ -33,6 +34,10 @@ RESULTS_TYPE = Types.ROW_NAMED(["scores", "sessions"], [Types.MAP(Types.STRING()
 REJECT_TYPE = Types.ROW_NAMED(["k", "v", "headers"], [_BYTES, _BYTES, Types.MAP(Types.STRING(), _BYTES)])
 DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
 LATE = OutputTag("late", REJECT_TYPE)
+
+# Python's own collector looks for reference cycles after 700 new objects; a block makes thousands, and none. It took a
+# tenth of the time.
+GC_THRESHOLD = (50_000, 20, 50)
 
 # Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
 # margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
@@ -62,6 +67,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def open(self, runtime_context: RuntimeContext) -> None:
         """Bind state, metrics, the model and the score store; called by Flink before the first block."""
         require(self._code_version)
+        gc.set_threshold(*GC_THRESHOLD)
         settings = self._settings
         users = MapStateDescriptor("users", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
