@@ -32,6 +32,7 @@ class Contender:
         mode: PyFlink's execution mode; empty for what has none.
         slow: reads the shorter topic.
         scores: does the whole duty; a limit does not.
+        parallelism: slots of Driftline's job, one a TaskManager.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Contender:
     mode: str = ""
     slow: bool = False
     scores: bool = True
+    parallelism: int = 1
 
     @property
     def on_flink(self) -> bool:
@@ -49,12 +51,14 @@ class Contender:
         return not self.venv
 
 
+TASK_MANAGERS = 2  # as many as the machine has cores
 _ROCKSDB = "RocksDB, checkpoints"
 _CHANGELOG = "RocksDB, changelog topic"
 _SQLITE = "memory, SQLite snapshots"
 _NONE = "memory alone, lost in a crash"
 _ALL = [
     Contender(key="driftline", title="Driftline", state=_ROCKSDB),
+    Contender(key="driftline-2", title="Driftline, 2 TaskManagers", state=_ROCKSDB, parallelism=TASK_MANAGERS),
     Contender(
         key="pyflink-process",
         title="PyFlink per event, process mode, idiomatic",
@@ -151,7 +155,7 @@ def _run_flink_job(
                 bench.settings,
                 task.namespace,
                 task.events,
-                pid=_task_manager(bench),
+                pids=_task_managers(bench),
                 seconds_max=seconds_max,
                 check=check,
             )
@@ -174,7 +178,7 @@ def _run_process(bench: Workbench, contender: Contender, task: Task, seconds_max
 
     try:
         return measure(
-            bench.settings, task.namespace, task.events, pid=process.pid, seconds_max=seconds_max, check=check
+            bench.settings, task.namespace, task.events, pids=[process.pid], seconds_max=seconds_max, check=check
         )
     finally:
         process.kill()  # its work is done, and a soft end may take long
@@ -183,8 +187,8 @@ def _run_process(bench: Workbench, contender: Contender, task: Task, seconds_max
 
 def _run_limit(bench: Workbench, contender: Contender, task: Task) -> Measured:
     """Run a bounded job without Python; its rate is over its slowest task's time."""
-    task_manager = psutil.Process(_task_manager(bench))
-    began = task_manager.cpu_times()
+    task_managers = [psutil.Process(pid) for pid in _task_managers(bench)]
+    began_s = _cpu_s(task_managers)
     if contender.module:
         job_id = bench.run_flink_script(f"benchmarks/contenders/{contender.module}.py", task.to_json())
     else:
@@ -193,9 +197,8 @@ def _run_limit(bench: Workbench, contender: Contender, task: Task) -> Measured:
         if state in ENDED:
             raise RuntimeError(bench.flink.failure(job_id))
         time.sleep(0.05)
-    ended = task_manager.cpu_times()
-    cpu_s = ended.user + ended.system - began.user - began.system
-    memory_mib = task_manager.memory_info().rss / 2**20
+    cpu_s = _cpu_s(task_managers) - began_s
+    memory_mib = sum(process.memory_info().rss for process in task_managers) / 2**20
     return Measured(task.events, bench.flink.running_s(job_id), cpu_s, memory_mib, finished=True)
 
 
@@ -203,12 +206,16 @@ def _submit(bench: Workbench, contender: Contender, task: Task, assignments: lis
     if contender.module:
         script = f"benchmarks/contenders/{contender.module}.py"
         return bench.run_flink_script(script, task.to_json(), contender.mode, mode=contender.mode)
-    given = [f"namespace={task.namespace}", f"events_topic={task.topic}", *assignments]
+    own = [f"namespace={task.namespace}", f"events_topic={task.topic}", f"parallelism={contender.parallelism}"]
+    given = [*own, *assignments]
     bench.driftline("submit", "score-events", *[part for value in given for part in ("--set", value)])
     return next(job.job_id for job in bench.flink.jobs() if job.name == f"score-events {task.namespace}")
 
 
-def _task_manager(bench: Workbench) -> int:
-    return next(
-        status.pid for status in Stack(bench.settings).status() if status.name == "taskmanager-1" and status.pid
-    )
+def _task_managers(bench: Workbench) -> list[int]:
+    """Their pids. A job of one slot may be on any of them; the others are idle."""
+    return [s.pid for s in Stack(bench.settings).status() if s.name.startswith("taskmanager-") and s.pid]
+
+
+def _cpu_s(processes: list[psutil.Process]) -> float:
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))

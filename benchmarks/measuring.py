@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -41,9 +42,9 @@ class Measured:
 
 @dataclass
 class _Tree:
-    """A process and its descendants. CPU time of a descendant that ended stays counted as far as it was seen."""
+    """Processes and their descendants. CPU time of one that ended stays counted as far as it was seen."""
 
-    root: psutil.Process
+    roots: list[psutil.Process]
 
     def __post_init__(self) -> None:
         self._cpu_s: dict[int, float] = {}
@@ -52,10 +53,10 @@ class _Tree:
     def look(self) -> float:
         """Return the CPU seconds so far."""
         resident = 0
-        try:
-            processes = [self.root, *self.root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            processes = []
+        processes = list(self.roots)
+        for root in self.roots:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                processes += root.children(recursive=True)
         for process in processes:
             try:
                 times, resident = process.cpu_times(), resident + process.memory_info().rss
@@ -67,7 +68,13 @@ class _Tree:
 
 
 def measure(
-    settings: StackSettings, namespace: str, events: int, *, pid: int, seconds_max: float, check: Callable[[], None]
+    settings: StackSettings,
+    namespace: str,
+    events: int,
+    *,
+    pids: Sequence[int],
+    seconds_max: float,
+    check: Callable[[], None],
 ) -> Measured:
     """Watch a namespace's totals until `events` are accounted for, or for `seconds_max` after the first.
 
@@ -75,7 +82,7 @@ def measure(
         settings: where Redis is.
         namespace: what the contender writes to.
         events: in the topic.
-        pid: the contender's process; its descendants count, too.
+        pids: the contender's processes; their descendants count, too.
         seconds_max: when to stop looking.
         check: called every now and then; raises if the contender has failed.
 
@@ -83,7 +90,7 @@ def measure(
         TimeoutError: nothing was accounted for within START_S_MAX.
         RuntimeError: the topic is too short to see anything.
     """
-    tree = _Tree(psutil.Process(pid))
+    tree = _Tree([psutil.Process(pid) for pid in pids])
     with closing(RedisScoreStore.connect(settings.redis_address, namespace=namespace, retry_s=5.0)) as store:
 
         def wait(until: Callable[[int], bool], seconds: float) -> tuple[int, float]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.contenders.duty import Task
-from benchmarks.entrants import CONTENDERS, Contender, run
+from benchmarks.entrants import CONTENDERS, TASK_MANAGERS, Contender, run
 from benchmarks.measuring import clear_redis
 from benchmarks.oracle import expected_scores, share_equal, stored_scores
 from benchmarks.workbench import Workbench, machine, save, say, workbench
@@ -51,6 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [CONTENDERS[key] for key in options.only]
     with workbench() as bench:
+        bench.driftline("up", "--detach", "--task-managers", str(TASK_MANAGERS))
         full, part = prepare(bench, options.events, options.users, options.slow_events)
         runs: list[dict[str, Any]] = []
         result = {
@@ -95,9 +96,9 @@ def _fill(bench: Workbench, name: str, history: Path, events: int) -> Topic:
 
 
 def warm_up(bench: Workbench, part: Topic, options: argparse.Namespace) -> None:
-    """Let the TaskManager's JVM compile what Driftline's job needs; others of its jobs share most of it."""
+    """Let the TaskManagers' JVMs compile what Driftline's job needs; others of their jobs share most of it."""
     say("warming up")
-    enter(bench, CONTENDERS["driftline"], part, "warm-up", options)
+    enter(bench, CONTENDERS["driftline-2"], part, "warm-up", options)
 
 
 def enter(bench: Workbench, contender: Contender, topic: Topic, namespace: str, options: Any) -> dict[str, Any]:
