@@ -110,7 +110,8 @@ class TestOneRedis:
 
 @pytest.fixture(scope="module")
 def cluster_port() -> Iterator[int]:
-    with redis_process("--cluster-enabled", "yes") as port:
+    # The bus would listen on the port + 10,000, which may be none.
+    with redis_process("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as port:
         with redis.Redis(port=port) as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
             wait_until(lambda: client.cluster("INFO")["cluster_state"] == "ok")
