@@ -41,6 +41,7 @@ def full_timeline() -> Timeline:
 
 
 SHARD = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4)
+COUNTED = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4, shards=16)
 QUIET = QuietList(user_ids=["u1", "zoë"])
 
 
@@ -49,6 +50,7 @@ QUIET = QuietList(user_ids=["u1", "zoë"])
     [
         ("user_state_v1.bin", encode_user(full_timeline())),
         ("shard_state_v1.bin", codec.encode(SHARD)),
+        ("shard_state_v1_shards.bin", codec.encode(COUNTED)),
         ("quiet_list_v1.bin", codec.encode(QUIET)),
     ],
 )
@@ -74,6 +76,7 @@ def test_golden_user_reads_as_what_it_was() -> None:
 
 def test_golden_shard_and_quiet_list_read_as_what_they_were() -> None:
     assert codec.decode((GOLDEN / "shard_state_v1.bin").read_bytes(), ShardState) == SHARD
+    assert codec.decode((GOLDEN / "shard_state_v1_shards.bin").read_bytes(), ShardState) == COUNTED
     assert codec.decode((GOLDEN / "quiet_list_v1.bin").read_bytes(), QuietList) == QUIET
 
 
