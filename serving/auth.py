@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple
 
 import grpc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from driftline.errors import SettingError
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import CLIENT
-from serving.middleware import Context, Handler, UnaryHandler, is_stream
+from serving.middleware import Context, Handler, is_stream
 from serving.reloaded import POLL_S, Reloaded
 from sink_connectors.score_value import check_namespace
 
@@ -169,12 +169,10 @@ class Access:
 
             return stream
 
-        answer = cast("UnaryHandler", handler)
-
         async def unary(request: Any, context: Context) -> bytes:
             if denial := self._denial(method, context):
                 await context.abort(*denial)
-            return await answer(request, context)
+            return await handler(request, context)
 
         return unary
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import grpc
 
-from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
+from serving.middleware import Context, Handler, Middleware, is_stream
 
 # The authenticated client of the call, set by auth.py; each call runs in a task, and so in a context, of its own.
 CLIENT: ContextVar[str] = ContextVar("client", default="")
@@ -44,11 +44,9 @@ def around(scope: Scope) -> Middleware:
 
             return stream
 
-        answer = cast("UnaryHandler", handler)
-
         async def unary(request: Any, context: Context) -> bytes:
             with scope(method, request, context):
-                return await answer(request, context)
+                return await handler(request, context)
 
         return unary
 

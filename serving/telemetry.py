@@ -49,7 +49,7 @@ def metrics_endpoint(host: str, port: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="driftline-metrics-") as folder:
         os.environ[FOLDER_VARIABLE] = folder
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=folder)
+        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # not annotated there
         try:
             server, thread = start_http_server(port, host, registry)
         except OSError:
@@ -69,7 +69,9 @@ class Telemetry(Observer):
     """The metrics of one worker. Needs the folder of metrics_endpoint; used by one event loop."""
 
     def __init__(self, worker: int) -> None:
-        values.ValueClass = values.MultiProcessValue(lambda: f"worker{worker}")
+        values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]  # not annotated there
+            lambda: f"worker{worker}"
+        )
         self._latency = _histogram(ServingMetric.REQUEST_LATENCY)
         self._redis_latency = _histogram(ServingMetric.REDIS_LATENCY)
         self._redis_ok = self._redis_latency.labels("ok")

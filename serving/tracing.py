@@ -93,7 +93,7 @@ def _call_scope(tracer: Tracer) -> Callable[[str, Any, Context], AbstractContext
             f"{SERVICE}/{method}",
             context=propagator.extract(carrier),
             kind=SpanKind.SERVER,
-            attributes={"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": method} | _peer(context.peer()),
+            attributes={"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": method, **_peer(context.peer())},
             record_exception=False,  # a message could hold what no one should see
             set_status_on_exception=False,
         ) as span:

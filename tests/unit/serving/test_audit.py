@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,10 @@ def stub(redis_server: RedisServer, tmp_path: Path) -> Iterator[ScoreServiceStub
 @pytest.mark.redis
 class TestAuditLines:
     def test_denied_call_without_a_token(self, stub: ScoreServiceStub) -> None:
-        with logged() as text, pytest.raises(grpc.RpcError):
-            stub.GetScores(pb.GetScoresRequest(user_id="jane"), timeout=CALL_S)
-        wait_until(lambda: bool(lines(text)))
+        with logged() as text:
+            with pytest.raises(grpc.RpcError):
+                stub.GetScores(pb.GetScoresRequest(user_id="jane"), timeout=CALL_S)
+            wait_until(lambda: bool(lines(text)))
         (line,) = lines(text)
         assert line.pop("peer").startswith("ipv4:127.0.0.1:")
         assert line.pop("time").endswith("Z")
@@ -120,23 +121,21 @@ class TestAuditLines:
 
 
 @pytest.mark.redis
-@given(user_id=st.text(st.characters(codec="utf-8", categories=["L", "N", "S"]), min_size=6, max_size=200))
+@given(user_id=st.text(st.characters(codec="utf-8", categories=["L", "N", "S"]), max_size=200))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_log_of_any_library_names_a_user(stub: ScoreServiceStub, user_id: str) -> None:
+    user_id = f"user-{user_id}"  # else one of a few digits could be in a time or a port
+    calls: list[Callable[[Any], Any]] = [
+        lambda sent: stub.GetScores(pb.GetScoresRequest(user_id=user_id), timeout=CALL_S, metadata=sent),
+        lambda sent: stub.ExplainScores(pb.ExplainScoresRequest(user_id=user_id), timeout=CALL_S, metadata=sent),
+        lambda sent: stub.BatchGetScores(pb.BatchGetScoresRequest(user_ids=[user_id]), timeout=CALL_S, metadata=sent),
+    ]
     with logged(logging.DEBUG) as text:
         for metadata in ((), METADATA, (*METADATA, ("driftline-namespace", "b@d"))):
-            for call in (
-                lambda given: stub.GetScores(pb.GetScoresRequest(user_id=user_id), timeout=CALL_S, metadata=given),
-                lambda given: stub.ExplainScores(
-                    pb.ExplainScoresRequest(user_id=user_id), timeout=CALL_S, metadata=given
-                ),
-                lambda given: stub.BatchGetScores(
-                    pb.BatchGetScoresRequest(user_ids=[user_id]), timeout=CALL_S, metadata=given
-                ),
-            ):
+            for call in calls:
                 with suppress(grpc.RpcError):
                     call(metadata)
-        wait_until(lambda: len(lines(text)) >= 5)  # three denied without a token, one batch, at least one explained
+        wait_until(lambda: len(lines(text)) >= 5)  # three without a token, one batch, one explained
     logs = text.getvalue()
     assert user_id not in logs and json.dumps(user_id)[1:-1] not in logs
     assert TOKEN not in logs

@@ -55,14 +55,18 @@ CLIENTS = "\n".join(
 def call(channel: grpc.Channel, method: str, metadata: Any) -> grpc.StatusCode | None:
     """The code of a denial; OK where the service itself answered, whatever it said."""
     stub = ScoreServiceStub(channel)
-    one, many = {"user_id": "nobody"}, {"user_ids": ["nobody"]}
+    one, many = "nobody", ["nobody"]
     calls: dict[str, Callable[[], Any]] = {
-        "GetScores": lambda: stub.GetScores(pb.GetScoresRequest(**one), timeout=CALL_S, metadata=metadata),
+        "GetScores": lambda: stub.GetScores(pb.GetScoresRequest(user_id=one), timeout=CALL_S, metadata=metadata),
         "BatchGetScores": lambda: stub.BatchGetScores(
-            pb.BatchGetScoresRequest(**many), timeout=CALL_S, metadata=metadata
+            pb.BatchGetScoresRequest(user_ids=many), timeout=CALL_S, metadata=metadata
         ),
-        "ExplainScores": lambda: stub.ExplainScores(pb.ExplainScoresRequest(**one), timeout=CALL_S, metadata=metadata),
-        "WatchScores": lambda: next(stub.WatchScores(pb.WatchScoresRequest(**many), timeout=CALL_S, metadata=metadata)),
+        "ExplainScores": lambda: stub.ExplainScores(
+            pb.ExplainScoresRequest(user_id=one), timeout=CALL_S, metadata=metadata
+        ),
+        "WatchScores": lambda: next(
+            stub.WatchScores(pb.WatchScoresRequest(user_ids=many), timeout=CALL_S, metadata=metadata)
+        ),
     }
     try:
         calls[method]()
