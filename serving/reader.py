@@ -13,7 +13,7 @@ from serving.guard import RedisGuard, StoreUnavailable
 from serving.loader import Loader
 from serving.observer import BreakerState, Observer
 from serving.source import KEYS_MAX, ScoreSource, open_source
-from sink_connectors.score_value import DEFAULT_NAMESPACE, LIVE_KEY, VERSION_BYTES, user_key
+from sink_connectors.score_value import DEFAULT_NAMESPACE, LIVE_KEY, VERSION_BYTES, user_key, user_keys
 
 
 class Found(NamedTuple):
@@ -84,7 +84,7 @@ class ScoreReader:
         if not user_ids:
             return []
         chosen = namespace or self.namespace or await self._first_namespace()
-        keys = [user_key(chosen, user_id) for user_id in user_ids]
+        keys = user_keys(chosen, user_ids)
         try:
             values = await self._read_values(keys)
         except StoreUnavailable as error:

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from serving.middleware import Context
-from sink_connectors.score_value import check_namespace, check_user_id
+from sink_connectors.score_value import USER_ID_BYTES_MAX, check_namespace, check_user_id
 
 NAMESPACE_METADATA = "driftline-namespace"
 BATCH_IDS_MAX = 1_000
@@ -72,10 +72,9 @@ def checked_user_id(user_id: str) -> str:
 def is_user_id(user_id: str) -> bool:
     """Whether the id has 1 to 128 bytes."""
     try:
-        check_user_id(user_id)
-    except ValueError:
+        return 1 <= len(user_id.encode()) <= USER_ID_BYTES_MAX
+    except UnicodeEncodeError:
         return False
-    return True
 
 
 def check_ids_max(count: int) -> None:

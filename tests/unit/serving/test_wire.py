@@ -1,10 +1,39 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import UserScores
-from serving.wire import batch_get_scores_response, get_scores_response, user_result
+from serving.wire import batch_get_scores_response, get_scores_response, user_result, watch_scores_response
+
+STATUSES = [status for status in pb.ResultStatus.values() if status]
+RESULTS = st.builds(
+    pb.UserResult,
+    user_id=st.text(max_size=200),
+    status=st.sampled_from(STATUSES),
+    scores=st.none() | st.builds(UserScores, user_id=st.text(max_size=40), accepted_events=st.integers(0, 2**63 - 1)),
+    stale=st.booleans(),
+)
+
+
+def written(result: pb.UserResult) -> bytes:
+    scores = result.scores.SerializeToString() if result.HasField("scores") else None
+    return user_result(result.user_id, result.status, scores, stale=result.stale)
+
+
+@given(st.lists(RESULTS, max_size=4))
+def test_batches_and_their_results_are_those_of_protobuf(results: list[pb.UserResult]) -> None:
+    response = pb.BatchGetScoresResponse(results=results)
+    assert batch_get_scores_response(list(map(written, results))) == response.SerializeToString()
+
+
+@given(RESULTS)
+def test_single_answers_are_those_of_protobuf(result: pb.UserResult) -> None:
+    assert watch_scores_response(written(result)) == pb.WatchScoresResponse(result=result).SerializeToString()
+    response = pb.GetScoresResponse(scores=result.scores, stale=result.stale)
+    assert get_scores_response(result.scores.SerializeToString(), stale=result.stale) == response.SerializeToString()
 
 
 @pytest.mark.parametrize("size", [0, 1, 120, 127, 128, 129, 16_383, 16_384, 2_097_152])
