@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from driftline.errors import StackError
 from driftline.settings import ServeSettings
-from serving.edge import Edge, edge_of, metrics_of
+from serving.edge import Edge, edge_of, prepared
 from serving.guard import StoreUnavailable
 from serving.logs import configure, log_event
 from serving.middleware import Middleware, wrapped
@@ -26,6 +26,7 @@ from serving.workers import parent_gone, run_workers
 from sink_connectors.redis_errors import without_password
 
 POLL_S = 0.5  # a promoted namespace is followed, and an outage shown, within a second
+PING_GAP_MS_MIN = 20_000  # our client pings every 30 s; gRPC's own 5 min would end a silent watch at the third ping
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class ScoreServer:
         options = (
             ("grpc.so_reuseport", int(share_port)),
             ("grpc.max_receive_message_length", settings.request_bytes_max),
+            ("grpc.http2.min_ping_interval_without_data_ms", PING_GAP_MS_MIN),
         )
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
         self._server.add_generic_rpc_handlers((self.service.handler(middlewares),))
@@ -121,7 +123,7 @@ class ScoreServer:
 def serve(settings: ServeSettings) -> None:
     """Serve until SIGTERM or SIGINT. Called by the command line, in the main thread, with resolved settings."""
     configure()
-    with metrics_of(settings):
+    with prepared(settings):
         if settings.workers == 1:
             run_worker(settings, 0)
         else:

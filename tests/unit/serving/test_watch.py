@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from queue import Queue
 from typing import Any
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
+from serving import server
 from serving.reader import Found
 from serving.watch import is_news
 from sink_connectors.score_store import RedisScoreStore
@@ -60,6 +62,22 @@ class Watching:
         self._call.cancel()
         self._thread.join(5)
         assert not self._thread.is_alive()
+
+
+def end_of_silent_watch(stack: ExitStack, address: str, seconds: float) -> Callable[[], grpc.StatusCode]:
+    """Starts a watch whose client pings as often as gRPC lets it; the result waits for its end."""
+    pings = [("grpc.keepalive_time_ms", 100), ("grpc.http2.max_pings_without_data", 0)]
+    channel = stack.enter_context(grpc.insecure_channel(address, pings))
+    stream = ScoreServiceStub(channel).WatchScores(pb.WatchScoresRequest(user_ids=["u1"]), timeout=seconds)
+    assert next(stream).result.status == pb.RESULT_STATUS_NOT_FOUND
+
+    def end() -> grpc.StatusCode:
+        with pytest.raises(grpc.RpcError) as caught:
+            next(stream)
+        code: grpc.StatusCode = caught.value.code()
+        return code
+
+    return end
 
 
 FOUND = Found(b"2", b"x")
@@ -112,6 +130,18 @@ class TestWatch:
         assert watching.next() == pb.UserResult(user_id="u2", status=pb.RESULT_STATUS_NOT_FOUND)
         watching.stop()
         assert watching.results.empty()
+
+    def test_silent_watch_may_ping_as_often_as_the_server_says(
+        self, own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """gRPC pings once a second at most, and the third ping that comes too soon ends the connection."""
+        with ExitStack() as stack:
+            ends = []
+            for ping_gap_ms_min in (20, 10_000):
+                monkeypatch.setattr(server, "PING_GAP_MS_MIN", ping_gap_ms_min)
+                client = stack.enter_context(running_server(own_redis.url))
+                ends.append(end_of_silent_watch(stack, client.address, seconds=4.5))
+            assert [end() for end in ends] == [grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE]
 
     def test_outlives_an_outage(self, client: Client, own_redis: RedisServer, own_store: RedisScoreStore) -> None:
         own_store.write([value("u1")], None)
