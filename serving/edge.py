@@ -13,7 +13,7 @@ import grpc
 from driftline.settings import ServeSettings
 from serving import tracing
 from serving.audit import UserIds, audit
-from serving.auth import Access
+from serving.auth import Access, read_clients
 from serving.logs import log_event
 from serving.middleware import Middleware
 from serving.observer import Observer
@@ -35,11 +35,15 @@ class Edge:
 
 
 @contextmanager
-def metrics_of(settings: ServeSettings) -> Iterator[None]:
-    """Answer Prometheus for all workers that are started meanwhile, where `metrics_port` is set; else do nothing.
+def prepared(settings: ServeSettings) -> Iterator[None]:
+    """What is done once, in the process that starts the workers or is the only one.
 
-    Entered once, in the process that starts the workers, or in the only one. Raises StackError.
+    Checks the files, so that they are one clear error and not one a worker; warns; answers Prometheus for all workers
+    that are started meanwhile. Raises SettingError and StackError.
     """
+    _credentials(settings)
+    if settings.tokens_file is not None:
+        read_clients(settings.tokens_file)
     warn_if_exposed(settings.host, has_tls=settings.tls_cert is not None)
     with ExitStack() as stack:
         if settings.metrics_port is not None:
@@ -53,9 +57,7 @@ def metrics_of(settings: ServeSettings) -> Iterator[None]:
 @contextmanager
 def edge_of(settings: ServeSettings, worker: int) -> Iterator[Edge]:
     """The edge of a worker; on leaving, the last spans are sent. Raises SettingError where a file cannot be used."""
-    edge = Edge()
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        edge.credentials = server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    edge = Edge(_credentials(settings))
     with ExitStack() as stack:
         if settings.metrics_port is not None:
             from serving.telemetry import Telemetry  # noqa: PLC0415  (not loaded where it is off)
@@ -70,6 +72,12 @@ def edge_of(settings: ServeSettings, worker: int) -> Iterator[Edge]:
             edge.reader = traces.reader()
         edge.middlewares.extend(_access(settings))
         yield edge
+
+
+def _credentials(settings: ServeSettings) -> grpc.ServerCredentials | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return server_credentials(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
 
 
 def _access(settings: ServeSettings) -> list[Middleware]:
