@@ -42,18 +42,17 @@ class RedisGuard:
 
     async def read(self, call: Awaitable[T], *, users: int) -> T:
         """Await the read of this many users. Raises StoreUnavailable for an outage; any other error is a bug."""
-        state = self.state
-        trying = state is BreakerState.HALF_OPEN
-        if state is BreakerState.OPEN or (trying and self._trying):
+        if self._breaker.closed:
+            return await self._counted(call, users)
+        if self._trying or self.state is BreakerState.OPEN:
             _discard(call)
             message = "left alone after failed reads"
             raise StoreUnavailable(message)
-        self._trying = trying or self._trying
+        self._trying = True
         try:
             return await self._counted(call, users)
         finally:
-            if trying:
-                self._trying = False
+            self._trying = False
             self._tell()
 
     async def _counted(self, call: Awaitable[T], users: int) -> T:
@@ -68,7 +67,9 @@ class RedisGuard:
             self._record(error)
             raise StoreUnavailable(str(error)) from error
         else:
-            self._breaker.reset()
+            if self._breaker.failure_count:
+                self._breaker.reset()
+                self._tell()
             return result
         finally:
             self._observer.read_ended(users=users, took_s=time.perf_counter() - begin, outage=outage)
@@ -80,6 +81,7 @@ class RedisGuard:
                 raise error
         except redis.RedisError:
             pass
+        self._tell()
 
     def _tell(self) -> None:
         if (state := self.state) is not self._told:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from serving.loader import Loader
+from serving.loader import BUSY_KEYS, Loader
 
 
 class Reads:
@@ -66,6 +66,22 @@ def test_what_comes_during_a_read_gathers_and_is_read_after_it() -> None:
         reads.released.set()
         assert await asyncio.gather(*futures) == [b"a", b"a", b"b", b"c"]
         assert reads.keys == [["a"], ["a", "b"], ["c"]]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("keys_before", "pauses"), [(1, False), (BUSY_KEYS - 1, False), (BUSY_KEYS, True)])
+def test_next_read_waits_a_moment_only_behind_one_of_many_keys(keys_before: int, pauses: bool) -> None:
+    async def run() -> None:
+        reads = Reads()
+        reads.released.set()
+        loader = Loader(reads, keys_max=10)
+        await asyncio.gather(*map(loader.load, map(str, range(keys_before))))
+        late = [loader.load("a")]
+        await turn()
+        late.append(loader.load("b"))
+        assert await asyncio.gather(*late) == [b"a", b"b"]
+        assert reads.keys[1:] == ([["a", "b"]] if pauses else [["a"], ["b"]])
 
     asyncio.run(run())
 
