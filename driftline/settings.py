@@ -185,8 +185,8 @@ class ServeSettings(_Settings):
     )
     redis_url: str = Field(
         "",
-        description="redis://, rediss:// or unix:// URL, redis+sentinel://host:port,host:port/service/db or "
-        "redis+cluster://host:port,host:port; empty: DRIFTLINE_REDIS_URL, else the local one",
+        description="URL of Redis, of Sentinel (redis+sentinel://) or of a Cluster (redis+cluster://); empty: "
+        "DRIFTLINE_REDIS_URL, else the local one",
     )
     namespace: str = Field(
         "",

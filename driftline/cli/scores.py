@@ -56,6 +56,11 @@ def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
     """Serve scores over gRPC until SIGTERM or Ctrl-C; logs JSON lines to stderr.
 
     Every setting of the server, also those without a flag, is DRIFTLINE_SERVE_<NAME> in the environment.
+
+    Forms of the Redis URL: redis://host:6379/0, rediss:// for TLS, unix:///path/of.sock,
+    redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379.
+
+    Then ask it: driftline scores USER, or grpcurl -plaintext localhost:PORT list.
     """
     given = {name: value for name, value in locals().items() if value is not None}
     from serving.server import serve as run  # noqa: PLC0415  (see the top)
