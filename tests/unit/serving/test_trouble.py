@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any, cast
 
 import grpc
 import pytest
 
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import UserScores
+from serving.middleware import Context, Handler, UnaryHandler
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value, with_features
 from tests.grpc_server import Client, running_server
@@ -112,12 +114,21 @@ def test_calls_at_the_same_time_are_few_reads(own_redis: RedisServer, own_store:
 
 def test_one_call_more_than_the_bound_is_refused_at_once(own_redis: RedisServer, own_store: RedisScoreStore) -> None:
     put(own_store, "u0")
-    with running_server(own_redis.url, redis_timeout_ms=10_000, in_flight_max=2) as client:
+    arrived: list[str] = []
+
+    def arriving(method: str, handler: Handler) -> Handler:
+        async def unary(request: Any, context: Context) -> bytes:
+            arrived.append(method)
+            return await cast("UnaryHandler", handler)(request, context)
+
+        return unary if method == "GetScores" else handler
+
+    with running_server(own_redis.url, redis_timeout_ms=10_000, in_flight_max=2, middlewares=[arriving]) as client:
         assert client.get("u0").scores.user_id == "u0"
         own_redis.pause()
         with ThreadPoolExecutor(2) as pool:
             calls = [pool.submit(status, client, "u0", 8.0) for _ in range(2)]
-            wait_until(lambda: status(client, "u0", 0.2) == grpc.StatusCode.RESOURCE_EXHAUSTED)
+            wait_until(lambda: len(arrived) == 1 + 2)
             begin = time.monotonic()
             assert status(client, "u0", 5.0) == grpc.StatusCode.RESOURCE_EXHAUSTED
             assert time.monotonic() - begin < LOADED_MACHINE_S
