@@ -17,7 +17,7 @@ from benchmarks.workbench import ROOT
 
 DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "suite.svg"
 BEGIN, END = "<!-- suite: written by python -m benchmarks.report --write -->", "<!-- suite: end -->"
-COLUMNS = ("contender", "events/s min / median / max", "CPU s per million", "MiB", "scores equal", "state")
+COLUMNS = ("contender", "runs", "events/s min / median / max", "CPU s per million", "MiB", "scores equal", "state")
 # Driftline's median must be at least this many times that of the contender.
 RATIOS = (
     ("quix-idiomatic", 10.0),
@@ -102,14 +102,13 @@ def plot(result: Result) -> None:
 
 
 def _about(result: Result) -> list[str]:
-    runs = 1 + max(entry["run"] for entry in result["runs"])
     slow = ", ".join(CONTENDERS[key].title for key in _keys(result) if CONTENDERS[key].slow)
     frameworks = "; ".join(venvs.versions(name) for name in venvs.FRAMEWORKS)
     return [
         f"machine: {result['machine']}",
         f"contenders' own versions: {frameworks}",
         f"topic: {result['events']:,} records of {result['users']:,} users, 5 % repeated, shuffled within 3 s",
-        f"runs: {runs}, one contender after the other in each",
+        "contenders take turns, one run each, again and again",
         f"the first {result['slow_events']:,} records of it for: {slow or 'none'}; a run is cut off after "
         f"{result['seconds_max']:g} s",
         "CPU and memory are those of the contender's processes; on Flink of the TaskManager, which its jobs share",
@@ -125,12 +124,13 @@ def _row(result: Result, key: str) -> tuple[str, ...]:
     rates = _values(result, key, "events_s")
     if not rates:
         failures = [entry["failed"] for entry in result["runs"] if entry["contender"] == key]
-        return (contender.title, f"failed: {failures[0]}", "-", "-", "-", contender.state)
+        return (contender.title, "0", f"failed: {failures[0]}", "-", "-", "-", contender.state)
     equal = _values(result, key, "share_equal")
     finished = all(entry.get("finished") for entry in result["runs"] if entry["contender"] == key)
     correct = f"{min(equal):.2%}" if equal else "does not score"
     return (
         contender.title,
+        str(len(rates)),
         " / ".join(f"{value:,.0f}" for value in (min(rates), median(rates), max(rates))),
         f"{median(_values(result, key, 'cpu_s_per_million')):.1f}",
         f"{max(_values(result, key, 'memory_mib')):,.0f}",
