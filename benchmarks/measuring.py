@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -125,9 +125,3 @@ def clear_redis(settings: StackSettings) -> None:
         client.bgrewriteaof()
         while client.info("persistence")["aof_rewrite_in_progress"]:
             time.sleep(LOOK_S)
-
-
-def median(values: Iterable[float]) -> float:
-    """The upper median: a value that was measured."""
-    ordered = sorted(values)
-    return ordered[len(ordered) // 2]

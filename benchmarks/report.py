@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from statistics import median
 from typing import Any
 
 from benchmarks import venvs
 from benchmarks.entrants import CONTENDERS
-from benchmarks.measuring import median
 from benchmarks.workbench import ROOT
 
 DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "suite.svg"
