@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-job bench-freshness bench-serving soak clean
+.PHONY: help setup demo test check proto bench bench-suite bench-job bench-freshness bench-scaling bench-serving soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ check: setup ## Lint, types, and that the generated protobuf code is that of the
 proto: setup ## Regenerate the protobuf code below driftline/
 	@scripts/generate-protobuf
 
-bench: bench-suite bench-job bench-freshness bench-serving ## Run every benchmark
+bench: bench-suite bench-job bench-freshness bench-scaling bench-serving ## Run every benchmark
 
 bench-suite: setup ## Run Driftline and other frameworks over the same topic with the same duty (over an hour)
 	@$(PY) -m benchmarks.suite
@@ -36,6 +36,9 @@ bench-job: setup ## Measure the job's throughput over a backlog, beside a JVM-on
 
 bench-freshness: setup ## Measure the time from publish to readable over gRPC
 	@$(PY) -m benchmarks.freshness
+
+bench-scaling: setup ## Measure how cost, state and Redis grow with users, history, disorder and TaskManagers
+	@$(PY) -m benchmarks.scaling
 
 bench-serving: setup ## Measure the gRPC server beside an empty call and Feast's online server (needs Go)
 	@$(PY) -m benchmarks.serving

@@ -23,6 +23,7 @@ COLUMNS = (
     "p99",
     "p99.9",
     "max",
+    "until the fold, p50",
     "p99 away from checkpoints",
     "probes",
     "events a block",
@@ -56,7 +57,8 @@ def summary(result: Result) -> str:
         figures = " / ".join(f"{value:,.0f}" for value in (*_quantiles(point), _longest(point)))
         lines.append(
             f"{point['label']} block_ms {point['block_ms']}, {point['rate']:,} events/s: "
-            f"p50 / p99 / p99.9 / max {figures} ms ({len(point['probes']):,} probes); "
+            f"p50 / p99 / p99.9 / max {figures} ms ({len(point['probes']):,} probes), "
+            f"half are folded after {_folded(point):,.0f} ms; "
             f"p99 away from checkpoints {_away(point):,.0f} ms; {point['events_a_block']:.1f} events a block; "
             f"cores: {cores}; traffic at most {point['traffic_behind_ms']:.0f} ms behind; "
             f"drained {point['drained_after_s']:.1f} s after its end, lost {point['lost']}"
@@ -82,7 +84,9 @@ def markdown(result: Result) -> str:
     points = _shown(result)
     rows = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     for point in points:
-        figures = " | ".join(f"{value:,.0f}" for value in (*_quantiles(point), _longest(point), _away(point)))
+        figures = " | ".join(
+            f"{value:,.0f}" for value in (*_quantiles(point), _longest(point), _folded(point), _away(point))
+        )
         load = sum(point["cores"][name] for name in LOAD)
         rows.append(
             f"| {point['block_ms']} | {point['rate']:,} | {figures} | {len(point['probes']):,} | "
@@ -130,13 +134,17 @@ def plot(result: Result) -> None:
 
 
 def _quantiles(point: Point) -> tuple[float, float, float]:
-    ordered = sorted(took_ms for _, took_ms in point["probes"])
+    ordered = sorted(took_ms for _, took_ms, _ in point["probes"])
     p50, p99, p999 = (quantile(ordered, share) for share in SHARES)
     return p50, p99, p999
 
 
+def _folded(point: Point) -> float:
+    return float(quantile(sorted(folded_ms for _, _, folded_ms in point["probes"]), 0.5))
+
+
 def _longest(point: Point) -> float:
-    return float(max(took_ms for _, took_ms in point["probes"]))
+    return float(max(took_ms for _, took_ms, _ in point["probes"]))
 
 
 def _away(point: Point) -> float:
@@ -145,7 +153,7 @@ def _away(point: Point) -> float:
     def meets(sent_ms: float, took_ms: float) -> bool:
         return any(sent_ms <= began + lasted and began <= sent_ms + took_ms for began, lasted in point["checkpoints"])
 
-    ordered = sorted(took_ms for sent_ms, took_ms in point["probes"] if not meets(sent_ms, took_ms))
+    ordered = sorted(took_ms for sent_ms, took_ms, _ in point["probes"] if not meets(sent_ms, took_ms))
     return quantile(ordered, 0.99) if ordered else float("nan")
 
 

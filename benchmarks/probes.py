@@ -24,10 +24,11 @@ USERS = 2_000
 
 
 class Probe(NamedTuple):
-    """When it was handed to Kafka's client, in epoch milliseconds, and after how long it could be read."""
+    """An event: when it was handed to Kafka's client, in epoch milliseconds, and what came of it after how long."""
 
     sent_ms: int
-    took_ms: float
+    took_ms: float  # until it could be read
+    folded_ms: float  # until the job began to fold its block; 0 where it was given up
 
 
 @dataclass
@@ -75,15 +76,18 @@ class Probing:
         if not waiting:
             return []
         try:
-            results = client.batch(list(waiting), fields=["as_of_event_time_ms"])
+            results = client.batch(list(waiting), fields=["as_of_event_time_ms", "written_at_ms"])
         except ScoresError:  # not readable yet, whatever the reason
             results = []
         now_s = time.monotonic()
-        as_of_ms = {result.user_id: result.scores.as_of_event_time_ms for result in results if result.scores}
+        found = {result.user_id: result.scores for result in results if result.scores}
         ended = {}
         for user_id, (sent_ms, sent_s) in waiting.items():
-            if as_of_ms.get(user_id, 0) >= sent_ms or now_s - sent_s >= GIVE_UP_S:
-                ended[user_id] = Probe(sent_ms, min(now_s - sent_s, GIVE_UP_S) * 1_000)
+            scores = found.get(user_id)
+            if scores is not None and scores.as_of_event_time_ms >= sent_ms:
+                ended[user_id] = Probe(sent_ms, (now_s - sent_s) * 1_000, scores.written_at_ms - sent_ms)
+            elif now_s - sent_s >= GIVE_UP_S:
+                ended[user_id] = Probe(sent_ms, GIVE_UP_S * 1_000, 0)
         with self._guard:
             for user_id in ended:
                 del self._waiting[user_id]

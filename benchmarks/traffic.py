@@ -67,6 +67,7 @@ def main() -> None:
             "partitioner": "murmur2_random",  # as `driftline publish` and Kafka's Java client
             "enable.idempotence": True,
             "linger.ms": 5,
+            "log_level": 3,  # errors; that the broker has just started is none
             "queue.buffering.max.messages": 200_000,
         }
     )
