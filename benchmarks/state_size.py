@@ -42,7 +42,9 @@ def _sizes(events: int, days: float, model: Model) -> dict[str, Any]:
         part = records[start : start + 1_000]
         keys, encoded, times_ms = zip(*part, strict=True)
         block = Block(keys, encoded, [0] * len(part), list(range(start, start + len(part))), times_ms)
-        values |= dict(processor.process(block, shard, users, times_ms[-1]).stored)
+        result = processor.process(block, shard, users, times_ms[-1])
+        users.put_all(result.timelines)
+        values |= dict(result.stored)
     state_sizes, value_sizes = sorted(map(len, states.values())), sorted(map(len, values.values()))
     return {
         "events_a_user": events,

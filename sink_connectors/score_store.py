@@ -43,6 +43,10 @@ _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the na
 T = TypeVar("T")
 
 
+def _nothing() -> None:
+    pass
+
+
 class Progress(NamedTuple):
     """Absolute totals of one shard since its state began; they add up to the events read."""
 
@@ -74,13 +78,20 @@ class Progress(NamedTuple):
 class ScoreStore(Protocol):
     """The scores and the progress of one namespace."""
 
-    def write(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+    def write(
+        self,
+        values: Sequence[tuple[str, bytes]],
+        progress: tuple[int, Progress] | None,
+        meanwhile: Callable[[], object] = _nothing,
+    ) -> int:
         """Store encoded values by user id, and the totals of the shard that they came from.
 
         A value is accepted if its version is newer than the stored one; accepting it also renews the user's time to
         live. A batch may hold several values of one user: the newest wins, whatever their order. Called by the job
         for every block; blocks until the store has answered, so nothing is left to flush. Replays are harmless.
-        Progress is never visible before the values of its batch. User ids are not checked here.
+        Progress is never visible before the values of its batch. User ids are not checked here. `meanwhile` is called
+        once, while the store works, for what would else wait for the answer; what it raises is raised, and may leave
+        the values written.
 
         Returns:
             How many values were accepted.
@@ -119,7 +130,12 @@ class InMemoryScoreStore:
         self._progress: dict[int, Progress] = {}
         self._live = DEFAULT_NAMESPACE
 
-    def write(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+    def write(
+        self,
+        values: Sequence[tuple[str, bytes]],
+        progress: tuple[int, Progress] | None,
+        meanwhile: Callable[[], object] = _nothing,
+    ) -> int:
         """See ScoreStore. Bytes of equal length compare like the big-endian numbers that they hold."""
         accepted = 0
         for user_id, value in values:
@@ -128,6 +144,7 @@ class InMemoryScoreStore:
                 accepted += 1
         if progress:
             self._progress[progress[0]] = progress[1]
+        meanwhile()
         return accepted
 
     def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
@@ -201,13 +218,18 @@ class RedisScoreStore:
             raise SettingError(message) from None
         return cls(client, name=without_password(url), namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
 
-    def write(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+    def write(
+        self,
+        values: Sequence[tuple[str, bytes]],
+        progress: tuple[int, Progress] | None,
+        meanwhile: Callable[[], object] = _nothing,
+    ) -> int:
         """See ScoreStore. One round trip for every BATCH_MAX values; progress goes with the last ones."""
         last = max(len(values) - 1, 0) // BATCH_MAX * BATCH_MAX
         accepted = sum(
-            self._write_batch(values[start : start + BATCH_MAX], None) for start in range(0, last, BATCH_MAX)
+            self._write_batch(values[start : start + BATCH_MAX], None, _nothing) for start in range(0, last, BATCH_MAX)
         )
-        return accepted + self._write_batch(values[last:], progress)
+        return accepted + self._write_batch(values[last:], progress, meanwhile)
 
     def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
         """See ScoreStore. One MGET for every BATCH_MAX ids."""
@@ -259,9 +281,15 @@ class RedisScoreStore:
             self._connection.disconnect()
         self._client.close()
 
-    def _write_batch(self, values: Sequence[tuple[str, bytes]], progress: tuple[int, Progress] | None) -> int:
+    def _write_batch(
+        self,
+        values: Sequence[tuple[str, bytes]],
+        progress: tuple[int, Progress] | None,
+        meanwhile: Callable[[], object],
+    ) -> int:
         # Standalone Redis: one script call a batch. A cluster would want one a key, and the HSET on its own.
         if not values and progress is None:
+            meanwhile()
             return 0
         prefix = self._prefix
         keys = [f"{prefix}{user_id}}}" for user_id, _ in values]
@@ -270,18 +298,24 @@ class RedisScoreStore:
             keys.append(self._progress_key)
             shard, totals = str(progress[0]), progress[1].encode()
         arguments = [len(keys), *keys, self._ttl_ms, shard, totals, *[value for _, value in values]]
-        return self._retry(functools.partial(self._run_script, arguments))
+        once = [meanwhile]  # however many attempts it takes
+        return self._retry(lambda: self._run_script(arguments, lambda: once and once.pop()()))
 
-    def _run_script(self, arguments: list[Any]) -> int:
+    def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> int:
         with self._turn:
             try:
-                return self._command(b"EVALSHA", _SCRIPT_SHA, *arguments)
+                return self._command(meanwhile, b"EVALSHA", _SCRIPT_SHA, *arguments)
             except redis.exceptions.NoScriptError:  # a new or restarted Redis; EVAL also loads it
-                return self._command(b"EVAL", _SCRIPT, *arguments)
+                return self._command(_nothing, b"EVAL", _SCRIPT, *arguments)
 
-    def _command(self, *command: Any) -> int:
+    def _command(self, meanwhile: Callable[[], object], *command: Any) -> int:
         connection = self._connection
         connection.send_packed_command(connection.pack_command(*command))
+        try:
+            meanwhile()
+        except BaseException:
+            connection.disconnect()  # the next call must not read this one's answer
+            raise
         return cast("int", connection.read_response())
 
     def _user_id_pages(self) -> Iterator[list[str]]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.settings import ScoreEventsSettings
-from udfs.block import Block, BlockProcessor
+from driftline.state.v1.state_pb2 import ShardState
+from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.event import CUSTOM, VIEW, Event
 from udfs.scoring import Model
 from udfs.timelines import Timelines
@@ -73,6 +74,13 @@ class States(dict[str, bytes]):
 def timelines(states: States | None = None, kept_max: int = 100) -> Timelines:
     """Timelines over states in memory."""
     return Timelines(states if states is not None else States(), bounds(), kept_max)
+
+
+def fold_block(fold: BlockProcessor, records: Block, shard: ShardState, users: Timelines, now_ms: int) -> BlockResult:
+    """Process a block and put its timelines back, as the job does."""
+    result = fold.process(records, shard, users, now_ms)
+    users.put_all(result.timelines)
+    return result
 
 
 class HalfModel:

@@ -48,6 +48,7 @@ class Block:
 class BlockResult:
     """What a block gives rise to; the adapter writes and emits all of it before it returns."""
 
+    timelines: dict[str, Timeline] = field(default_factory=dict)  # those that changed, to be put back
     scores: dict[str, bytes | None] = field(default_factory=dict)  # UserScores by user; None: the user was forgotten
     stored: list[tuple[str, bytes]] = field(default_factory=list)  # the same behind their versions, for the score store
     sessions: dict[str, bytes] = field(default_factory=dict)  # ClosedSession by session id
@@ -101,8 +102,9 @@ class BlockProcessor:
         """Fold a block into the states of its users, score them, and account for every record.
 
         Called once a block, with the shard's state, which it updates in place; `now_ms` is wall-clock time and decides
-        nothing about scores. Replaying a block on the state it was first given makes the same result. Poison records
-        become dead letters; any exception is a bug.
+        nothing about scores. The caller puts the result's timelines back into `users` before the next call. Replaying a
+        block on the state it was first given makes the same result. Poison records become dead letters; any exception
+        is a bug.
         """
         result = BlockResult()
         timelines = self._fold(block, users, result, now_ms)
@@ -115,13 +117,15 @@ class BlockProcessor:
                 timeline.last_arrival_ms = now_ms
                 self._plan_quiet_check(user_id, timeline, result, now_ms)
                 self._collect(user_id, timeline, result)
-            users.put_all(touched)
+            result.timelines = touched
         return result
 
     def check_quiet(self, user_ids: Sequence[str], users: Timelines, now_ms: int) -> BlockResult:
-        """Publish the sessions of those users who sent nothing for the session gap; look at the others again later."""
+        """Publish the sessions of those users who sent nothing for the session gap; look at the others again later.
+
+        As with `process`, the caller puts the result's timelines back.
+        """
         result = BlockResult()
-        checked: dict[str, Timeline] = {}
         for user_id in user_ids:
             timeline = users.get(user_id)
             if timeline is None:  # dropped since by the state's time to live
@@ -132,9 +136,7 @@ class BlockProcessor:
             else:
                 self._plan_quiet_check(user_id, timeline, result, timeline.last_arrival_ms)
             self._collect(user_id, timeline, result)
-            checked[user_id] = timeline
-        if checked:
-            users.put_all(checked)
+            result.timelines[user_id] = timeline
         return result
 
     @property

@@ -130,7 +130,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             self._list_for_quiet_check(check_at_ms, user_ids)
             ctx.timer_service().register_processing_time_timer(check_at_ms)
         progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
-        written = self._store.write(result.stored, (int(ctx.get_current_key()), progress))
+        # The state is written while Redis works: neither is final before the next checkpoint.
+        put_back = functools.partial(self._users.put_all, result.timelines)
+        written = self._store.write(result.stored, (int(ctx.get_current_key()), progress), put_back)
         result.count(JobMetric.SCORES_WRITTEN, written)
         for metric, number in result.counts.items():
             self._count(metric, number)

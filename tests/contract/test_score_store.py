@@ -120,6 +120,17 @@ class TestWrite:
         assert store.write([], None) == 0
         assert list(store.scan()) == []
 
+    @pytest.mark.parametrize("values", [[], [("u", value(1))], [(f"u{n}", value(1)) for n in range(BATCH_MAX + 1)]])
+    def test_meanwhile_is_called_once(self, store: ScoreStore, values: list[tuple[str, bytes]]) -> None:
+        calls: list[str] = []
+        assert store.write(values, None, lambda: calls.append("called")) == len(values)
+        assert calls == ["called"]
+
+    def test_failure_meanwhile_is_raised_and_the_store_stays_usable(self, store: ScoreStore) -> None:
+        with pytest.raises(ZeroDivisionError):
+            store.write([("u", value(1))], None, lambda: 1 // 0)
+        assert store.write([("u", value(2)), ("w", value(2))], None) == 2
+
 
 class TestRead:
     def test_user_without_a_value(self, store: ScoreStore) -> None:
@@ -300,13 +311,18 @@ class TestRedisTrouble:
         store.write([("u", value(1))], None)
         own_redis.stop()
         results: list[int] = []
-        writer = threading.Thread(target=lambda: results.append(store.write([("u", value(2))], None)))
+        calls: list[str] = []
+
+        def write() -> None:
+            results.append(store.write([("u", value(2))], None, lambda: calls.append("called")))
+
+        writer = threading.Thread(target=write)
         writer.start()
         writer.join(0.2)
         assert writer.is_alive()
         own_redis.start()
         writer.join(10)
-        assert results == [1]
+        assert (results, calls) == ([1], ["called"])
         store.close()
 
     def test_away_for_longer_names_the_url_without_its_password(self, own_redis: RedisServer) -> None:

@@ -14,7 +14,20 @@ from driftline.models import OnnxModel
 from driftline.state.v1.state_pb2 import ShardState
 from driftline.training.examples import HORIZON_MS, make_examples, read_history
 from driftline.training.model import evaluate, fit, split, to_onnx
-from tests.builders import HOUR, MINUTE, T0, HalfModel, block, bounds, event, message, processor, timelines, to_message
+from tests.builders import (
+    HOUR,
+    MINUTE,
+    T0,
+    HalfModel,
+    block,
+    bounds,
+    event,
+    fold_block,
+    message,
+    processor,
+    timelines,
+    to_message,
+)
 from udfs.event import FORGET, PURCHASE, Event
 from udfs.features import V1
 
@@ -61,7 +74,7 @@ def test_features_are_those_that_serving_computes() -> None:
     fold, users = processor(Recorder()), timelines()
     shard = ShardState()
     for e in events:
-        fold.process(block(to_message("u", e)), shard, users, now_ms=1)
+        fold_block(fold, block(to_message("u", e)), shard, users, now_ms=1)
     served = np.asarray(seen, dtype=np.float32)
     assert np.array_equal(examples.vectors[: len(served)], served)
 

@@ -10,7 +10,7 @@ from driftline.metrics import JobMetric
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import decode_value
-from tests.builders import HOUR, MINUTE, T0, HalfModel, States, block, message, processor, timelines
+from tests.builders import HOUR, MINUTE, T0, HalfModel, States, block, fold_block, message, processor, timelines
 from udfs.block import Block
 from udfs.event import FORGET
 
@@ -20,7 +20,7 @@ NOW = T0 + 10 * HOUR
 def test_scores_of_a_block() -> None:
     shard, states = ShardState(generation=7), States()
     records = block(message(), message("u2"), message(at_ms=5))
-    result = processor(HalfModel()).process(records, shard, timelines(states), NOW)
+    result = fold_block(processor(HalfModel()), records, shard, timelines(states), NOW)
     scores = UserScores.FromString(result.scores["u1"] or b"")
     assert scores.scores["purchase_propensity"] == 0.5
     assert set(scores.scores) == {"purchase_propensity", "engagement", "churn_risk"}
@@ -33,7 +33,7 @@ def test_scores_of_a_block() -> None:
 
 
 def test_without_a_model_there_is_no_propensity_and_no_version() -> None:
-    result = processor().process(block(message()), ShardState(), timelines(), NOW)
+    result = fold_block(processor(), block(message()), ShardState(), timelines(), NOW)
     scores = UserScores.FromString(result.scores["u1"] or b"")
     assert set(scores.scores) == {"engagement", "churn_risk"}
     assert scores.model_version == ""
@@ -41,7 +41,7 @@ def test_without_a_model_there_is_no_propensity_and_no_version() -> None:
 
 def test_rejected_records_leave_as_they_came_with_headers() -> None:
     records = Block([b"k", None], [b"\xff\x00", None], [3, 0], [41, 42], [T0, T0])
-    result = processor().process(records, ShardState(), timelines(), NOW)
+    result = fold_block(processor(), records, ShardState(), timelines(), NOW)
     dead = result.dead_letters[0]
     assert (dead.key, dead.value) == (b"k", b"\xff\x00")
     assert dead.headers.pop("driftline.errors.message").startswith(b"not a UserEvent in protobuf")
@@ -59,10 +59,10 @@ def test_rejected_records_leave_as_they_came_with_headers() -> None:
 def test_late_event_leaves_unchanged_and_changes_no_state() -> None:
     fold, states, shard = processor(), States(), ShardState()
     users = timelines(states)
-    fold.process(block(message(at_ms=HOUR)), shard, users, NOW)
+    fold_block(fold, block(message(at_ms=HOUR)), shard, users, NOW)
     before = dict(states)
     records = block(message(at_ms=0))
-    result = fold.process(records, shard, users, NOW)
+    result = fold_block(fold, records, shard, users, NOW)
     assert (result.late[0].value, result.late[0].headers["driftline.errors.reason"]) == (records.values[0], b"LATE")
     assert states == before
     assert not result.stored
@@ -84,7 +84,7 @@ def test_the_four_totals_add_up_to_the_records_read(kinds: list[str]) -> None:
         [b"u1"] * size, [*records.values, *chosen], [0] * size, list(range(size)), [T0 + 2 * HOUR] * size
     )
     shard = ShardState()
-    result = processor().process(all_records, shard, timelines(), NOW)
+    result = fold_block(processor(), all_records, shard, timelines(), NOW)
     assert shard.accepted + shard.duplicate + shard.late + shard.dead_letter == size
     assert (shard.accepted, shard.duplicate) == (1 + kinds.count("good"), kinds.count("repeat"))
     assert (shard.late, shard.dead_letter) == (len(result.late), len(result.dead_letters))
@@ -92,17 +92,17 @@ def test_the_four_totals_add_up_to_the_records_read(kinds: list[str]) -> None:
 
 
 def test_forgotten_user_becomes_a_tombstone() -> None:
-    result = processor().process(block(message(), message(at_ms=1, type=FORGET)), ShardState(), timelines(), NOW)
+    result = fold_block(processor(), block(message(), message(at_ms=1, type=FORGET)), ShardState(), timelines(), NOW)
     assert result.scores == {"u1": None}
     assert decode_value(result.stored[0][1]).is_tombstone
 
 
 def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again() -> None:
     fold, users, shard = processor(), timelines(), ShardState()
-    first = fold.process(block(message("quiet"), message("busy")), shard, users, NOW)
+    first = fold_block(fold, block(message("quiet"), message("busy")), shard, users, NOW)
     ((check_at_ms, listed),) = first.quiet_checks.items()
     assert (listed, check_at_ms) == (["quiet", "busy"], NOW + 30 * MINUTE)
-    later = fold.process(block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
+    later = fold_block(fold, block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
     assert later.quiet_checks == {}
     result = fold.check_quiet([*listed, "unknown"], users, check_at_ms)
     ((session_id, session),) = result.sessions.items()

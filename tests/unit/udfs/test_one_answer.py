@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from driftline.state.v1.state_pb2 import ShardState
 from state_schemas.user_state import decode_user, encode_user
-from tests.builders import HalfModel, States, block, bounds, processor, timelines, to_message
+from tests.builders import HalfModel, States, block, bounds, fold_block, processor, timelines, to_message
 from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
 from udfs.event import Event
 from udfs.features import affinities, vector
@@ -71,7 +71,7 @@ def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # 
     scores: dict[str, bytes | None] = {}
     sessions: dict[str, bytes] = {}
     for size in sizes:
-        result = fold.process(block(*records[:size]), shard, users, now_ms=1)
+        result = fold_block(fold, block(*records[:size]), shard, users, now_ms=1)
         records = records[size:]
         scores |= result.scores
         sessions |= result.sessions
