@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +20,13 @@ from serving.audit import UserIds, audit
 from serving.auth import Access, Client, new_token, toml_of
 from serving.logs import JsonLines
 from serving.requests import requested_namespace
+from tests.audit_lines import audit_lines, logged
 from tests.grpc_server import CALL_S, running_server
 from tests.redis_server import RedisServer, wait_until
 
 TOKEN, HASH = new_token()
 METADATA = (("authorization", f"Bearer {TOKEN}"),)
 USER_IDS = UserIds(secret="of this deployment")  # noqa: S106
-
-
-@contextmanager
-def logged(level: int = logging.INFO) -> Iterator[io.StringIO]:
-    """Everything that this process logs meanwhile, of every library, as the server writes it."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(level)
-    try:
-        yield text
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(before)
-
-
-def lines(text: io.StringIO, logger: str = "driftline.audit") -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in text.getvalue().splitlines()]
-    return [line for line in found if line["logger"] == logger]
 
 
 @pytest.fixture
@@ -68,8 +46,8 @@ class TestAuditLines:
         with logged() as text:
             with pytest.raises(grpc.RpcError):
                 stub.GetScores(pb.GetScoresRequest(user_id="jane"), timeout=CALL_S)
-            wait_until(lambda: bool(lines(text)))
-        (line,) = lines(text)
+            wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)
         assert line.pop("peer").startswith("ipv4:127.0.0.1:")
         assert line.pop("time").endswith("Z")
         assert line == {
@@ -88,8 +66,8 @@ class TestAuditLines:
             metadata = (*METADATA, ("driftline-namespace", "other"))
             with pytest.raises(grpc.RpcError):
                 stub.BatchGetScores(pb.BatchGetScoresRequest(user_ids=["jane"]), timeout=CALL_S, metadata=metadata)
-            wait_until(lambda: bool(lines(text)))
-        (line,) = lines(text)
+            wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)
         assert {name: line[name] for name in ("event", "client", "method", "namespace", "code", "user")} == {
             "event": "denied",
             "client": "pricing",
@@ -103,7 +81,7 @@ class TestAuditLines:
         with logged() as text:
             with pytest.raises(grpc.RpcError):
                 next(stub.WatchScores(pb.WatchScoresRequest(user_ids=["jane"]), timeout=CALL_S))
-            wait_until(lambda: [line["method"] for line in lines(text)] == ["WatchScores"])
+            wait_until(lambda: [line["method"] for line in audit_lines(text)] == ["WatchScores"])
 
     def test_every_explain_and_no_get(self, stub: ScoreServiceStub) -> None:
         with logged() as text:
@@ -114,8 +92,8 @@ class TestAuditLines:
                 with pytest.raises(grpc.RpcError) as caught:
                     method(request, timeout=CALL_S, metadata=METADATA)
                 assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-            wait_until(lambda: bool(lines(text)))
-        (line,) = lines(text)
+            wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)
         found = [line[name] for name in ("event", "client", "method", "code", "user")]
         assert found == ["explained", "pricing", "ExplainScores", "NOT_FOUND", USER_IDS.shown("jane")]
 
@@ -135,7 +113,7 @@ def test_no_log_of_any_library_names_a_user(stub: ScoreServiceStub, user_id: str
             for call in calls:
                 with suppress(grpc.RpcError):
                     call(metadata)
-        wait_until(lambda: len(lines(text)) >= 5)  # three without a token, one batch, one explained
+        wait_until(lambda: len(audit_lines(text)) >= 5)  # three without a token, one batch, one explained
     logs = text.getvalue()
     assert user_id not in logs and json.dumps(user_id)[1:-1] not in logs
     assert TOKEN not in logs
