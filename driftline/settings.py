@@ -225,7 +225,9 @@ class ServeSettings(_Settings):
         le=1_000_000,
         description="users watched at a time, counted once a stream; more: RESOURCE_EXHAUSTED",
     )
-    request_bytes_max: int = Field(262_144, ge=1_024, le=67_108_864, description="size of the largest request")
+    request_bytes_max: int = Field(
+        262_144, ge=1_024, le=67_108_864, description="size of the largest request; a larger one is RESOURCE_EXHAUSTED"
+    )
     grace_s: float = Field(5.0, ge=0, le=3_600, description="how long running calls may take at a shutdown")
     tls_cert: Path | None = Field(None, description="PEM of the server's certificate chain; unset: no TLS")
     tls_key: Path | None = Field(None, description="PEM of the key of tls_cert, not encrypted")

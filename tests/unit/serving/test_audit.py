@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from serving.audit import UserIds, audit
-from serving.auth import Access, Client, new_token, toml_of
+from serving.auth import METHODS, Access, Client, new_token, toml_of
 from serving.logs import JsonLines
 from serving.requests import requested_namespace
+from serving.service import SERVICE_NAME
 from tests.audit_lines import audit_lines, logged
 from tests.grpc_server import CALL_S, running_server
 from tests.redis_server import RedisServer, wait_until
@@ -82,6 +83,24 @@ class TestAuditLines:
             with pytest.raises(grpc.RpcError):
                 next(stub.WatchScores(pb.WatchScoresRequest(user_ids=["jane"]), timeout=CALL_S))
             wait_until(lambda: [line["method"] for line in audit_lines(text)] == ["WatchScores"])
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_request_that_is_too_large(self, redis_server: RedisServer, method: str) -> None:
+        middlewares = [audit(USER_IDS, requested_namespace)]
+        with running_server(redis_server.url, middlewares=middlewares, request_bytes_max=2_000) as client:
+            make = client.channel.unary_stream if method == "WatchScores" else client.channel.unary_unary
+            with logged() as text:
+                for size, refused_by in ((2_001, "request_bytes_max is 2,000"), (8_001, "larger than max")):
+                    with pytest.raises(grpc.RpcError) as caught:
+                        answer = make(f"/{SERVICE_NAME}/{method}")(b"\x0a" * size, timeout=CALL_S)
+                        next(answer)
+                    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                    assert refused_by in caught.value.details()
+                wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)  # what gRPC itself refuses leaves none
+        assert [line[name] for name in ("event", "method", "code", "user")] == [
+            "too large", method, "RESOURCE_EXHAUSTED", "",
+        ]  # fmt: skip
 
     def test_every_explain_and_no_get(self, stub: ScoreServiceStub) -> None:
         with logged() as text:

@@ -91,6 +91,21 @@ class TestCalls:
         assert found["driftline_serving_read_users_sum"] == SAMPLED + 2 + 3
         assert found["driftline_serving_redis_latency_seconds_count|outcome=ok"] >= SAMPLED + 3
 
+    def test_request_that_is_too_large_is_a_rejected_call(self, redis_server: RedisServer, address: str) -> None:
+        telemetry = Telemetry(0)
+        with running_server(
+            redis_server.url, observer=telemetry, middlewares=[telemetry.middleware], request_bytes_max=2_000
+        ) as client:
+            with pytest.raises(grpc.RpcError, match="request_bytes_max"):
+                client.batch(["x" * 100] * 20)
+            with pytest.raises(grpc.RpcError, match="request_bytes_max"):
+                next(ScoreServiceStub(client.channel).WatchScores(pb.WatchScoresRequest(user_ids=["x" * 100] * 20)))
+            wait_until(
+                lambda: scrape(address).get("driftline_serving_rejected_calls_total|reason=resource_exhausted") == 2
+            )
+            found = scrape(address)
+        assert [calls(found, method, "RESOURCE_EXHAUSTED") for method in ("BatchGetScores", "WatchScores")] == [1, 1]
+
     def test_streams_and_their_users_are_gauges(self, redis_server: RedisServer, address: str) -> None:
         telemetry = Telemetry(0)
         with running_server(redis_server.url, observer=telemetry, middlewares=[telemetry.middleware]) as client:
