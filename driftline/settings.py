@@ -279,7 +279,7 @@ class ClientSettings(_Settings):
     _shown_as = "DRIFTLINE_CLIENT_{upper}"
 
     token: SecretStr = Field(SecretStr(""), description="bearer token to send; empty: none")
-    tls: bool = Field(False, description="encrypt; on wherever ca_file or cert_file is set")
+    tls: bool = Field(False, description="encrypt; on wherever one of the four below is set")
     ca_file: Path | None = Field(None, description="PEM of the authority that signed the server's certificate")
     cert_file: Path | None = Field(None, description="PEM of this client's certificate, for mutual TLS")
     key_file: Path | None = Field(None, description="PEM of the key of cert_file")

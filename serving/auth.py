@@ -144,7 +144,8 @@ class Access:
 
     A stream ends when its client loses the right, by the file or by the date, as if it had never had it.
     `namespace_of` tells the namespace that a call asks for, or None. With `by_certificate` the common name of a
-    verified client certificate stands for a client, where there is no token; only mutual TLS has such a name.
+    verified client certificate stands for a client, where there is no metadata `authorization`; only mutual TLS has
+    such a name.
     """
 
     def __init__(
@@ -214,9 +215,10 @@ class Access:
 
     def _client(self, context: Context) -> Client | Denial:
         clients = self._clients.get()
-        token = _bearer_token(context)
-        if token is not None:
-            return clients.with_token(token) or WRONG_TOKEN
+        header = _authorization(context)
+        if header is not None:  # it decides, also where it has no token: a proxy's certificate is not its caller's
+            token = header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else ""
+            return (clients.with_token(token) or WRONG_TOKEN) if token else NO_TOKEN
         names = context.auth_context().get("x509_common_name") if self._by_certificate else None
         if not names:
             return NO_TOKEN
@@ -229,10 +231,10 @@ def new_token() -> tuple[str, str]:
     return token, hashlib.sha256(token.encode()).hexdigest()
 
 
-def _bearer_token(context: Context) -> str | None:
+def _authorization(context: Context) -> str | None:
     for key, value in context.invocation_metadata() or ():
-        if key == "authorization" and isinstance(value, str) and value[: len(_BEARER)].lower() == _BEARER:
-            return value[len(_BEARER) :].strip()
+        if key == "authorization" and isinstance(value, str):
+            return value
     return None
 
 

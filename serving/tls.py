@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import ssl
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 import grpc
 
 from driftline.errors import SettingError
+from driftline.pem import read_authority, read_pair
 from serving.logs import log_event
 from serving.reloaded import POLL_S, Reloaded
 
@@ -71,32 +71,7 @@ def _configuration(pem: _Pem) -> grpc.ServerCertificateConfiguration:
 
 
 def _read(cert: Path, key: Path, client_ca: Path | None) -> _Pem:
-    """The files' content. gRPC would take any bytes, and fail at each handshake, so OpenSSL has a look first."""
-    cert_pem, key_pem = _bytes("tls_cert", cert), _bytes("tls_key", key)
-    client_ca_pem = None if client_ca is None else _bytes("tls_client_ca", client_ca)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(cert, key, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        message = f"tls_cert {cert} and tls_key {key} are not a certificate and its unencrypted key in PEM: {error}"
-        raise SettingError(message) from None
-    if client_ca_pem is not None:
-        try:
-            context.load_verify_locations(cadata=client_ca_pem.decode("ascii"))
-        except (OSError, ValueError) as error:
-            message = f"tls_client_ca {client_ca} has no certificate in PEM: {error}"
-            raise SettingError(message) from None
-    return _Pem(cert_pem, key_pem, client_ca_pem)
-
-
-def _bytes(setting: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        message = f"{setting} {path} cannot be read: {error.strerror or error}"
-        raise SettingError(message) from None
-
-
-def _no_password() -> bytes:
-    message = "the key is encrypted"
-    raise ValueError(message)
+    cert_pem, key_pem = read_pair(("tls_cert", "tls_key"), cert, key, SettingError)
+    return _Pem(
+        cert_pem, key_pem, None if client_ca is None else read_authority("tls_client_ca", client_ca, SettingError)
+    )

@@ -17,7 +17,7 @@ def client_options(*, timeout_s: float, with_token: bool = True) -> Options:
     """The options that DRIFTLINE_CLIENT_* ask for. Raises SettingError."""
     settings: ClientSettings = ClientSettings.load()
     options = Options(timeout_s=timeout_s, token=settings.token.get_secret_value() if with_token else "")
-    if settings.tls or settings.ca_file or settings.cert_file:
+    if settings.tls or settings.ca_file or settings.cert_file or settings.key_file or settings.server_name:
         options["tls"] = Tls(
             ca_file=settings.ca_file,
             cert_file=settings.cert_file,
