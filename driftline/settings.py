@@ -244,6 +244,11 @@ class ServeSettings(_Settings):
     )
     metrics_host: str = Field("127.0.0.1", min_length=1, description="address of the Prometheus endpoint")
     metrics_port: int | None = Field(None, ge=0, le=65535, description="its port; 0 takes a free one; unset: none")
+    metrics_tls_cert: Path | None = Field(None, description="PEM of its certificate chain; unset: no TLS")
+    metrics_tls_key: Path | None = Field(None, description="PEM of the key of metrics_tls_cert, not encrypted")
+    metrics_tls_client_ca: Path | None = Field(
+        None, description="PEM of the authority of Prometheus's certificate; where set, it must show one"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> ServeSettings:
@@ -251,6 +256,9 @@ class ServeSettings(_Settings):
             ("tls_cert", "tls_key"),
             ("tls_key", "tls_cert"),
             ("tls_client_ca", "tls_cert"),
+            ("metrics_tls_cert", "metrics_tls_key"),
+            ("metrics_tls_key", "metrics_tls_cert"),
+            ("metrics_tls_client_ca", "metrics_tls_cert"),
             ("client_from_certificate", "tls_client_ca"),
             ("client_from_certificate", "tokens_file"),
         ):

@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import grpc
 
@@ -47,6 +47,27 @@ def server_credentials(
     return grpc.dynamic_ssl_server_credentials(_configuration(shown), newer, client_ca is not None)
 
 
+class MetricsTls(TypedDict, total=False):
+    """The arguments of prometheus_client's endpoint; empty for no TLS."""
+
+    certfile: str
+    keyfile: str
+    client_cafile: str
+    client_auth_required: bool
+
+
+def metrics_tls(cert: Path | None, key: Path | None, client_ca: Path | None = None) -> MetricsTls:
+    """Checked files for the metrics. They are read once. Raises SettingError where they cannot be used."""
+    if cert is None or key is None:
+        return MetricsTls()
+    read_pair(("metrics_tls_cert", "metrics_tls_key"), cert, key, SettingError)
+    arguments = MetricsTls(certfile=str(cert), keyfile=str(key))
+    if client_ca is not None:
+        read_authority("metrics_tls_client_ca", client_ca, SettingError)
+        arguments |= MetricsTls(client_cafile=str(client_ca), client_auth_required=True)
+    return arguments
+
+
 def warn_if_exposed(host: str, *, has_tls: bool) -> None:
     """Say loudly, in the log and in plain words on stderr, that scores and tokens can be read on the network."""
     if has_tls or is_loopback(host):
@@ -54,6 +75,16 @@ def warn_if_exposed(host: str, *, has_tls: bool) -> None:
     log_event(log, "listening without TLS", level=logging.WARNING, host=host, settings=["tls_cert", "tls_key"])
     warning = f"WARNING: listening on {host} without TLS: whoever is on the network can read scores and tokens"
     print(f"driftline: {warning}; set tls_cert and tls_key, or listen on 127.0.0.1", file=sys.stderr)
+
+
+def warn_if_metrics_exposed(host: str, *, has_client_ca: bool) -> None:
+    """Say the same of the metrics: only a demanded client certificate keeps them from whoever is on the network."""
+    if has_client_ca or is_loopback(host):
+        return
+    settings = ["metrics_tls_client_ca", "metrics_tls_cert", "metrics_tls_key"]
+    log_event(log, "metrics for all", level=logging.WARNING, host=host, settings=settings)
+    warning = f"WARNING: whoever is on the network can read the metrics on {host}"
+    print(f"driftline: {warning}; set {' and '.join(settings)}, or listen on 127.0.0.1", file=sys.stderr)
 
 
 def is_loopback(host: str) -> bool:
