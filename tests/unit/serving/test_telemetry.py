@@ -24,7 +24,7 @@ from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftline.errors import SettingError, StackError
-from driftline.metrics import ServingMetric
+from driftline.metrics import Metric, ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
@@ -259,8 +259,13 @@ class TestCatalogue:
 
     def test_document_lists_every_metric(self) -> None:
         text = (REPOSITORY / "docs" / "metrics.md").read_text()
-        listed = re.findall(r"^\| `(driftline_serving_\w+)` \| (\w+) \| (\w+) \|", text, re.MULTILINE)
-        assert listed == [(one.value.name, one.value.kind, one.value.unit) for one in ServingMetric]
+        rows = [line for line in text.splitlines() if line.startswith("| `driftline_serving_")]
+        assert rows == [_row(one.value) for one in ServingMetric]
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.help} | {metric.next_move} |"
 
 
 @contextmanager
