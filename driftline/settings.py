@@ -49,7 +49,7 @@ class _Settings(BaseSettings):
             return f"unknown setting {name!r}; known are: {', '.join(cls.model_fields)}"
         shown = cls._shown_as.format(name=name, upper=name.upper())
         about = cls.model_fields[name].description or ""
-        return f"{shown}: {problem['msg']}, not {problem['input']!r} ({about})"
+        return f"{shown}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r} ({about})"
 
 
 class StackSettings(_Settings):
@@ -287,11 +287,18 @@ class ClientSettings(_Settings):
     _shown_as = "DRIFTLINE_CLIENT_{upper}"
 
     token: SecretStr = Field(SecretStr(""), description="bearer token to send; empty: none")
-    tls: bool = Field(False, description="encrypt; on wherever one of the four below is set")
+    tls: bool = Field(False, description="encrypt; on wherever one of those below is set")
     ca_file: Path | None = Field(None, description="PEM of the authority that signed the server's certificate")
     cert_file: Path | None = Field(None, description="PEM of this client's certificate, for mutual TLS")
     key_file: Path | None = Field(None, description="PEM of the key of cert_file")
     server_name: str = Field("", description="name in the server's certificate, where it is called by another")
+
+    @model_validator(mode="after")
+    def _complete(self) -> ClientSettings:
+        if (self.cert_file is None) != (self.key_file is None):
+            message = "DRIFTLINE_CLIENT_CERT_FILE and DRIFTLINE_CLIENT_KEY_FILE need each other"
+            raise ValueError(message)
+        return self
 
 
 def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:

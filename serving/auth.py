@@ -118,7 +118,7 @@ def read_clients(path: Path) -> Clients:
             return Clients(_File.model_validate(tomllib.load(file)).clients)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
-        reason = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        reason = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
     except (OSError, ValueError) as error:  # what tomllib raises are ValueErrors
         reason = str(error)
     message = f"tokens_file {path} cannot be used: {reason}"

@@ -26,7 +26,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; DRIFTLINE_REST_PORT sets another port"
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # Python repeats the address there
+        where = "DRIFTLINE_REST_PORT sets another port, DRIFTLINE_REST_HOST another address"
+        message = f"cannot listen on {host}:{port}: {reason}; {where}"
         raise StackError(message) from None
 
 

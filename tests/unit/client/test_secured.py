@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import typer
 from typer.testing import CliRunner
 
 from driftline import client as c
+from driftline.cli import app as driftline
 from driftline.cli import ask as commands
 from driftline.client import Tls
-from driftline.errors import InputError
+from driftline.errors import InputError, SettingError
 from serving.tls import server_credentials
 from sink_connectors.score_store import RedisScoreStore
 from tests.client_faces import FACES, Ask, Watching
@@ -172,4 +174,15 @@ def test_scores_command(secured: Secured, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("DRIFTLINE_CLIENT_CA_FILE")
     monkeypatch.delenv("DRIFTLINE_CLIENT_CERT_FILE")
     refused = CliRunner().invoke(app, ["u1"])
-    assert isinstance(refused.exception, InputError)  # a key alone must not mean: no TLS at all
+    assert isinstance(refused.exception, SettingError)  # a key alone must not mean: no TLS at all
+    assert "DRIFTLINE_CLIENT_CERT_FILE" in str(refused.exception)
+
+
+@pytest.mark.parametrize("command", [["scores", "u1"], ["rest", "--port", "0"]])
+def test_commands_name_the_file_that_cannot_be_used(
+    command: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_CLIENT_CA_FILE", str(tmp_path / "none.pem"))
+    refused = CliRunner().invoke(driftline, command)
+    assert isinstance(refused.exception, SettingError)
+    assert re.match(r"DRIFTLINE_CLIENT_\*: ca_file .*none\.pem cannot be read", str(refused.exception))
