@@ -67,7 +67,7 @@ class Guarded:
         os.replace(new, self.file)
 
     def watch(self, **options: Any) -> Watching:
-        return Watching("sync", self.client.address, ["u1"], **({"token": TOKEN} | options))
+        return Watching("sync", self.client.address, ["revocation-1"], **({"token": TOKEN} | options))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ class TestWatch:
             wait_until(lambda: "reloaded" in caplog.messages)
             guarded.allow("this is no TOML")
             wait_until(lambda: "reload failed" in caplog.messages)
-        put(redis_server, "u1")
+        put(redis_server, "revocation-1")
         wait_until(lambda: len(watching.seen) == 2)
         watching.join()
         assert watching.error is None
@@ -132,13 +132,13 @@ class TestWatch:
         self, guarded: Guarded, redis_server: RedisServer, face: str
     ) -> None:
         tokens = [TOKEN]
-        watching = Watching(face, guarded.client.address, [face], token=lambda: tokens[-1])
+        watching = Watching(face, guarded.client.address, [f"revocation-{face}"], token=lambda: tokens[-1])
         wait_until(lambda: len(watching.seen) == 1)
         with logged() as text:
             tokens.append(OTHER_TOKEN)
             guarded.allow(lines(OTHER_HASH))
             wait_until(lambda: bool(audit_lines(text)))
-            put(redis_server, face)
+            put(redis_server, f"revocation-{face}")
             wait_until(lambda: len(watching.seen) == 2)
             guarded.allow(lines())  # and now it has no newer one
             wait_until(watching.ended)
