@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,19 +19,17 @@ import pytest
 from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftline.errors import SettingError, StackError
+from driftline.errors import StackError
 from driftline.metrics import Metric, ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.observer import BreakerState
 from serving.telemetry import SAMPLED, Telemetry, metrics_endpoint
-from serving.tls import metrics_tls
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.grpc_server import CALL_S, Client, running_server
 from tests.redis_server import RedisServer, free_port, wait_until
-from tests.tls_files import TlsFiles
 
 REPOSITORY = Path(__file__).parents[3]
 Samples = dict[str, float]  # by name and labels, as in the text: 'x_total{reason="y"}'
@@ -193,57 +187,6 @@ class TestEndpoint:
         port = int(address.rpartition(":")[2])
         with pytest.raises(StackError, match="DRIFTLINE_SERVE_METRICS_PORT"), metrics_endpoint("127.0.0.1", port):
             pass
-
-
-class TestEndpointWithTls:
-    @pytest.fixture
-    def files(self, tmp_path: Path) -> TlsFiles:
-        return TlsFiles(tmp_path)
-
-    def scrape(self, address: str, context: ssl.SSLContext) -> int:
-        url = f"https://localhost:{address.rpartition(':')[2]}/metrics"
-        with urllib.request.urlopen(url, timeout=5, context=context) as answer:
-            return int(answer.status)
-
-    def test_answers_who_trusts_it_and_no_plain_text(self, files: TlsFiles, caplog: pytest.LogCaptureFixture) -> None:
-        trusting = ssl.create_default_context(cafile=files.client_ca)
-        with metrics_endpoint("127.0.0.1", 0, metrics_tls(files.cert, files.key)) as address:
-            assert self.scrape(address, trusting) == 200
-            with pytest.raises(urllib.error.URLError):
-                self.scrape(address, ssl.create_default_context())
-            with caplog.at_level(logging.INFO), pytest.raises(OSError):
-                scrape(address)
-            wait_until(lambda: "metrics connection failed" in caplog.messages)  # a line, not a traceback
-
-    def test_mutual_tls_needs_a_certificate_of_the_authority(self, files: TlsFiles, tmp_path: Path) -> None:
-        (tmp_path / "other").mkdir()
-        with metrics_endpoint("127.0.0.1", 0, metrics_tls(files.cert, files.key, files.client_ca)) as address:
-            for shown, answered in ((files, True), (TlsFiles(tmp_path / "other"), False), (None, False)):
-                context = ssl.create_default_context(cafile=files.client_ca)
-                if shown is not None:
-                    context.load_cert_chain(*shown.client_files("prometheus"))
-                if answered:
-                    assert self.scrape(address, context) == 200
-                else:
-                    with pytest.raises(OSError):
-                        self.scrape(address, context)
-
-    def test_silent_connection_keeps_no_one_out(self, files: TlsFiles) -> None:
-        with (
-            metrics_endpoint("127.0.0.1", 0, metrics_tls(files.cert, files.key)) as address,
-            socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))),
-        ):
-            assert self.scrape(address, ssl.create_default_context(cafile=files.client_ca)) == 200
-
-    def test_files_that_cannot_be_used(self, files: TlsFiles, tmp_path: Path) -> None:
-        missing = tmp_path / "missing.pem"
-        for given, name in (
-            ((missing, files.key), "metrics_tls_cert"),
-            ((files.cert, missing), "metrics_tls_key"),
-            ((files.cert, files.key, missing), "metrics_tls_client_ca"),
-        ):
-            with pytest.raises(SettingError, match=f"{name} .*missing"):
-                metrics_tls(*given)
 
 
 class TestCatalogue:
