@@ -68,15 +68,15 @@ class ServingMetric(Enum):
         "gauge",
         "calls",
         "calls that run, streams included",
-        "near in_flight_max x workers: add workers or servers before calls are rejected",
+        "less watch_streams, near in_flight_max x workers: add workers or servers before calls are rejected",
     )
     REJECTED = Metric(
         "driftline_serving_rejected_calls_total",
         "counter",
         "calls",
         "calls refused: unauthenticated, permission_denied, resource_exhausted or unavailable",
-        "unauthenticated, permission_denied: read the audit log; resource_exhausted: add capacity; "
-        "unavailable: look at Redis",
+        "unauthenticated, permission_denied: read the audit log; resource_exhausted: add capacity, or find "
+        "the `too large` lines in the audit log; unavailable: look at Redis",
         ("reason",),
     )
     READ_USERS = Metric(

@@ -49,7 +49,7 @@ class _Settings(BaseSettings):
             return f"unknown setting {name!r}; known are: {', '.join(cls.model_fields)}"
         shown = cls._shown_as.format(name=name, upper=name.upper())
         about = cls.model_fields[name].description or ""
-        return f"{shown}: {problem['msg']}, not {problem['input']!r} ({about})"
+        return f"{shown}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r} ({about})"
 
 
 class StackSettings(_Settings):
@@ -225,7 +225,9 @@ class ServeSettings(_Settings):
         le=1_000_000,
         description="users watched at a time, counted once a stream; more: RESOURCE_EXHAUSTED",
     )
-    request_bytes_max: int = Field(262_144, ge=1_024, le=67_108_864, description="size of the largest request")
+    request_bytes_max: int = Field(
+        262_144, ge=1_024, le=67_108_864, description="size of the largest request; a larger one is RESOURCE_EXHAUSTED"
+    )
     grace_s: float = Field(5.0, ge=0, le=3_600, description="how long running calls may take at a shutdown")
     tls_cert: Path | None = Field(None, description="PEM of the server's certificate chain; unset: no TLS")
     tls_key: Path | None = Field(None, description="PEM of the key of tls_cert, not encrypted")
@@ -242,6 +244,11 @@ class ServeSettings(_Settings):
     )
     metrics_host: str = Field("127.0.0.1", min_length=1, description="address of the Prometheus endpoint")
     metrics_port: int | None = Field(None, ge=0, le=65535, description="its port; 0 takes a free one; unset: none")
+    metrics_tls_cert: Path | None = Field(None, description="PEM of its certificate chain; unset: no TLS")
+    metrics_tls_key: Path | None = Field(None, description="PEM of the key of metrics_tls_cert, not encrypted")
+    metrics_tls_client_ca: Path | None = Field(
+        None, description="PEM of the authority of Prometheus's certificate; where set, it must show one"
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> ServeSettings:
@@ -249,6 +256,9 @@ class ServeSettings(_Settings):
             ("tls_cert", "tls_key"),
             ("tls_key", "tls_cert"),
             ("tls_client_ca", "tls_cert"),
+            ("metrics_tls_cert", "metrics_tls_key"),
+            ("metrics_tls_key", "metrics_tls_cert"),
+            ("metrics_tls_client_ca", "metrics_tls_cert"),
             ("client_from_certificate", "tls_client_ca"),
             ("client_from_certificate", "tokens_file"),
         ):
@@ -277,11 +287,18 @@ class ClientSettings(_Settings):
     _shown_as = "DRIFTLINE_CLIENT_{upper}"
 
     token: SecretStr = Field(SecretStr(""), description="bearer token to send; empty: none")
-    tls: bool = Field(False, description="encrypt; on wherever ca_file or cert_file is set")
+    tls: bool = Field(False, description="encrypt; on wherever one of those below is set")
     ca_file: Path | None = Field(None, description="PEM of the authority that signed the server's certificate")
     cert_file: Path | None = Field(None, description="PEM of this client's certificate, for mutual TLS")
     key_file: Path | None = Field(None, description="PEM of the key of cert_file")
     server_name: str = Field("", description="name in the server's certificate, where it is called by another")
+
+    @model_validator(mode="after")
+    def _complete(self) -> ClientSettings:
+        if (self.cert_file is None) != (self.key_file is None):
+            message = "DRIFTLINE_CLIENT_CERT_FILE and DRIFTLINE_CLIENT_KEY_FILE need each other"
+            raise ValueError(message)
+        return self
 
 
 def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:

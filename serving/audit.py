@@ -1,4 +1,4 @@
-"""Who was denied, and who asked for an explanation: one line each on the logger `driftline.audit`."""
+"""Who was denied, sent too much, or asked for an explanation: one line each on the logger `driftline.audit`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import grpc
 from serving.calls import CLIENT, around, ended_as
 from serving.logs import log_event
 from serving.middleware import Context, Handler, Middleware, is_stream
+from serving.requests import TooLarge
 
 AUDITED_METHODS = frozenset({"ExplainScores"})
 DENIALS = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
@@ -45,6 +46,12 @@ class UserIds:
         return hashlib.blake2b(user_id.encode("utf-8", "replace"), key=self._key, digest_size=_HASH_BYTES).hexdigest()
 
 
+def _event(request: Any, code: grpc.StatusCode) -> str:
+    if code in DENIALS:
+        return "denied"
+    return "too large" if isinstance(request, TooLarge) else "explained"
+
+
 def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> Middleware:
     """A middleware for the outside of access control; `namespace_of` tells the namespace that a call asks for."""
 
@@ -52,7 +59,7 @@ def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> M
         user_id = getattr(request, "user_id", "")
         log_event(
             log,
-            "denied" if code in DENIALS else "explained",
+            _event(request, code),
             client=CLIENT.get(),
             method=method,
             namespace=namespace_of(context) or "",
@@ -67,7 +74,7 @@ def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> M
             yield
         except BaseException as error:
             code = ended_as(context, error)
-            if code in DENIALS or method in AUDITED_METHODS:
+            if code in DENIALS or isinstance(request, TooLarge) or method in AUDITED_METHODS:
                 write(method, request, context, code)
             raise
         if method in AUDITED_METHODS:
@@ -84,7 +91,7 @@ def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> M
                 return await handler(request, context)
             except grpc.aio.AbortError as error:
                 code = ended_as(context, error)
-                if code in DENIALS:
+                if code in DENIALS or isinstance(request, TooLarge):
                     write(method, request, context, code)
                 raise
 

@@ -8,10 +8,11 @@ import json
 import secrets
 import time
 import tomllib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import grpc
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -21,6 +22,7 @@ from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import CLIENT
 from serving.middleware import Context, Handler, is_stream
 from serving.reloaded import POLL_S, Reloaded
+from serving.streams import rechecked
 from sink_connectors.score_value import check_namespace
 
 ANY = "*"
@@ -31,6 +33,7 @@ METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["ScoreS
 _TOKEN_PREFIX = "driftline_"  # noqa: S105  (lets scanners recognise a token that has leaked)
 _TOKEN_BYTES = 32
 _BEARER = "bearer "
+_RECHECK_S = 0.5  # of a stream that runs: with POLL_S, a right that the file takes away ends it within 2 s
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -115,7 +118,7 @@ def read_clients(path: Path) -> Clients:
             return Clients(_File.model_validate(tomllib.load(file)).clients)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
-        reason = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        reason = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
     except (OSError, ValueError) as error:  # what tomllib raises are ValueErrors
         reason = str(error)
     message = f"tokens_file {path} cannot be used: {reason}"
@@ -139,8 +142,10 @@ NO_RIGHT = Denial(grpc.StatusCode.PERMISSION_DENIED, "the client may not call th
 class Access:
     """Lets a call through if the tokens file gives its client the right; the file is read again when it changes.
 
+    A stream ends when its client loses the right, by the file or by the date, as if it had never had it.
     `namespace_of` tells the namespace that a call asks for, or None. With `by_certificate` the common name of a
-    verified client certificate stands for a client, where there is no token; only mutual TLS has such a name.
+    verified client certificate stands for a client, where there is no metadata `authorization`; only mutual TLS has
+    such a name.
     """
 
     def __init__(
@@ -150,8 +155,10 @@ class Access:
         *,
         by_certificate: bool = False,
         poll_s: float = POLL_S,
+        recheck_s: float = _RECHECK_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._recheck_s = recheck_s
         self._clients = Reloaded([tokens_file], lambda: read_clients(tokens_file), poll_s=poll_s)
         self._namespace_of = namespace_of
         self._by_certificate = by_certificate
@@ -164,8 +171,11 @@ class Access:
             async def stream(request: Any, context: Context) -> AsyncIterator[bytes]:
                 if denial := self._denial(method, context):
                     await context.abort(*denial)
-                async for response in handler(request, context):
-                    yield response
+                responses = cast("AsyncGenerator[bytes, None]", handler(request, context))
+                still_allowed = self._still_allowed(method, context)
+                async with aclosing(rechecked(responses, still_allowed, every_s=self._recheck_s)) as allowed:
+                    async for response in allowed:
+                        yield response
 
             return stream
 
@@ -178,18 +188,37 @@ class Access:
 
     def _denial(self, method: str, context: Context) -> Denial | None:
         client = self._client(context)
+        if isinstance(client, Client):
+            CLIENT.set(client.name)
+        return self._refusal(client, method, context)
+
+    def _refusal(self, client: Client | Denial, method: str, context: Context) -> Denial | None:
         if isinstance(client, Denial):
             return client
-        CLIENT.set(client.name)
         if client.has_expired(self._clock()):
             return EXPIRED
         return None if client.may(method, self._namespace_of(context)) else NO_RIGHT
 
+    def _still_allowed(self, method: str, context: Context) -> Callable[[], Awaitable[None]]:
+        """Aborts the call once its client may no longer make it. Costs next to nothing while the file is the same."""
+        allowed_by = self._clients.get()
+        client = self._client(context)
+
+        async def check() -> None:
+            nonlocal allowed_by, client
+            if (newest := self._clients.get()) is not allowed_by:
+                allowed_by, client = newest, self._client(context)
+            if denial := self._refusal(client, method, context):
+                await context.abort(*denial)
+
+        return check
+
     def _client(self, context: Context) -> Client | Denial:
         clients = self._clients.get()
-        token = _bearer_token(context)
-        if token is not None:
-            return clients.with_token(token) or WRONG_TOKEN
+        header = _authorization(context)
+        if header is not None:  # it decides, also where it has no token: a proxy's certificate is not its caller's
+            token = header[len(_BEARER) :].strip() if header[: len(_BEARER)].lower() == _BEARER else ""
+            return (clients.with_token(token) or WRONG_TOKEN) if token else NO_TOKEN
         names = context.auth_context().get("x509_common_name") if self._by_certificate else None
         if not names:
             return NO_TOKEN
@@ -202,10 +231,10 @@ def new_token() -> tuple[str, str]:
     return token, hashlib.sha256(token.encode()).hexdigest()
 
 
-def _bearer_token(context: Context) -> str | None:
+def _authorization(context: Context) -> str | None:
     for key, value in context.invocation_metadata() or ():
-        if key == "authorization" and isinstance(value, str) and value[: len(_BEARER)].lower() == _BEARER:
-            return value[len(_BEARER) :].strip()
+        if key == "authorization" and isinstance(value, str):
+            return value
     return None
 
 

@@ -19,7 +19,7 @@ from serving.middleware import Middleware
 from serving.observer import Observer
 from serving.reader import ScoreReader
 from serving.requests import requested_namespace
-from serving.tls import server_credentials, warn_if_exposed
+from serving.tls import metrics_tls, server_credentials, warn_if_exposed, warn_if_metrics_exposed
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,9 @@ def prepared(settings: ServeSettings) -> Iterator[None]:
         if settings.metrics_port is not None:
             from serving.telemetry import metrics_endpoint  # noqa: PLC0415  (not loaded where it is off)
 
-            address = stack.enter_context(metrics_endpoint(settings.metrics_host, settings.metrics_port))
+            tls = metrics_tls(settings.metrics_tls_cert, settings.metrics_tls_key, settings.metrics_tls_client_ca)
+            warn_if_metrics_exposed(settings.metrics_host, has_client_ca=settings.metrics_tls_client_ca is not None)
+            address = stack.enter_context(metrics_endpoint(settings.metrics_host, settings.metrics_port, tls))
             log_event(log, "metrics", address=address)
         yield
 

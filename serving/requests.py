@@ -28,10 +28,22 @@ class Malformed:
     """Stands for a request that was no protobuf message, so that what goes around the handler sees the call too."""
 
 
-def decoder(message: type[Message]) -> Callable[[bytes], Any]:
-    """A deserializer that gives Malformed where grpc.aio would log a traceback and answer UNKNOWN."""
+class TooLarge(Malformed):
+    """Stands for a request above the setting request_bytes_max, which is not decoded."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+
+def decoder(message: type[Message], bytes_max: int) -> Callable[[bytes], Any]:
+    """A deserializer that gives Malformed where grpc.aio would log a traceback and answer UNKNOWN.
+
+    It gives TooLarge above `bytes_max`. gRPC itself would refuse such a request before any middleware sees the call.
+    """
 
     def decode(data: bytes) -> Any:
+        if len(data) > bytes_max:
+            return TooLarge(len(data))
         try:
             return message.FromString(data)
         except DecodeError:

@@ -22,11 +22,13 @@ from serving.middleware import Middleware, wrapped
 from serving.reader import ScoreReader
 from serving.service import SERVICE_NAME, ScoreService
 from serving.watch import WatchHub
-from serving.workers import parent_gone, run_workers
+from serving.workers import free_address, parent_gone, run_workers
 from sink_connectors.redis_errors import without_password
 
 POLL_S = 0.5  # a promoted namespace is followed, and an outage shown, within a second
 PING_GAP_MS_MIN = 20_000  # our client pings every 30 s; gRPC's own 5 min would end a silent watch at the third ping
+# Above request_bytes_max the service refuses, and so the call is counted; above this multiple of it gRPC does, unseen.
+TRANSPORT_FACTOR = 4
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +51,13 @@ class ScoreServer:
         Without `share_port` a port that is taken is an error: two servers on one port would answer by turns.
         """
         self._reader = reader
-        self._settings = settings
         self._credentials = credentials
+        self._share_port = share_port
         self.hub = WatchHub(reader, poll_s=settings.watch_poll_ms / 1000, users_max=settings.watched_users_max)
         self.service = ScoreService(reader, self.hub, settings)
         options = (
             ("grpc.so_reuseport", int(share_port)),
-            ("grpc.max_receive_message_length", settings.request_bytes_max),
+            ("grpc.max_receive_message_length", TRANSPORT_FACTOR * settings.request_bytes_max),
             ("grpc.http2.min_ping_interval_without_data_ms", PING_GAP_MS_MIN),
         )
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
@@ -70,7 +72,9 @@ class ScoreServer:
         self._serving: bool | None = None
 
     async def start(self, host: str, port: int) -> str:
-        """Listen, and return the address; port 0 takes a free one. Raises StackError where the port is taken."""
+        """Listen, and return the address; port 0 takes a free one. Raises StackError where that is not possible."""
+        if not self._share_port:
+            free_address(host.strip("[]"), port)  # says why not; gRPC would log it in its own way
         shown_host = f"[{host}]" if ":" in host else host
         address = f"{shown_host}:{port}"
         try:
@@ -79,7 +83,7 @@ class ScoreServer:
             else:
                 bound = self._server.add_secure_port(address, self._credentials)
         except RuntimeError:
-            message = f"cannot listen on {address}; is it taken? DRIFTLINE_GRPC_PORT sets another port"
+            message = f"cannot listen on {address}; DRIFTLINE_GRPC_PORT sets another port"
             raise StackError(message) from None
         await self._look_at_redis()
         await self._server.start()

@@ -19,6 +19,7 @@ from serving.requests import (
     BATCH_IDS_MAX,
     Malformed,
     Refused,
+    TooLarge,
     check_ids_max,
     checked_namespace,
     checked_user_id,
@@ -46,6 +47,7 @@ class ScoreService:
         self._hub = hub
         self._in_flight = 0
         self._in_flight_max = settings.in_flight_max
+        self._request_bytes_max = settings.request_bytes_max
         self._patience_s = _ATTEMPTS_MAX * settings.redis_timeout_ms / 1000
 
     @property
@@ -89,17 +91,18 @@ class ScoreService:
 
     def handler(self, middlewares: Sequence[Middleware] = ()) -> grpc.GenericRpcHandler:
         """What a server registers. Not the generated registration, which would serialize messages."""
-        unary = grpc.unary_unary_rpc_method_handler
+        bytes_max = self._request_bytes_max
+        unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
         methods: list[tuple[str, Any, Handler, Any]] = [
             ("GetScores", pb.GetScoresRequest, self._answering(self.get_scores), unary),
             ("BatchGetScores", pb.BatchGetScoresRequest, self._answering(self.batch_get_scores), unary),
             ("ExplainScores", pb.ExplainScoresRequest, self._answering(self.explain_scores), unary),
-            ("WatchScores", pb.WatchScoresRequest, _streaming(self.watch_scores), grpc.unary_stream_rpc_method_handler),
+            ("WatchScores", pb.WatchScoresRequest, self._streaming(self.watch_scores), stream),
         ]
         return grpc.method_handlers_generic_handler(
             SERVICE_NAME,
             {
-                name: make(wrapped(name, handler, middlewares), request_deserializer=decoder(message))
+                name: make(wrapped(name, handler, middlewares), request_deserializer=decoder(message, bytes_max))
                 for name, message, handler, make in methods
             },
         )
@@ -112,7 +115,7 @@ class ScoreService:
                 await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._in_flight:,} calls wait already")
             self._in_flight += 1
             try:
-                _check_well_formed(request)
+                self._check_well_formed(request)
                 remaining_s = context.time_remaining()
                 if remaining_s is None or remaining_s > self._patience_s:
                     return await method(request, context)  # ends before; a timer a call would cost more than the read
@@ -125,17 +128,23 @@ class ScoreService:
 
         return answer
 
+    def _streaming(self, method: StreamHandler) -> StreamHandler:
+        async def stream(request: Any, context: Context) -> AsyncIterator[bytes]:
+            try:
+                self._check_well_formed(request)
+                async for response in method(request, context):
+                    yield response
+            except (Refused, StoreUnavailable) as error:
+                await _abort(context, *_status(error))
 
-def _streaming(method: StreamHandler) -> StreamHandler:
-    async def stream(request: Any, context: Context) -> AsyncIterator[bytes]:
-        try:
-            _check_well_formed(request)
-            async for response in method(request, context):
-                yield response
-        except (Refused, StoreUnavailable) as error:
-            await _abort(context, *_status(error))
+        return stream
 
-    return stream
+    def _check_well_formed(self, request: Any) -> None:
+        if isinstance(request, TooLarge):
+            message = f"the request has {request.size:,} bytes; request_bytes_max is {self._request_bytes_max:,}"
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        if isinstance(request, Malformed):
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request is not a message of this method")
 
 
 def _status(error: Exception) -> tuple[grpc.StatusCode, str]:
@@ -144,11 +153,6 @@ def _status(error: Exception) -> tuple[grpc.StatusCode, str]:
     if isinstance(error, StoreUnavailable):
         return grpc.StatusCode.UNAVAILABLE, STORE_UNAVAILABLE
     return grpc.StatusCode.DEADLINE_EXCEEDED, "the score store did not answer in time"
-
-
-def _check_well_formed(request: Any) -> None:
-    if isinstance(request, Malformed):
-        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request is not a message of this method")
 
 
 def _watched_ids(user_ids: Sequence[str]) -> list[str]:

@@ -26,6 +26,11 @@ KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
 SENTINEL_PORT = 26379
 _MOVED = ("MOVED", "ASK", "CLUSTERDOWN")  # the map of the cluster is not what it was
 
+FORMS = (
+    "accepted are redis://host:6379/0, rediss:// for TLS, unix:///path/of.sock, "
+    "redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379"
+)
+
 Locate = Callable[[], Awaitable[Endpoint]]
 
 
@@ -151,7 +156,7 @@ def open_source(url: str, *, timeout_s: float, read_from_replicas: bool = False)
             return _cluster(url, timeout_s, read_from_replicas)
         endpoint = _endpoint(url)
     except (ValueError, TypeError, OSError) as error:
-        message = f"Redis at {without_password(url)}: {error}"
+        message = f"redis_url {without_password(url)}: {error}; {FORMS}"
         raise SettingError(message) from None
     if read_from_replicas:
         message = (

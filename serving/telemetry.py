@@ -7,7 +7,10 @@ all and answers on the metrics port. A worker that is started again goes on with
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import ssl
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -22,8 +25,10 @@ from driftline.errors import StackError
 from driftline.metrics import ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import ended_as
+from serving.logs import log_event
 from serving.middleware import Context, Handler, UnaryHandler, is_stream
 from serving.observer import BreakerState, Observer
+from serving.tls import MetricsTls
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own; workers inherit it
 SAMPLED = 64  # one answer in so many is decoded for its age: 3 us then, and nothing to speak of on average
@@ -37,11 +42,13 @@ REJECTIONS = frozenset(
         grpc.StatusCode.UNAVAILABLE,
     }
 )
+log = logging.getLogger(__name__)
+
 _BREAKER = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 @contextmanager
-def metrics_endpoint(host: str, port: int) -> Iterator[str]:
+def metrics_endpoint(host: str, port: int, tls: MetricsTls | None = None) -> Iterator[str]:
     """Answer Prometheus at this address, on a thread, with the numbers of all workers started meanwhile.
 
     Yields the address; port 0 takes a free one. Raises StackError where the port is taken.
@@ -51,11 +58,15 @@ def metrics_endpoint(host: str, port: int) -> Iterator[str]:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # not annotated there
         try:
-            server, thread = start_http_server(port, host, registry)
-        except OSError:
+            server, thread = start_http_server(port, host, registry, **(tls or {}))
+        except OSError as error:
             del os.environ[FOLDER_VARIABLE]
-            message = f"cannot listen on {host}:{port}; is it taken? DRIFTLINE_SERVE_METRICS_PORT sets another port"
+            message = f"cannot listen on {host}:{port}: {error.strerror or error}"
+            message += "; DRIFTLINE_SERVE_METRICS_PORT and _METRICS_HOST say where"
             raise StackError(message) from None
+        server.handle_error = _failed_connection  # type: ignore[assignment,method-assign]  # prints a traceback
+        if isinstance(server.socket, ssl.SSLSocket):  # else a connection that says nothing would keep out all others
+            server.socket.do_handshake_on_connect = False  # type: ignore[attr-defined]  # not in its stub
         try:
             yield f"{host}:{server.server_port}"
         finally:
@@ -63,6 +74,10 @@ def metrics_endpoint(host: str, port: int) -> Iterator[str]:
             server.server_close()
             thread.join()
             os.environ.pop(FOLDER_VARIABLE, None)
+
+
+def _failed_connection(_request: Any, address: Any) -> None:
+    log_event(log, "metrics connection failed", peer=str(address[0]), reason=str(sys.exc_info()[1]))
 
 
 class Telemetry(Observer):

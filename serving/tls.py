@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import ssl
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import grpc
 
 from driftline.errors import SettingError
+from driftline.pem import read_authority, read_pair
 from serving.logs import log_event
 from serving.reloaded import POLL_S, Reloaded
 
@@ -47,6 +47,27 @@ def server_credentials(
     return grpc.dynamic_ssl_server_credentials(_configuration(shown), newer, client_ca is not None)
 
 
+class MetricsTls(TypedDict, total=False):
+    """The arguments of prometheus_client's endpoint; empty for no TLS."""
+
+    certfile: str
+    keyfile: str
+    client_cafile: str
+    client_auth_required: bool
+
+
+def metrics_tls(cert: Path | None, key: Path | None, client_ca: Path | None = None) -> MetricsTls:
+    """Checked files for the metrics. They are read once. Raises SettingError where they cannot be used."""
+    if cert is None or key is None:
+        return MetricsTls()
+    read_pair(("metrics_tls_cert", "metrics_tls_key"), cert, key, SettingError)
+    arguments = MetricsTls(certfile=str(cert), keyfile=str(key))
+    if client_ca is not None:
+        read_authority("metrics_tls_client_ca", client_ca, SettingError)
+        arguments |= MetricsTls(client_cafile=str(client_ca), client_auth_required=True)
+    return arguments
+
+
 def warn_if_exposed(host: str, *, has_tls: bool) -> None:
     """Say loudly, in the log and in plain words on stderr, that scores and tokens can be read on the network."""
     if has_tls or is_loopback(host):
@@ -54,6 +75,16 @@ def warn_if_exposed(host: str, *, has_tls: bool) -> None:
     log_event(log, "listening without TLS", level=logging.WARNING, host=host, settings=["tls_cert", "tls_key"])
     warning = f"WARNING: listening on {host} without TLS: whoever is on the network can read scores and tokens"
     print(f"driftline: {warning}; set tls_cert and tls_key, or listen on 127.0.0.1", file=sys.stderr)
+
+
+def warn_if_metrics_exposed(host: str, *, has_client_ca: bool) -> None:
+    """Say the same of the metrics: only a demanded client certificate keeps them from whoever is on the network."""
+    if has_client_ca or is_loopback(host):
+        return
+    settings = ["metrics_tls_client_ca", "metrics_tls_cert", "metrics_tls_key"]
+    log_event(log, "metrics for all", level=logging.WARNING, host=host, settings=settings)
+    warning = f"WARNING: whoever is on the network can read the metrics on {host}"
+    print(f"driftline: {warning}; set {' and '.join(settings)}, or listen on 127.0.0.1", file=sys.stderr)
 
 
 def is_loopback(host: str) -> bool:
@@ -71,32 +102,7 @@ def _configuration(pem: _Pem) -> grpc.ServerCertificateConfiguration:
 
 
 def _read(cert: Path, key: Path, client_ca: Path | None) -> _Pem:
-    """The files' content. gRPC would take any bytes, and fail at each handshake, so OpenSSL has a look first."""
-    cert_pem, key_pem = _bytes("tls_cert", cert), _bytes("tls_key", key)
-    client_ca_pem = None if client_ca is None else _bytes("tls_client_ca", client_ca)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(cert, key, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        message = f"tls_cert {cert} and tls_key {key} are not a certificate and its unencrypted key in PEM: {error}"
-        raise SettingError(message) from None
-    if client_ca_pem is not None:
-        try:
-            context.load_verify_locations(cadata=client_ca_pem.decode("ascii"))
-        except (OSError, ValueError) as error:
-            message = f"tls_client_ca {client_ca} has no certificate in PEM: {error}"
-            raise SettingError(message) from None
-    return _Pem(cert_pem, key_pem, client_ca_pem)
-
-
-def _bytes(setting: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        message = f"{setting} {path} cannot be read: {error.strerror or error}"
-        raise SettingError(message) from None
-
-
-def _no_password() -> bytes:
-    message = "the key is encrypted"
-    raise ValueError(message)
+    cert_pem, key_pem = read_pair(("tls_cert", "tls_key"), cert, key, SettingError)
+    return _Pem(
+        cert_pem, key_pem, None if client_ca is None else read_authority("tls_client_ca", client_ca, SettingError)
+    )

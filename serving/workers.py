@@ -45,20 +45,26 @@ def hold_port(host: str, port: int) -> socket.socket:
 
     Raises StackError where anything listens there already, also something that would share the port.
     """
+    family, address = free_address(host, port)
+    held = socket.socket(family)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(address)
+    return held
+
+
+def free_address(host: str, port: int) -> tuple[int, Any]:
+    """Family and address of a port that nothing has; port 0 becomes a free one. Raises StackError that says why not."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family) as alone:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else closed connections would block it
             alone.bind(address)
-            address = alone.getsockname()
-        held = socket.socket(family)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        held.bind(address)
-    except OSError:
-        message = f"cannot listen on {host}:{port}; is it taken? DRIFTLINE_GRPC_PORT sets another port"
+            return family, alone.getsockname()
+    except OSError as error:
+        where = "DRIFTLINE_GRPC_PORT sets another port, DRIFTLINE_SERVE_HOST another address"
+        message = f"cannot listen on {host}:{port}: {error.strerror or error}; {where}"
         raise StackError(message) from None
-    return held
 
 
 def parent_gone(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:

@@ -29,6 +29,7 @@ class FakeScores(ScoreServiceServicer):
         self.failures: list[grpc.StatusCode] = []
         self.delay_s = 0.0
         self.stale = False
+        self.bad_ids: set[str] = set()  # refused in a batch or a watch
         self.calls: list[tuple[str, Any, dict[str, str]]] = []
         self._changed = threading.Condition()
         self._stopping = False
@@ -101,8 +102,10 @@ class FakeScores(ScoreServiceServicer):
         return masked
 
     def _result(self, user_id: str) -> pb.UserResult:
+        if user_id in self.bad_ids:
+            return pb.UserResult(user_id=user_id, status=pb.RESULT_STATUS_INVALID_ARGUMENT)
         if user_id not in self.users:
-            return pb.UserResult(user_id=user_id, status=pb.RESULT_STATUS_NOT_FOUND)
+            return pb.UserResult(user_id=user_id, status=pb.RESULT_STATUS_NOT_FOUND, stale=self.stale)
         scores = self.users[user_id]
         return pb.UserResult(user_id=user_id, status=pb.RESULT_STATUS_OK, scores=scores, stale=self.stale)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from driftline.client import AsyncScoresClient
+from driftline.client import AsyncScoresClient, Tls
 from serving.rest.server import listen, rest_server
 from tests.redis_server import wait_until
 
@@ -16,10 +16,10 @@ CALL_S = 10.0
 
 
 @contextmanager
-def rest_door(target: str, *, timeout_s: float = 2.0) -> Iterator[httpx.Client]:
+def rest_door(target: str, *, timeout_s: float = 2.0, tls: Tls | None = None) -> Iterator[httpx.Client]:
     """A client of a door that asks the gRPC server at `target`."""
     listening = listen("127.0.0.1", 0)
-    server = rest_server(lambda: AsyncScoresClient(target, timeout_s=timeout_s), first_s=timeout_s)
+    server = rest_server(lambda: AsyncScoresClient(target, timeout_s=timeout_s, tls=tls), first_s=timeout_s)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

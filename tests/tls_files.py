@@ -27,6 +27,14 @@ class TlsFiles:
         made.cert_chain_pems[0].write_to_path(str(self.cert))
         made.private_key_pem.write_to_path(str(self.key))
 
+    def client_files(self, name: str) -> tuple[Path, Path]:
+        """A certificate with this common name, and its key, of the same authority."""
+        own = self.authority.issue_cert(f"{name}@example.org", common_name=name)
+        cert, key = self.cert.with_name(f"{name}.pem"), self.cert.with_name(f"{name}.key")
+        own.cert_chain_pems[0].write_to_path(str(cert))
+        own.private_key_pem.write_to_path(str(key))
+        return cert, key
+
     def channel(self, address: str, *, name: str = "", authority: trustme.CA | None = None) -> grpc.Channel:
         """A client that trusts the authority, and shows a certificate with this common name where one is given."""
         trusted = (authority or self.authority).cert_pem.bytes()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from driftline.cli.scores import as_json, check_user_ids, scores_json
+from driftline.cli.scores import as_json, check_user_ids
 
 if TYPE_CHECKING:
     from driftline.client import Result, ScoresClient
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 def scores(
     users: Annotated[list[str], typer.Argument(metavar="USER...", help="Ids of the users.")],
     json_lines: Annotated[
-        bool, typer.Option("--json", help="One JSON line a user; {status, userId} for one without scores.")
+        bool,
+        typer.Option(
+            "--json", help="One JSON line a user; stale: true beside an old answer; {status, userId} without scores."
+        ),
     ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show why: every feature that the model saw, and what it means.")
@@ -101,11 +104,16 @@ def _watch(client: ScoresClient, users: Sequence[str], *, json_lines: bool) -> N
 
 
 def _line(result: Result) -> str:
-    from driftline.client.types import scores_message  # noqa: PLC0415  (see the top)
+    """The scores in the proto3 mapping, or the status; `stale` as there: left out where it is false."""
+    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415  (see the top)
+
+    from driftline.client.types import scores_message  # noqa: PLC0415
 
     if result.scores is None:
-        return as_json({"status": "NOT_FOUND", "userId": result.user_id})
-    return scores_json(scores_message(result.scores))
+        line = {"status": result.status, "userId": result.user_id}
+    else:
+        line = MessageToDict(scores_message(result.scores))
+    return as_json(line | {"stale": True} if result.stale else line)
 
 
 def _now_ms() -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from driftline.client import DeadlineExceededError, ScoresClient, Tls, UnavailableError
 from driftline.client.calls import Options
-from driftline.errors import ServiceUnavailable
+from driftline.errors import InputError, ServiceUnavailable, SettingError
 from driftline.settings import ClientSettings, StackSettings
 
 DEADLINE_S = 5.0  # a person waits longer than a page view
@@ -17,13 +17,18 @@ def client_options(*, timeout_s: float, with_token: bool = True) -> Options:
     """The options that DRIFTLINE_CLIENT_* ask for. Raises SettingError."""
     settings: ClientSettings = ClientSettings.load()
     options = Options(timeout_s=timeout_s, token=settings.token.get_secret_value() if with_token else "")
-    if settings.tls or settings.ca_file or settings.cert_file:
-        options["tls"] = Tls(
+    if settings.tls or settings.ca_file or settings.cert_file or settings.server_name:
+        options["tls"] = tls = Tls(
             ca_file=settings.ca_file,
             cert_file=settings.cert_file,
             key_file=settings.key_file,
             server_name=settings.server_name,
         )
+        try:
+            tls.credentials()  # before a server or a loop runs, so that the error is one line
+        except InputError as error:
+            message = f"DRIFTLINE_CLIENT_*: {error}"
+            raise SettingError(message) from None
     return options
 
 

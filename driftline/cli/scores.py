@@ -52,6 +52,9 @@ def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
     log_user_ids: Annotated[bool | None, _flag("log_user_ids")] = None,
     metrics_host: Annotated[str | None, _flag("metrics_host")] = None,
     metrics_port: Annotated[int | None, _flag("metrics_port")] = None,
+    metrics_tls_cert: Annotated[Path | None, _flag("metrics_tls_cert")] = None,
+    metrics_tls_key: Annotated[Path | None, _flag("metrics_tls_key")] = None,
+    metrics_tls_client_ca: Annotated[Path | None, _flag("metrics_tls_client_ca")] = None,
 ) -> None:
     """Serve scores over gRPC until SIGTERM or Ctrl-C; logs JSON lines to stderr.
 

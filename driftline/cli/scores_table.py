@@ -34,7 +34,7 @@ def results_table(results: Sequence[Result], *, now_ms: int) -> Table:
         if result.scores is not None:
             table.add_row(_printable(result.user_id), *_cells(result.scores, now_ms))
         else:
-            table.add_row(_printable(result.user_id), "no scores")
+            table.add_row(_printable(result.user_id), without_scores(result))
     return table
 
 
@@ -67,10 +67,16 @@ def watch_line(result: Result) -> str:
     """One line: as-of time, user, scores."""
     scores = result.scores
     if scores is None:
-        return _printable(f"{'-':19}  {result.user_id}  no scores").plain
+        return _printable(f"{'-':19}  {result.user_id}  {without_scores(result)}").plain
     named = "  ".join(f"{name} {score:.3f}" for name, score in sorted(scores.scores.items()))
     stale = "  (stale)" if scores.stale else ""
     return _printable(f"{_utc(scores.as_of_event_time_ms)}  {result.user_id}  {named}{stale}").plain
+
+
+def without_scores(result: Result) -> str:
+    """Why there are none."""
+    reason = "no scores" if result.status == "NOT_FOUND" else "not a user id for this server"
+    return f"{reason} (stale)" if result.stale else reason
 
 
 def duration(span_ms: int) -> str:

@@ -48,4 +48,4 @@ def _first_line(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     problem = error.errors()[0]
-    return f"{problem['loc'][0]}: {problem['msg']}"
+    return f"{problem['loc'][0]}: {problem['msg'].removeprefix('Value error, ')}"

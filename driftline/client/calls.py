@@ -57,7 +57,7 @@ class Calls:
         return self._timeout_s if timeout_s is None else timeout_s
 
     def metadata(self, namespace: str | None, extra: Metadata = ()) -> Metadata:
-        """The call's metadata. Raises InvalidRequestError for a namespace that no metadata could carry."""
+        """The call's metadata. Raises InvalidRequestError for a namespace or a token that no metadata could carry."""
         pairs = list(extra)
         chosen = self._namespace if namespace is None else namespace
         if chosen:
@@ -67,6 +67,9 @@ class Calls:
             pairs.append(("driftline-namespace", chosen))
         token = self._token if isinstance(self._token, str) else self._token()
         if token:
+            if not (token.isascii() and token.isprintable()):  # gRPC's own error would show it
+                message = "the token must be printable ASCII on one line; was it read with its line end?"
+                raise self.invalid(message)
             pairs.append(("authorization", f"Bearer {token}"))
         return tuple(pairs)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 
 from driftline.errors import InputError
+from driftline.pem import read_authority, read_pair
 from driftline.serving.v1 import score_service_pb2 as pb
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoreService"].full_name
@@ -43,15 +44,16 @@ class Tls:
     server_name: str = ""
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """Read the files. Raises InputError where one cannot be read, or a certificate lacks its key."""
-        if (self.cert_file is None) != (self.key_file is None):
+        """Read the files. Raises InputError where one cannot be used, or a certificate lacks its key."""
+        ca = None if self.ca_file is None else read_authority("ca_file", Path(self.ca_file), InputError)
+        if self.cert_file is None and self.key_file is None:
+            return grpc.ssl_channel_credentials(ca)
+        if self.cert_file is None or self.key_file is None:
             message = "Tls: cert_file and key_file belong together"
             raise InputError(message)
-        return grpc.ssl_channel_credentials(
-            root_certificates=_read(self.ca_file),
-            private_key=_read(self.key_file),
-            certificate_chain=_read(self.cert_file),
-        )
+        names = ("cert_file", "key_file")
+        cert, key = read_pair(names, Path(self.cert_file), Path(self.key_file), InputError)
+        return grpc.ssl_channel_credentials(ca, private_key=key, certificate_chain=cert)
 
 
 def channel_options(tls: Tls | None) -> list[tuple[str, str | int]]:
@@ -83,13 +85,3 @@ def service_config() -> str:
             "retryThrottling": RETRY_BUDGET,
         }
     )
-
-
-def _read(path: Path | str | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise InputError(message) from None

@@ -12,9 +12,9 @@ import grpc
 
 from driftline.client.calls import Calls, Metadata, Options
 from driftline.client.channel import channel_options
-from driftline.client.errors import ScoresError, UnavailableError
+from driftline.client.errors import ScoresError, UnauthenticatedError, UnavailableError
 from driftline.client.types import Explanation, Result, Scores, explanation_of, result_of, scores_of
-from driftline.client.watching import Reconnects, WatchState
+from driftline.client.watching import ACCESS_RENEWED, Reconnects, WatchState
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 
 
@@ -122,15 +122,17 @@ class ScoresClient:
     ) -> Iterator[Result]:
         """What is stored of each user (at most 1,000) now, then every newer value; never an older after a newer.
 
-        Connects again after the stream was lost, and raises the last error where that takes over `reconnect_s`. Ends
-        when the client is closed. After a promotion of an older namespace, watch anew: its values are older.
+        Connects again after the stream was lost, also where the server no longer takes its token and `token` has a
+        newer one; raises the last error where that takes over `reconnect_s`. Ends when the client is closed. After a
+        promotion of an older namespace, watch anew: its values are older.
         """
         calls, state, reconnects = self._calls, WatchState(fields), Reconnects(self._calls.reconnect_s)
         request = calls.watch(user_ids, fields)
         while not self._closed.is_set():
             failure: ScoresError = UnavailableError(calls.target, "the watch ended")
             code = "OK"
-            stream = self._stub.WatchScores(request, metadata=calls.metadata(namespace, metadata))
+            sent = calls.metadata(namespace, metadata)
+            stream = self._stub.WatchScores(request, metadata=sent)
             try:
                 for response in stream:
                     reconnects.arrived()
@@ -142,6 +144,8 @@ class ScoresClient:
                 stream.cancel()
             if self._closed.is_set():
                 return
+            if code == UnauthenticatedError.status and calls.metadata(namespace, metadata) != sent:
+                code = ACCESS_RENEWED
             wait_s = reconnects.wait_s(code, time.monotonic())
             if wait_s is None:
                 raise failure

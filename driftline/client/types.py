@@ -71,11 +71,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How the look-up of one user ended. `scores` is None unless `status` is OK."""
+    """How the look-up of one user ended. `scores` is None unless `status` is OK.
+
+    `stale` is as in Scores: also that there are no scores may be what the server saw last.
+    """
 
     user_id: str
     status: Status
     scores: Scores | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +148,17 @@ def result_of(message: pb.UserResult) -> Result:
     """The value of a message. A status that this client does not know is INVALID_ARGUMENT: there are no scores."""
     status = _STATUS.get(message.status, "INVALID_ARGUMENT")
     if status != "OK":
-        return Result(message.user_id, status)
-    return Result(message.user_id, status, scores_of(message.scores, user_id=message.user_id, stale=message.stale))
+        return Result(message.user_id, status, stale=message.stale)
+    scores = scores_of(message.scores, user_id=message.user_id, stale=message.stale)
+    return Result(message.user_id, status, scores, message.stale)
 
 
 def result_message(result: Result) -> pb.UserResult:
     """The inverse of result_of."""
-    message = pb.UserResult(user_id=result.user_id, status=pb.ResultStatus.Value(f"RESULT_STATUS_{result.status}"))
+    status = pb.ResultStatus.Value(f"RESULT_STATUS_{result.status}")
+    message = pb.UserResult(user_id=result.user_id, status=status, stale=result.stale)
     if result.scores is not None:
         message.scores.CopyFrom(scores_message(result.scores))
-        message.stale = result.scores.stale
     return message
 
 

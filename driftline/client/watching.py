@@ -10,8 +10,11 @@ from driftline.client.types import Result, Scores
 
 WAIT_S_MIN = 0.05
 WAIT_S_MAX = 2.0
+ACCESS_RENEWED = "ACCESS_RENEWED"  # no code of gRPC: UNAUTHENTICATED, where the client has another token by now
 # How streams end that did not end by the caller's wish. CANCELLED and UNKNOWN: a server that stops cuts them off.
-LOST_CODES = frozenset({"UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"})
+LOST_CODES = frozenset(
+    {ACCESS_RENEWED, "UNAVAILABLE", "CANCELLED", "UNKNOWN", "INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+)
 
 
 class WatchState:

@@ -12,6 +12,8 @@ from driftline.serving.v1.scores_pb2 import UserScores
 from serving.rest.problems import BadRequestError
 
 PASSED_ON = ("authorization", "traceparent", "tracestate")  # headers that are the gRPC server's business
+# Sent for a caller without a token: the door's own certificate must not stand for whoever comes through it.
+NO_TOKEN = "Bearer"  # noqa: S105  (that it is none is the point)
 _ID_SEGMENT = 3  # of /v1/users/{user_id}/...
 
 
@@ -48,8 +50,10 @@ def contract_path(path: str) -> str:
 
 
 def metadata_of(headers: Mapping[str, str]) -> Metadata:
-    """The headers that go on to the gRPC server."""
+    """The headers that go on to the gRPC server, and always one that says who the caller is, if only nobody."""
     pairs = tuple((name, headers[name]) for name in PASSED_ON if name in headers)
+    if "authorization" not in headers:
+        pairs = (*pairs, ("authorization", NO_TOKEN))
     for name, value in pairs:
         if not (value.isascii() and value.isprintable()):
             message = f"the header {name} must be printable ASCII"

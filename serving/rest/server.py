@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 from collections.abc import Callable
 
@@ -25,7 +26,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        message = f"cannot listen on {host}:{port}: {error.strerror}; DRIFTLINE_REST_PORT sets another port"
+        reason = (error.strerror or str(error)).partition(" (while")[0]  # Python repeats the address there
+        where = "DRIFTLINE_REST_PORT sets another port, DRIFTLINE_REST_HOST another address"
+        message = f"cannot listen on {host}:{port}: {reason}; {where}"
         raise StackError(message) from None
 
 
@@ -44,7 +47,14 @@ def rest_server(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> 
 
 def serve(connect: Callable[[], AsyncScoresClient], *, host: str, port: int, target: str, first_s: float) -> None:
     """Serve until SIGTERM or SIGINT. Called by the command line, in the main thread."""
+    server = rest_server(connect, first_s=first_s)
+
+    def stop(_number: int, _frame: object) -> None:
+        server.should_exit = True
+
     with listen(host, port) as listening:
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, stop)  # uvicorn, when it has stopped, raises the signal again, which would kill
         bound_host, bound_port = listening.getsockname()[:2]
         log_event(log, "listening", address=f"{bound_host}:{bound_port}", grpc=target)
-        rest_server(connect, first_s=first_s).run(sockets=[listening])
+        server.run(sockets=[listening])

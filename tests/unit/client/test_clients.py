@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
 
 from driftline import client as c
-from driftline.client import AsyncScoresClient, Result, ScoresClient
+from driftline.client import AsyncScoresClient, ScoresClient
 from driftline.errors import ServiceUnavailable
+from tests.client_faces import FACES, Ask, Watching
 from tests.fake_scores import FakeScores, fake_server, user
 from tests.redis_server import free_port, wait_until
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
-Ask = Callable[..., Any]
 
 
 @pytest.fixture
@@ -32,22 +31,9 @@ def target(fake: FakeScores) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=FACES)
 def ask(request: pytest.FixtureRequest) -> Ask:
-    """ask(target, method, *arguments, client={...}, **options): one call by a new client of either face."""
-
-    def blocking(target: str, method: str, *arguments: Any, client: Any = None, **options: Any) -> Any:
-        with ScoresClient(target, **(client or {})) as made:
-            return getattr(made, method)(*arguments, **options)
-
-    def asynchronous(target: str, method: str, *arguments: Any, client: Any = None, **options: Any) -> Any:
-        async def run() -> Any:
-            async with AsyncScoresClient(target, **(client or {})) as made:
-                return await getattr(made, method)(*arguments, **options)
-
-        return asyncio.run(run())
-
-    return blocking if request.param == "sync" else asynchronous
+    return FACES[request.param]
 
 
 class TestCalls:
@@ -177,53 +163,6 @@ class TestRetries:
                 client.get("u1", timeout_s=5)
             fake.failures = [UNAVAILABLE]
             assert client.get("u1", timeout_s=5).user_id == "u1"
-
-
-class Watching:
-    """A watch of either face, in a thread."""
-
-    def __init__(self, face: str, target: str, user_ids: list[str], **options: Any) -> None:
-        self.seen: list[Result] = []
-        self.error: BaseException | None = None
-        self.close: Callable[[], None] = lambda: None
-        run = self._blocking if face == "sync" else self._asynchronous
-        self._thread = threading.Thread(target=run, args=(target, user_ids, options))
-        self._thread.start()
-
-    def versions(self) -> list[int]:
-        return [one.scores.accepted_events if one.scores else 0 for one in self.seen]
-
-    def ended(self) -> bool:
-        return not self._thread.is_alive()
-
-    def join(self) -> None:
-        self.close()
-        self._thread.join(10)
-        assert self.ended()
-
-    def _blocking(self, target: str, user_ids: list[str], options: Any) -> None:
-        client = ScoresClient(target, **options)
-        self.close = client.close
-        try:
-            self.seen.extend(client.watch(user_ids))
-        except c.ScoresError as error:
-            self.error = error
-        finally:
-            client.close()
-
-    def _asynchronous(self, target: str, user_ids: list[str], options: Any) -> None:
-        asyncio.run(self._run(target, user_ids, options))
-
-    async def _run(self, target: str, user_ids: list[str], options: Any) -> None:
-        loop = asyncio.get_running_loop()
-        async with AsyncScoresClient(target, **options) as client:
-            self.close = lambda: asyncio.run_coroutine_threadsafe(client.close(), loop).result(10)
-            try:
-                async for result in client.watch(user_ids):
-                    self.seen.append(result)
-            except c.ScoresError as error:
-                self.error = error
-            self.close = lambda: None
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])

@@ -50,6 +50,22 @@ def test_explanation_as_json(fake: FakeScores) -> None:
     assert line["features"][0]["name"] == "session_events"
 
 
+def test_json_says_what_is_stale_and_why_there_are_no_scores(fake: FakeScores) -> None:
+    fake.put(user("u1"))
+    fake.bad_ids = {"refused"}
+    asked = ["u1", "nobody", "refused"]
+    for stale in (False, True):
+        fake.stale = stale
+        result = CliRunner().invoke(app, ["--json", *asked])
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [line["userId"] for line in lines] == asked
+        assert [line.get("stale", False) for line in lines] == [stale, stale, False]
+        assert [line.get("status") for line in lines] == [None, "NOT_FOUND", "INVALID_ARGUMENT"]
+        table = CliRunner().invoke(app, asked).stdout
+        assert ("no scores (stale)" in table, ", stale" in table) == (stale, stale)
+        assert "not a user id for this server" in table
+
+
 def test_nobody_to_explain(fake: FakeScores) -> None:
     assert CliRunner().invoke(app, ["nobody", "--explain"]).exit_code == 1
 

@@ -31,8 +31,12 @@ FEATURES = st.lists(st.builds(FeatureValue, TEXT, st.floats(width=32, allow_nan=
 
 @given(SCORES)
 def test_nothing_of_the_message_is_lost(scores: Scores) -> None:
-    result = Result(scores.user_id, "OK", scores)
-    assert t.result_of(t.result_message(result)) == result
+    for result in (
+        Result(scores.user_id, "OK", scores, scores.stale),
+        Result(scores.user_id, "NOT_FOUND", stale=scores.stale),
+        Result(scores.user_id, "INVALID_ARGUMENT"),
+    ):
+        assert t.result_of(t.result_message(result)) == result
 
 
 @given(st.builds(Explanation, SCORES, FEATURES.map(tuple)))

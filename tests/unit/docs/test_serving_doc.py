@@ -1,7 +1,9 @@
-"""The Python of docs/serving.md and of README.md, run against a real server and a real Redis."""
+"""The Python of docs/serving.md, and what README.md says of scores, against a real server and a real Redis."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -12,11 +14,12 @@ import pytest
 
 from sink_connectors.score_store import RedisScoreStore
 from tests.grpc_server import Client, running_server
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, free_port
 from tests.stored import stored_user
 
 REPOSITORY = Path(__file__).parents[3]
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BASH = re.compile(r"^```bash\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SNIPPETS = [
     (name, snippet)
     for name in ("docs/serving.md", "README.md")
@@ -58,6 +61,32 @@ def test_snippet_prints_what_a_reader_expects(server: Client, number: int) -> No
     assert done.returncode == 0, done.stderr
     printed = [_sorted(line) for line in done.stdout.splitlines()]
     assert printed == PRINTED[number]
+
+
+@pytest.mark.redis
+def test_commands_of_the_readme_work_when_pasted(server: Client) -> None:
+    (block,) = [one for one in BASH.findall((REPOSITORY / "README.md").read_text()) if "driftline rest" in one]
+    pasted, port = block[: block.index("grpcurl")], free_port()  # grpcurl is not everyone's
+    program = pasted.replace("localhost:8080", f"localhost:{port}").replace("driftline ", "python -m driftline.cli ")
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(REPOSITORY),
+        "DRIFTLINE_GRPC_TARGET": server.address,
+        "DRIFTLINE_REST_PORT": str(port),
+        "no_proxy": "localhost",
+    }
+    done = subprocess.run(
+        ["bash", "-ec", f"{program}\nkill $!\nwait"],
+        env=environment,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "session_events" in done.stdout
+    answer = done.stdout.splitlines()[-1]
+    assert json.loads(answer)["scores"]["scores"]["engagement"] == 0.74
 
 
 def _sorted(line: str) -> str:

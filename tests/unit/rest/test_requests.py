@@ -80,5 +80,6 @@ def test_no_body_is_more_than_refused(body: bytes) -> None:
 def test_headers_that_go_on() -> None:
     headers = {"authorization": "Bearer t", "traceparent": "00-1", "cookie": "c"}
     assert metadata_of(headers) == (("authorization", "Bearer t"), ("traceparent", "00-1"))
+    assert metadata_of({"tracestate": "a=b"}) == (("tracestate", "a=b"), ("authorization", "Bearer"))
     with pytest.raises(BadRequestError, match="authorization"):
         metadata_of({"authorization": "Bearer é"})

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,37 +17,17 @@ from hypothesis import strategies as st
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from serving.audit import UserIds, audit
-from serving.auth import Access, Client, new_token, toml_of
+from serving.auth import METHODS, Access, Client, new_token, toml_of
 from serving.logs import JsonLines
 from serving.requests import requested_namespace
+from serving.service import SERVICE_NAME
+from tests.audit_lines import audit_lines, logged
 from tests.grpc_server import CALL_S, running_server
 from tests.redis_server import RedisServer, wait_until
 
 TOKEN, HASH = new_token()
 METADATA = (("authorization", f"Bearer {TOKEN}"),)
 USER_IDS = UserIds(secret="of this deployment")  # noqa: S106
-
-
-@contextmanager
-def logged(level: int = logging.INFO) -> Iterator[io.StringIO]:
-    """Everything that this process logs meanwhile, of every library, as the server writes it."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    before = root.level
-    root.addHandler(handler)
-    root.setLevel(level)
-    try:
-        yield text
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(before)
-
-
-def lines(text: io.StringIO, logger: str = "driftline.audit") -> list[dict[str, Any]]:
-    found = [json.loads(line) for line in text.getvalue().splitlines()]
-    return [line for line in found if line["logger"] == logger]
 
 
 @pytest.fixture
@@ -68,8 +47,8 @@ class TestAuditLines:
         with logged() as text:
             with pytest.raises(grpc.RpcError):
                 stub.GetScores(pb.GetScoresRequest(user_id="jane"), timeout=CALL_S)
-            wait_until(lambda: bool(lines(text)))
-        (line,) = lines(text)
+            wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)
         assert line.pop("peer").startswith("ipv4:127.0.0.1:")
         assert line.pop("time").endswith("Z")
         assert line == {
@@ -88,8 +67,8 @@ class TestAuditLines:
             metadata = (*METADATA, ("driftline-namespace", "other"))
             with pytest.raises(grpc.RpcError):
                 stub.BatchGetScores(pb.BatchGetScoresRequest(user_ids=["jane"]), timeout=CALL_S, metadata=metadata)
-            wait_until(lambda: bool(lines(text)))
-        (line,) = lines(text)
+            wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)
         assert {name: line[name] for name in ("event", "client", "method", "namespace", "code", "user")} == {
             "event": "denied",
             "client": "pricing",
@@ -103,7 +82,25 @@ class TestAuditLines:
         with logged() as text:
             with pytest.raises(grpc.RpcError):
                 next(stub.WatchScores(pb.WatchScoresRequest(user_ids=["jane"]), timeout=CALL_S))
-            wait_until(lambda: [line["method"] for line in lines(text)] == ["WatchScores"])
+            wait_until(lambda: [line["method"] for line in audit_lines(text)] == ["WatchScores"])
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_request_that_is_too_large(self, redis_server: RedisServer, method: str) -> None:
+        middlewares = [audit(USER_IDS, requested_namespace)]
+        with running_server(redis_server.url, middlewares=middlewares, request_bytes_max=2_000) as client:
+            make = client.channel.unary_stream if method == "WatchScores" else client.channel.unary_unary
+            with logged() as text:
+                for size, refused_by in ((2_001, "request_bytes_max is 2,000"), (8_001, "larger than max")):
+                    with pytest.raises(grpc.RpcError) as caught:
+                        answer = make(f"/{SERVICE_NAME}/{method}")(b"\x0a" * size, timeout=CALL_S)
+                        next(answer)
+                    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                    assert refused_by in caught.value.details()
+                wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)  # what gRPC itself refuses leaves none
+        assert [line[name] for name in ("event", "method", "code", "user")] == [
+            "too large", method, "RESOURCE_EXHAUSTED", "",
+        ]  # fmt: skip
 
     def test_every_explain_and_no_get(self, stub: ScoreServiceStub) -> None:
         with logged() as text:
@@ -114,8 +111,8 @@ class TestAuditLines:
                 with pytest.raises(grpc.RpcError) as caught:
                     method(request, timeout=CALL_S, metadata=METADATA)
                 assert caught.value.code() is grpc.StatusCode.NOT_FOUND
-            wait_until(lambda: bool(lines(text)))
-        (line,) = lines(text)
+            wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)
         found = [line[name] for name in ("event", "client", "method", "code", "user")]
         assert found == ["explained", "pricing", "ExplainScores", "NOT_FOUND", USER_IDS.shown("jane")]
 
@@ -135,7 +132,7 @@ def test_no_log_of_any_library_names_a_user(stub: ScoreServiceStub, user_id: str
             for call in calls:
                 with suppress(grpc.RpcError):
                     call(metadata)
-        wait_until(lambda: len(lines(text)) >= 5)  # three without a token, one batch, one explained
+        wait_until(lambda: len(audit_lines(text)) >= 5)  # three without a token, one batch, one explained
     logs = text.getvalue()
     assert user_id not in logs and json.dumps(user_id)[1:-1] not in logs
     assert TOKEN not in logs

@@ -24,6 +24,8 @@ from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.settings import ServeSettings
 from serving.audit import UserIds
 from serving.auth import Client, new_token, toml_of
+from serving.edge import prepared
+from serving.tls import is_loopback
 from tests.grpc_server import CALL_S
 from tests.redis_server import RedisServer, wait_until
 from tests.tls_files import TlsFiles
@@ -111,6 +113,9 @@ def test_all_at_once(redis_server: RedisServer, tmp_path: Path) -> None:
         ({"tls_cert": "a.pem"}, "tls_cert needs tls_key"),
         ({"tls_key": "a.pem"}, "tls_key needs tls_cert"),
         ({"tls_client_ca": "a.pem"}, "tls_client_ca needs tls_cert"),
+        ({"metrics_tls_cert": "a.pem"}, "metrics_tls_cert needs metrics_tls_key"),
+        ({"metrics_tls_key": "a.pem"}, "metrics_tls_key needs metrics_tls_cert"),
+        ({"metrics_tls_client_ca": "a.pem"}, "metrics_tls_client_ca needs metrics_tls_cert"),
         ({"client_from_certificate": True}, "client_from_certificate needs tls_client_ca"),
         (
             {"client_from_certificate": True, "tls_cert": "a", "tls_key": "b", "tls_client_ca": "c"},
@@ -125,6 +130,15 @@ def test_settings_that_need_each_other(given: dict[str, Any], message: str) -> N
 
 def test_secret_does_not_show_in_the_settings() -> None:
     assert SECRET not in repr(ServeSettings.load(log_secret=SECRET))
+
+
+def test_metrics_are_for_this_machine_by_default_and_elsewhere_loud(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with prepared(ServeSettings.load(metrics_port=0)):
+        assert is_loopback(ServeSettings.load().metrics_host) and not capsys.readouterr().err
+    with prepared(ServeSettings.load(metrics_port=0, metrics_host="0.0.0.0")):  # noqa: S104
+        assert "WARNING: whoever is on the network can read the metrics on 0.0.0.0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -70,6 +70,7 @@ def test_bad_url_is_a_setting_error_without_the_password(url: str) -> None:
     with pytest.raises(SettingError) as caught:
         open_source(url.replace("//", "//me:secret@", 1), timeout_s=1)
     assert "secret" not in str(caught.value)
+    assert str(caught.value).startswith("redis_url ") and "redis+cluster://host:6379" in str(caught.value)
 
 
 def test_replicas_need_someone_who_names_them() -> None:

@@ -20,7 +20,7 @@ from prometheus_client import values
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftline.errors import StackError
-from driftline.metrics import ServingMetric
+from driftline.metrics import Metric, ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
@@ -90,6 +90,21 @@ class TestCalls:
         assert 29 < found["driftline_serving_score_age_seconds_sum"] < 60
         assert found["driftline_serving_read_users_sum"] == SAMPLED + 2 + 3
         assert found["driftline_serving_redis_latency_seconds_count|outcome=ok"] >= SAMPLED + 3
+
+    def test_request_that_is_too_large_is_a_rejected_call(self, redis_server: RedisServer, address: str) -> None:
+        telemetry = Telemetry(0)
+        with running_server(
+            redis_server.url, observer=telemetry, middlewares=[telemetry.middleware], request_bytes_max=2_000
+        ) as client:
+            with pytest.raises(grpc.RpcError, match="request_bytes_max"):
+                client.batch(["x" * 100] * 20)
+            with pytest.raises(grpc.RpcError, match="request_bytes_max"):
+                next(ScoreServiceStub(client.channel).WatchScores(pb.WatchScoresRequest(user_ids=["x" * 100] * 20)))
+            wait_until(
+                lambda: scrape(address).get("driftline_serving_rejected_calls_total|reason=resource_exhausted") == 2
+            )
+            found = scrape(address)
+        assert [calls(found, method, "RESOURCE_EXHAUSTED") for method in ("BatchGetScores", "WatchScores")] == [1, 1]
 
     def test_streams_and_their_users_are_gauges(self, redis_server: RedisServer, address: str) -> None:
         telemetry = Telemetry(0)
@@ -187,8 +202,13 @@ class TestCatalogue:
 
     def test_document_lists_every_metric(self) -> None:
         text = (REPOSITORY / "docs" / "metrics.md").read_text()
-        listed = re.findall(r"^\| `(driftline_serving_\w+)` \| (\w+) \| (\w+) \|", text, re.MULTILINE)
-        assert listed == [(one.value.name, one.value.kind, one.value.unit) for one in ServingMetric]
+        rows = [line for line in text.splitlines() if line.startswith("| `driftline_serving_")]
+        assert rows == [_row(one.value) for one in ServingMetric]
+
+
+def _row(metric: Metric) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{metric.name}` | {metric.kind} | {metric.unit} | {labels} | {metric.help} | {metric.next_move} |"
 
 
 @contextmanager

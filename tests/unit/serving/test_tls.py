@@ -12,7 +12,7 @@ import trustme
 from driftline.errors import SettingError
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
-from serving.tls import is_loopback, server_credentials, warn_if_exposed
+from serving.tls import is_loopback, server_credentials, warn_if_exposed, warn_if_metrics_exposed
 from tests.grpc_server import CALL_S, running_server
 from tests.redis_server import RedisServer, wait_until
 from tests.tls_files import TlsFiles
@@ -107,4 +107,14 @@ class TestWarning:
         assert not capsys.readouterr().err and not caplog.records
         warn_if_exposed(host, has_tls=False)
         assert f"WARNING: listening on {host} without TLS" in capsys.readouterr().err
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+    def test_metrics_warn_where_no_certificate_is_demanded(
+        self, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        warn_if_metrics_exposed("127.0.0.1", has_client_ca=False)
+        warn_if_metrics_exposed("192.0.2.1", has_client_ca=True)
+        assert not capsys.readouterr().err and not caplog.records
+        warn_if_metrics_exposed("192.0.2.1", has_client_ca=False)
+        assert "WARNING: whoever is on the network can read the metrics on 192.0.2.1" in capsys.readouterr().err
         assert [record.levelno for record in caplog.records] == [logging.WARNING]

@@ -287,6 +287,7 @@ class TestRawBytes:
             (b"\xff\xff\xff", "INVALID_ARGUMENT"),
             (b"\x0a\x01\xff", "INVALID_ARGUMENT"),
             (b"\x0a" * 10_001, "RESOURCE_EXHAUSTED"),
+            (b"\x0a" * 40_001, "RESOURCE_EXHAUSTED"),
         ],
     )
     def test_malformed_and_oversized(self, small: Client, method: str, data: bytes, code: str) -> None:

@@ -76,6 +76,13 @@ def test_taken_port_is_refused_also_where_it_could_be_shared() -> None:
             hold_port("127.0.0.1", taken.getsockname()[1])
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_address_that_is_not_this_machines_says_so_and_not_that_the_port_is_taken(host: str) -> None:
+    with pytest.raises(StackError, match=f"cannot listen on {host}:0: .+; .*DRIFTLINE_SERVE_HOST") as caught:
+        hold_port(host, 0)
+    assert "in use" not in str(caught.value)
+
+
 def test_free_port_is_held_for_those_that_share_it() -> None:
     with hold_port("127.0.0.1", 0) as held, socket.socket() as shares, socket.socket() as alone:
         shares.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
