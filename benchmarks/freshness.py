@@ -3,10 +3,11 @@
     python -m benchmarks.freshness [--block-ms 25 50 100] [--rates 100 1000 5000 80%] [--maximal EVENTS_S] [--write]
 
 A new submission for each block_ms, over a topic of its own that begins with a backlog: folding it compiles the JVM's
-code, which live traffic alone takes more than a minute for. Then, at each rate, simulated shoppers make live traffic
-in a process of its own (benchmarks/traffic.py), while this one probes with users of its own (benchmarks/probes.py);
-both count as the rate. Rates in per cent are shares of the maximal rate: that of a backlog, measured first unless
-given. In the end the job must have accounted for every event.
+code, which live traffic alone takes more than a minute for. Then, at each rate, simulated shoppers make live traffic in
+a process of its own (benchmarks/traffic.py), while this one probes with users of its own (benchmarks/probes.py); both
+count as the rate. Rates in per cent are shares of the maximal rate, measured first unless given: that of a backlog of
+such traffic, in which hardly an event shares its block with another of its user. In the end the job must have accounted
+for every event.
 
 Points are added to benchmarks/results/freshness.json, so that a long measurement can be split; --fresh forgets the
 earlier ones. --write puts all of them into docs/performance.md and docs/images/freshness.svg.
@@ -32,7 +33,8 @@ from driftline.metrics import JobMetric
 
 BACKLOG = 150_000  # events that the JVM compiles over
 BACKLOG_USERS = 20_000
-MAXIMAL_EVENTS = 300_000
+MAXIMAL_RATE = 5_000  # of the traffic whose backlog is measured, so that its users' pauses are shoppers'
+MAXIMAL_S = 40
 PROBES_A_SECOND_MAX = 50
 PROBES_SHARE_MAX = 0.3  # of the rate
 USERS_PER_RATE = 40  # at this many users an event a second, a user's pauses are a shopper's
@@ -146,9 +148,9 @@ def _usage(bench: Workbench, job_id: str, traffic_pid: int) -> dict[str, Any]:
 
 
 def _maximal(bench: Workbench, assignments: Sequence[str]) -> float:
-    """The rate of a backlog, in events a second, on a TaskManager that has run one before."""
+    """The rate of a backlog of live traffic, in events a second, on a TaskManager that has run one before."""
     bench = own_topic(bench, "events-maximal")
-    fill(bench, users=50_000, events=MAXIMAL_EVENTS)
+    fill(bench, "live", users=USERS_MAX, rate=MAXIMAL_RATE, seconds=MAXIMAL_S, at_once=True)
     cold, _ = run_job(bench, "cold", list(assignments))
     warm, _ = run_job(bench, "warm", list(assignments))
     say(f"maximal: {warm:,.0f} events/s; {cold:,.0f} on a TaskManager that had just started")

@@ -1,6 +1,6 @@
 """Every contender over the same topic with the same duty, side by side in one run.
 
-    python -m benchmarks.suite [--events 1000000] [--slow-events 200000] [--runs 3] [--only driftline quix-tuned]
+    python -m benchmarks.suite [--events 1000000] [--slow-events 100000] [--runs 3] [--only driftline quix-tuned]
 
 Kafka, Redis, Flink and the contender share this machine; contenders take turns, one at a time. Those marked slow read a
 topic that holds only the first events of the same history. A run is measured from the first to the last accounted
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000, help="different events in the topic")
     parser.add_argument("--users", type=int, default=50_000)
-    parser.add_argument("--slow-events", type=int, default=200_000, help="records that slow contenders get")
+    parser.add_argument("--slow-events", type=int, default=100_000, help="records that slow contenders get")
     parser.add_argument("--seconds-max", type=float, default=300.0, help="after which a run is cut off")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="CONTENDER")

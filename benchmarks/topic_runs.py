@@ -81,10 +81,10 @@ def traffic_command(bench: Workbench, kind: str, options: Mapping[str, object]) 
     return command
 
 
-def fill(bench: Workbench, **options: object) -> int:
-    """Publish a history to the bench's topic, with options of benchmarks.traffic; return its number of events."""
+def fill(bench: Workbench, kind: str = "history", /, **options: object) -> int:
+    """Publish to the bench's topic, with options of benchmarks.traffic; return the number of events."""
     dashed = {name.replace("_", "-"): value for name, value in options.items()}
-    command = traffic_command(bench, "history", dashed)
+    command = traffic_command(bench, kind, dashed)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return int(json.loads(done.stdout)["published"])
 

@@ -1,11 +1,12 @@
 """Simulated events brought to Kafka at little cost, so that the load takes as little of the machine as it can.
 
     PYTHON -m benchmarks.traffic KAFKA TOPIC history --users 30000 --events 300000 [--everyone] [--disorder-ms 60000]
-    PYTHON -m benchmarks.traffic KAFKA TOPIC live --users 40000 --rate 1000 --seconds 60
+    PYTHON -m benchmarks.traffic KAFKA TOPIC live --users 40000 --rate 1000 --seconds 60 [--at-once]
 
 PYTHON is that of the environment `plain` (benchmarks/venvs.py), which has Kafka's client in C. A history goes out as
 fast as it can. Live traffic is simulated and encoded before it begins; the program then prints `ready`, waits for a
-line, and stamps each event with the time at which it is due. At its end it prints one JSON line about what it did.
+line, and stamps each event with the time at which it is due; --at-once makes it the traffic that is just over. At its
+end it prints one JSON line about what it did.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--everyone", action="store_true", help="begin with one event of every user, in any order")
     parser.add_argument("--rate", type=float, help="of live traffic, events a second")
     parser.add_argument("--seconds", type=float, help="of live traffic")
+    parser.add_argument("--at-once", action="store_true", help="publish live traffic as fast as Kafka takes it")
     options = parser.parse_args()
     producer = Producer(
         {
@@ -73,6 +75,8 @@ def main() -> None:
     )
     if options.kind == "history":
         print(json.dumps({"published": publish_history(producer, options)}))
+    elif options.at_once:
+        print(json.dumps({"published": publish_live(producer, options)}))
     else:
         print(json.dumps(play(producer, options.topic, live(options))._asdict()))
 
@@ -117,25 +121,38 @@ def live(options: argparse.Namespace) -> list[Record]:
     return [_without_time(event, int(began_s * 1_000)) for event in events]
 
 
+def publish_live(producer: Producer, options: argparse.Namespace) -> int:
+    """Publish live traffic whose last event is due now; return the number of events."""
+    records = live(options)
+    start_ms = int((time.time() - options.seconds) * 1_000)
+    for number, record in enumerate(records):
+        _produce(producer, options.topic, _due(record, start_ms + record.time_ms), number)
+    _settle(producer)
+    return len(records)
+
+
 def play(producer: Producer, topic: str, records: Iterable[Record]) -> Played:
     """Publish each record when it is due, counted from the line that the program waits for."""
     records = list(records)
     print("ready", flush=True)
     sys.stdin.readline()
     start_ms, behind_ms_max = time.time() * 1_000, 0.0
-    for number, (key, value, after_ms) in enumerate(records):
-        due_ms = start_ms + after_ms
+    for number, record in enumerate(records):
+        due_ms = start_ms + record.time_ms
         ahead_ms = due_ms - time.time() * 1_000
         if ahead_ms > SLEEP_MS_MIN:
             producer.poll(0)
             time.sleep(ahead_ms / 1_000)
         else:
             behind_ms_max = max(behind_ms_max, -ahead_ms)
-        # Fields of a protobuf message may come in any order: the time goes behind the others.
-        stamped = value + UserEvent(event_time_ms=int(due_ms)).SerializeToString()
-        _produce(producer, topic, Record(key, stamped, int(due_ms)), number)
+        _produce(producer, topic, _due(record, int(due_ms)), number)
     _settle(producer)
     return Played(len(records), time.time() - start_ms / 1_000, behind_ms_max)
+
+
+def _due(record: Record, time_ms: int) -> Record:
+    """The record with its time. Fields of a protobuf message may come in any order: it goes behind the others."""
+    return Record(record.key, record.value + UserEvent(event_time_ms=time_ms).SerializeToString(), time_ms)
 
 
 def _without_time(event: SimulatedEvent, began_ms: int) -> Record:

@@ -24,7 +24,7 @@ _DELIVERY_MS_MAX = 30_000  # how long a record may wait for its acknowledgement
 _SETTLE_S_MAX = 45.0  # the same, seen from outside, with time for the client to notice
 _CLOSE_S_MAX = 2.0  # how long a failed publisher still waits
 _BATCH_BYTES = 256 * 1024  # half the per-record cost of the client's default of 16 KiB
-_LINGER_MS = 10  # gathers a batch, adds little to the latency of live traffic
+_LINGER_MS = 2  # all of it is latency of a single event; a busy producer gathers while its requests are on their way
 # The client's own buffer has no bound. So every so often a record's acknowledgement is remembered, and the oldest of a
 # few is awaited: at most about (_MARKS_MAX + 1) * _MARK_EVERY records, or twice that many bytes, are on their way.
 _MARK_EVERY_RECORDS = 5_000

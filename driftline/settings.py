@@ -123,7 +123,7 @@ class ScoreEventsSettings(_Settings):
     namespace: str = Field("main", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Redis namespace to write")
     parallelism: int = Field(1, ge=1, le=128, description="slots to use; one a TaskManager")
     shards: int = Field(
-        16,
+        8,
         ge=1,
         le=128,
         description="groups of users whose events are folded together, a power of two; the most slots the job can ever "

@@ -28,7 +28,7 @@ def test_environment_sets_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"session_gap_ms": "10"}, ["session_gap_ms (10)", "disorder_ms (60000)"]),
         ({"namespace": "a{b}"}, ["namespace"]),
         ({"shards": "12"}, ["shards", "1, 2, 4, 8, 16, 32, 64 or 128", "'12'"]),
-        ({"parallelism": "32"}, ["shards (16)", "parallelism (32)"]),
+        ({"parallelism": "32"}, ["shards (8)", "parallelism (32)"]),
     ],
 )
 def test_error_names_the_setting_and_what_it_accepts(given: dict[str, Any], words: list[str]) -> None:
