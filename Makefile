@@ -28,7 +28,7 @@ proto: setup ## Regenerate the protobuf code below driftline/
 
 bench: bench-suite bench-job bench-freshness bench-scaling bench-serving ## Run every benchmark
 
-bench-suite: setup ## Run Driftline and other frameworks over the same topic with the same duty (over an hour)
+bench-suite: setup ## Run Driftline and other frameworks over the same topic with the same duty (half an hour)
 	@$(PY) -m benchmarks.suite
 
 bench-job: setup ## Measure the job's throughput over a backlog, beside a JVM-only job in the same run

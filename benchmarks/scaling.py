@@ -17,6 +17,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -121,8 +122,10 @@ def measure(bench: Workbench, point: Point, assignments: Sequence[str]) -> dict[
     )
     clear_redis(bench.settings)
     empty_bytes = redis_bytes(bench)
-    job_id = submit(bench, point.name, [f"parallelism={point.task_managers}", *assignments])
-    figures = _watch(bench, point.name, published - point.events)
+    with ThreadPoolExecutor(1) as pool:  # the client returns a while after the job has begun
+        submission = pool.submit(submit, bench, point.name, [f"parallelism={point.task_managers}", *assignments])
+        figures = _watch(bench, point.name, published - point.events)
+        job_id = submission.result()
     last = _checkpoint_after(bench, job_id, time.time_ns() // 1_000_000)
     during = JobFigures(bench.settings.flink_address).checkpoints(job_id)
     with closing(TopicProgress(bench.settings, point.name)) as progress:
