@@ -29,25 +29,29 @@ class Costs:
     Attributes:
         event_s: the operator's thread, an event, waiting for Redis included.
         block_s: the same, a block, however few events are in it.
-        jvm_s: the other threads of the TaskManager, an event.
+        jvm_block_s: the other threads of the TaskManager, a block.
         kafka_s: the broker, an event in and its scores out.
+        kafka_block_s: the same, for the requests that a block leads to.
         redis_write_s: the thread of Redis, a user's write.
         redis_user_bytes: of memory, all told.
-        state_user_bytes: of RocksDB.
+        state_user_bytes: of RocksDB's files, compressed.
+        upload_bytes: of a checkpoint, a user whose state has changed since the last one.
         event_bytes: an event in Kafka.
         scores_bytes: the changelog record that it leads to.
         busy_max: share of a thread that may be planned with; the rest is for bursts and for catching up.
     """
 
-    event_s: float = 130e-6
+    event_s: float = 105e-6
     block_s: float = 500e-6
-    jvm_s: float = 50e-6
-    kafka_s: float = 70e-6
+    jvm_block_s: float = 1e-3
+    kafka_s: float = 15e-6
+    kafka_block_s: float = 2e-3
     redis_write_s: float = 14e-6
     redis_user_bytes: float = 560.0
-    state_user_bytes: float = 650.0
-    event_bytes: float = 110.0
-    scores_bytes: float = 330.0
+    state_user_bytes: float = 250.0
+    upload_bytes: float = 600.0
+    event_bytes: float = 70.0
+    scores_bytes: float = 240.0
     busy_max: float = 0.6
 
 
@@ -86,10 +90,12 @@ def plan(events_s: float, users: float, costs: Costs, *, block_ms: float = 50.0,
     cells = ceil(events_s / cell_events_s)
     each_s = events_s / cells
     shards = next(n for n in _powers_of_two() if _rate_of_shards(n, costs, block_ms) >= each_s)
-    # As many slots as shards would be idle where one shard alone has little to do.
+    # Fewer slots than shards where the shards of a slot leave it idle.
     busy = _thread_share(each_s, shards, costs, block_ms)
     slots = next(n for n in _powers_of_two() if busy / n <= costs.busy_max)
-    busy_cores = busy * cells + events_s * (costs.jvm_s + costs.kafka_s + costs.redis_write_s)
+    blocks_s = _blocks(each_s, shards, block_ms) * cells
+    busy_cores = busy * cells + blocks_s * (costs.jvm_block_s + costs.kafka_block_s)
+    busy_cores += events_s * (costs.kafka_s + costs.redis_write_s)
     touched = min(users, events_s * checkpoint_s)
     return Plan(
         events_s=events_s,
@@ -100,7 +106,7 @@ def plan(events_s: float, users: float, costs: Costs, *, block_ms: float = 50.0,
         cores=busy_cores / costs.busy_max,
         redis_gb=users * costs.redis_user_bytes / GB,
         state_gb=users * costs.state_user_bytes / (cells * slots) / GB,
-        checkpoint_mb_s=touched * costs.state_user_bytes / checkpoint_s / MB,
+        checkpoint_mb_s=touched * costs.upload_bytes / checkpoint_s / MB,
         kafka_mb_s=events_s * (costs.event_bytes + costs.scores_bytes) / MB,
         core_hours=busy_cores / costs.busy_max / events_s * 1e9 / 3_600,
     )
@@ -108,8 +114,11 @@ def plan(events_s: float, users: float, costs: Costs, *, block_ms: float = 50.0,
 
 def _thread_share(events_s: float, shards: float, costs: Costs, block_ms: float) -> float:
     """How busy one thread would be with these events in the blocks of these shards."""
-    blocks_s = min(shards * 1_000 / block_ms, events_s)
-    return events_s * costs.event_s + blocks_s * costs.block_s
+    return events_s * costs.event_s + _blocks(events_s, shards, block_ms) * costs.block_s
+
+
+def _blocks(events_s: float, shards: float, block_ms: float) -> float:
+    return min(shards * 1_000 / block_ms, events_s)
 
 
 def _rate_of_shards(shards: int, costs: Costs, block_ms: float) -> float:
