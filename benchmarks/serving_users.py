@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from math import exp
@@ -33,7 +34,7 @@ class _StandIn:
 
     version = "m20260101-000000-bench"
 
-    def predict(self, vectors: NDArray[np.float32]) -> list[float]:
+    def predict(self, vectors: Sequence[Sequence[float]]) -> list[float]:
         return [1 / (1 + exp(2 - 0.7 * row[_CARTS] - 0.1 * row[_VIEWS])) for row in vectors]
 
 

@@ -6,9 +6,6 @@ from array import array
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from driftline.serving.v1.scores_pb2 import UserScores
 from udfs import profile as p
 from udfs.features import FEATURE_SET, affinities, churn_risk, engagement, vector
@@ -24,8 +21,8 @@ class Model(Protocol):
 
     version: str
 
-    def predict(self, vectors: NDArray[np.float32]) -> list[float]:
-        """Return P(purchase within the next 30 minutes) for each row, a feature vector of set v1.
+    def predict(self, vectors: Sequence[array[float]]) -> list[float]:
+        """Return P(purchase within the next 30 minutes) for each feature vector of set v1, float32 values.
 
         A row's result must not depend on the rows beside it: the promise of one answer whatever the block.
         """
@@ -44,14 +41,13 @@ def score(users: Sequence[tuple[str, Profile]], model: Model | None) -> list[Sco
     Without a model (none trained yet) there is no purchase_propensity, and model_version is empty.
     """
     shares = [affinities(profile) for _, profile in users]
-    rows = [array("f", vector(profile, share)).tobytes() for (_, profile), share in zip(users, shares, strict=True)]
+    vectors = [array("f", vector(profile, share)) for (_, profile), share in zip(users, shares, strict=True)]
     messages = [_message(*user, share) for user, share in zip(users, shares, strict=True)]
     if model is not None:
-        vectors = np.frombuffer(b"".join(rows), np.float32).reshape(len(rows), -1)
         for message, propensity in zip(messages, model.predict(vectors), strict=True):
             message.scores[PURCHASE_PROPENSITY] = propensity
             message.model_version = model.version
-    return [Scored(message, row) for message, row in zip(messages, rows, strict=True)]
+    return [Scored(message, row.tobytes()) for message, row in zip(messages, vectors, strict=True)]
 
 
 def _message(user_id: str, profile: Profile, shares: list[tuple[str, float]]) -> UserScores:

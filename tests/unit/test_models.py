@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -76,7 +77,8 @@ def test_stored_model_loads_and_is_current(tmp_path: Path, onnx: bytes) -> None:
     assert folder.current_version() == version
     model = folder.load(version)
     assert model.version == version
-    assert model.predict([[0.0] * len(V1)]) == OnnxModel(onnx, "").predict([[0.0] * len(V1)])
+    assert model.predict(ROWS[:3]) == OnnxModel(onnx, "").predict(ROWS[:3])
+    assert model.predict([array("f", row) for row in ROWS[:3]]) == model.predict(ROWS[:3])
 
 
 def test_storing_the_same_again_is_harmless(tmp_path: Path, onnx: bytes) -> None:

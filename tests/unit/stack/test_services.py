@@ -31,10 +31,10 @@ def test_a_cluster_id_is_no_option() -> None:
 
 
 def test_redis_keeps_scores_and_listens_on_loopback(tmp_path: Path) -> None:
-    settings: StackSettings = StackSettings.load(home=tmp_path / "my home")
+    settings: StackSettings = StackSettings.load(home=tmp_path / "my home", redis_port=7777)
     Redis(settings, Home(settings.home)).prepare()
     config = (tmp_path / "my home" / "redis" / "redis.conf").read_text().splitlines()
-    assert {"bind 127.0.0.1", "port 6379", "appendonly yes", "appendfsync everysec"} <= set(config)
+    assert {"bind 127.0.0.1", "port 7777", "appendonly yes", "appendfsync everysec"} <= set(config)
 
 
 def test_without_redis_the_message_names_both_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
