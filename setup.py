@@ -1,6 +1,38 @@
-"""Package metadata. requirements.lock pins every version; the ranges here say what Driftline needs, and why."""
+"""Package metadata, and the build of the compiled core.
 
-from setuptools import find_packages, setup
+requirements.lock pins every version; the ranges here say what Driftline needs, and why. The core (what folds and scores
+events) is compiled by mypyc where there is a C compiler, and else stays the Python that it is, with the same results
+(docs/decisions/0011-compiled-core.md). DRIFTLINE_COMPILE=0 leaves it interpreted.
+"""
+
+import os
+import sys
+from glob import glob
+
+from setuptools import Extension, find_packages, setup
+
+ALSO_COMPILED = {"state_schemas/user_state.py", "sink_connectors/score_value.py"}
+NOT_COMPILED = {"udfs/__init__.py", "udfs/compilation.py", "udfs/operator.py"}  # the guard, and what is Flink's
+
+
+def compiled_core() -> list[Extension]:
+    """Return the extension modules to build: none where they are not wanted or mypyc is missing."""
+    # Installers ask for the metadata before they build, and compiling takes half a minute.
+    asked_for_metadata = {"egg_info", "dist_info"} & set(sys.argv)
+    if asked_for_metadata or os.environ.get("DRIFTLINE_COMPILE") == "0":
+        return []
+    try:
+        from mypyc.build import mypycify  # noqa: PLC0415  (of the build's environment)
+    except ImportError:
+        return []
+    sources = sorted(({*glob("udfs/*.py")} - NOT_COMPILED) | ALSO_COMPILED)
+    # The build's environment may lack the libraries that the core uses; `make check` is where types are checked.
+    flags = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
+    extensions: list[Extension] = mypycify([*flags, *sources], opt_level="3", debug_level="0", group_name="udfs.core")
+    for extension in extensions:
+        extension.optional = True  # without a compiler the build goes on
+    return extensions
+
 
 CORE = [
     "protobuf>=5.26,<6",  # events, state and scores; Beam 2.61, which apache-flink needs, stops below 6
@@ -71,6 +103,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["driftline*", "jobs*", "udfs*", "state_schemas*", "sink_connectors*", "serving*"]),
+    ext_modules=compiled_core(),
     package_data={"sink_connectors": ["*.lua"], "driftline": ["py.typed", "stack/*.yaml", "stack/*.properties"]},
     install_requires=CORE,
     extras_require={

@@ -120,10 +120,13 @@ def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, s
 
 
 def _copy_code(scratch: Path) -> Path:
-    """Copy the packages that the job needs into one folder; the checkout itself holds far more."""
+    """Copy the packages that the job needs into one folder; the checkout itself holds far more.
+
+    Without the compiled core: it belongs to this machine's C library, the cluster's may be older.
+    """
     folder = scratch / "code"
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
     return folder
 
 

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import pytest
+
+import udfs.profile
+from driftline.settings import ScoreEventsSettings
+from driftline.simulator import SimulationSpec, simulate, user_event
+from driftline.state.v1.state_pb2 import ShardState
+from udfs.block import Block, BlockProcessor
+from udfs.compilation import StaleCoreError, require_current
+from udfs.timelines import Timelines
+
+ROOT = Path(__file__).resolve().parents[3]
+COMPILED = not udfs.profile.__file__.endswith(".py")
+
+
+class States(dict[str, bytes]):
+    def put_all(self, states: dict[str, bytes]) -> None:
+        self.update(states)
+
+
+def fold_history() -> str:
+    """Where the core came from, and all that it makes of a history with repeats and disorder: scores, states, rejects."""
+    settings = ScoreEventsSettings()
+    processor = BlockProcessor.of(settings, lambda: None)
+    states, shard = States(), ShardState(generation=1, shards=8)
+    users = Timelines(states, processor.bounds, kept_max=20)
+    spec = SimulationSpec(users=100, events=5_000, seed=9, disorder_ms=90_000, duplicates=0.1)
+    events = [user_event(event) for event in simulate(spec)]
+    out: list[object] = []
+    for start in range(0, len(events), 70):
+        part = events[start : start + 70]
+        keys = [event.user_id.encode() for event in part]
+        values = [event.SerializeToString() if event.event_time_ms % 50 else b"\xff" for event in part]
+        times = [event.event_time_ms for event in part]
+        block = Block(keys, values, [0] * len(part), list(range(start, start + len(part))), times)
+        result = processor.process(block, shard, users, now_ms=times[-1])
+        users.put_all(result.timelines)
+        out += [result.scores, result.stored, result.sessions, result.counts]
+        out += [reject.headers for reject in (*result.dead_letters, *result.late)]
+    return repr([out, sorted(states.items()), shard.SerializeToString()])
+
+
+@pytest.mark.skipif(not COMPILED, reason="the core is interpreted: no C compiler, or DRIFTLINE_COMPILE=0")
+def test_the_compiled_core_gives_the_bytes_that_its_sources_give(tmp_path: Path) -> None:
+    for package in ("udfs", "state_schemas", "sink_connectors", "driftline", "tests"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    program = (
+        "import udfs.profile; from tests.unit.udfs.test_compilation import fold_history;"
+        "print(udfs.profile.__file__); print(fold_history())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    core, interpreted = done.stdout.splitlines()
+    assert core == str(tmp_path / "udfs" / "profile.py")
+    assert interpreted == fold_history()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "setup.py").touch()
+    for package in ("udfs", "state_schemas", "sink_connectors"):
+        (tmp_path / package).mkdir()
+    return tmp_path
+
+
+def compiled(checkout: Path, name: str, *, source_newer_by_s: int) -> None:
+    source, module = checkout / f"{name}.py", checkout / f"{name}{EXTENSION_SUFFIXES[0]}"
+    source.touch()
+    module.touch()
+    os.utime(module, (1_000_000, 1_000_000))
+    os.utime(source, (1_000_000 + source_newer_by_s, 1_000_000 + source_newer_by_s))
+
+
+def test_a_source_changed_since_it_was_compiled_is_refused(checkout: Path) -> None:
+    compiled(checkout, "state_schemas/user_state", source_newer_by_s=1)
+    with pytest.raises(StaleCoreError, match=r"user_state\.py has changed since it was compiled; `make setup`"):
+        require_current(checkout)
+
+
+def test_a_source_older_than_what_was_compiled_is_fine(checkout: Path) -> None:
+    compiled(checkout, "udfs/profile", source_newer_by_s=-1)
+    require_current(checkout)
+
+
+def test_sources_alone_are_fine(checkout: Path) -> None:
+    (checkout / "udfs" / "profile.py").touch()
+    require_current(checkout)
+
+
+def test_an_installation_is_not_looked_at(checkout: Path) -> None:
+    compiled(checkout, "udfs/profile", source_newer_by_s=1)
+    (checkout / "setup.py").unlink()
+    require_current(checkout)
