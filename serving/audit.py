@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import grpc
 
@@ -54,7 +54,7 @@ def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> M
     def middleware(method: str, handler: Handler) -> Handler:
         if is_stream(handler) or method in AUDITED_METHODS:
             return everything(method, handler)
-        return lines.of_denials(method, cast("UnaryHandler", handler))
+        return lines.of_denials(method, handler)
 
     return middleware
 
