@@ -6,6 +6,7 @@ python -m benchmarks.empty_server PORT
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from typing import Any
 
@@ -29,6 +30,8 @@ async def serve(port: int) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
+    gc.collect()
+    gc.freeze()  # as serving/server.py does
     await server.wait_for_termination()
 
 

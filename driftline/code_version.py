@@ -15,6 +15,7 @@ _SOURCES = (
     "state_schemas/**/*.py",
     "sink_connectors/**/*.py",
     "driftline/*.py",
+    "driftline/settings/*.py",
 )  # what an operator uses
 
 

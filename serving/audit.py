@@ -13,7 +13,7 @@ import grpc
 
 from serving.calls import CLIENT, around, ended_as
 from serving.logs import log_event
-from serving.middleware import Context, Handler, Middleware, is_stream
+from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
 from serving.requests import TooLarge
 
 AUDITED_METHODS = frozenset({"ExplainScores"})
@@ -46,55 +46,63 @@ class UserIds:
         return hashlib.blake2b(user_id.encode("utf-8", "replace"), key=self._key, digest_size=_HASH_BYTES).hexdigest()
 
 
-def _event(request: Any, code: grpc.StatusCode) -> str:
-    if code in DENIALS:
-        return "denied"
-    return "too large" if isinstance(request, TooLarge) else "explained"
-
-
 def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> Middleware:
     """A middleware for the outside of access control; `namespace_of` tells the namespace that a call asks for."""
-
-    def write(method: str, request: Any, context: Context, code: grpc.StatusCode) -> None:
-        user_id = getattr(request, "user_id", "")
-        log_event(
-            log,
-            _event(request, code),
-            client=CLIENT.get(),
-            method=method,
-            namespace=namespace_of(context) or "",
-            peer=context.peer(),
-            code=code.name,
-            user=user_ids.shown(user_id) if user_id else "",
-        )
-
-    @contextmanager
-    def scope(method: str, request: Any, context: Context) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            code = ended_as(context, error)
-            if code in DENIALS or isinstance(request, TooLarge) or method in AUDITED_METHODS:
-                write(method, request, context, code)
-            raise
-        if method in AUDITED_METHODS:
-            write(method, request, context, grpc.StatusCode.OK)
-
-    everything = around(scope)
+    lines = _Lines(user_ids, namespace_of)
+    everything = around(lines.scope)
 
     def middleware(method: str, handler: Handler) -> Handler:
         if is_stream(handler) or method in AUDITED_METHODS:
             return everything(method, handler)
+        return lines.of_denials(method, handler)
 
-        async def denials_only(request: Any, context: Context) -> bytes:  # a scope would cost the usual call 1 us
+    return middleware
+
+
+class _Lines:
+    def __init__(self, user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> None:
+        self._user_ids = user_ids
+        self._namespace_of = namespace_of
+
+    @contextmanager
+    def scope(self, method: str, request: Any, context: Context) -> Iterator[None]:
+        """Around a call that may be audited whether it is denied or not."""
+        try:
+            yield
+        except BaseException as error:
+            self._write_if_audited(method, request, context, ended_as(context, error))
+            raise
+        self._write_if_audited(method, request, context, grpc.StatusCode.OK)
+
+    def of_denials(self, method: str, handler: UnaryHandler) -> UnaryHandler:
+        """The handler with lines of what it refuses alone: a scope would cost the usual call 1 us."""
+
+        async def unary(request: Any, context: Context) -> bytes:
             try:
                 return await handler(request, context)
             except grpc.aio.AbortError as error:
-                code = ended_as(context, error)
-                if code in DENIALS or isinstance(request, TooLarge):
-                    write(method, request, context, code)
+                self._write_if_audited(method, request, context, ended_as(context, error))
                 raise
 
-        return denials_only
+        return unary
 
-    return middleware
+    def _write_if_audited(self, method: str, request: Any, context: Context, code: grpc.StatusCode) -> None:
+        if code in DENIALS:
+            event = "denied"
+        elif isinstance(request, TooLarge):
+            event = "too large"
+        elif method in AUDITED_METHODS:
+            event = "explained"
+        else:
+            return
+        user_id = getattr(request, "user_id", "")
+        log_event(
+            log,
+            event,
+            client=CLIENT.get(),
+            method=method,
+            namespace=self._namespace_of(context) or "",
+            peer=context.peer(),
+            code=code.name,
+            user=self._user_ids.shown(user_id) if user_id else "",
+        )

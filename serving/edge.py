@@ -47,7 +47,7 @@ def prepared(settings: ServeSettings) -> Iterator[None]:
     warn_if_exposed(settings.host, has_tls=settings.tls_cert is not None)
     with ExitStack() as stack:
         if settings.metrics_port is not None:
-            from serving.telemetry import metrics_endpoint  # noqa: PLC0415  (not loaded where it is off)
+            from serving.metrics_server import metrics_endpoint  # noqa: PLC0415  (not loaded where it is off)
 
             tls = metrics_tls(settings.metrics_tls_cert, settings.metrics_tls_key, settings.metrics_tls_client_ca)
             warn_if_metrics_exposed(settings.metrics_host, has_client_ca=settings.metrics_tls_client_ca is not None)

@@ -1,8 +1,9 @@
 """Gathers single reads into few: what is asked for while one read runs, or within one turn of the loop, is one read.
 
 A read that finds the loader idle leaves at the end of the turn. While one runs, the next gathers, so the busier the
-server, the fewer reads a call. Redis answers sooner than gRPC brings the next few calls, so behind a read of several
-keys the next waits a moment more: that costs a busy server nothing, which has other calls to answer meanwhile.
+server, the fewer reads a call. Redis answers sooner than gRPC brings the next few calls, so on a busy server the next
+read waits a moment more behind one of several keys: that costs nothing, for there are other calls to answer meanwhile.
+A burst, as after a stall of the network, does not make a server busy: its calls would only wait.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 BUSY_KEYS = 3  # a read of so many says that calls come faster than single reads would serve them
+BUSY_GAP_S = 0.01  # between two such reads that belong together
+BUSY_S = 0.02  # the server is busy when they have gone on for so long; a burst is over before
 PAUSE_S = 0.002  # between the reads of a busy server; see docs/performance.md
 
 Read = Callable[[Sequence[str]], Awaitable[list[bytes | None]]]
@@ -26,7 +29,7 @@ class Loader:
         self._keys_max = keys_max
         self._waiting: _Callers = {}
         self._running: asyncio.Task[None] | None = None
-        self._scheduled = False
+        self._many_since_s = self._many_last_s = float("-inf")  # the first and the last of such reads
 
     def load(self, key: str) -> asyncio.Future[bytes | None]:
         """The value of `key`, as of some moment after this call; what `read` raises, every caller of that read gets.
@@ -40,16 +43,9 @@ class Loader:
             callers.append(future)
             return future
         self._waiting[key] = [future]
-        if self._running is None and not self._scheduled:
-            self._scheduled = True
-            loop.call_soon(self._start)
+        if self._running is None:
+            self._running = loop.create_task(self._run())  # which begins when this turn has ended
         return future
-
-    def _start(self) -> None:
-        self._scheduled = False
-        batch = self._next_batch()
-        if batch:
-            self._running = asyncio.ensure_future(self._run(batch))
 
     def _next_batch(self) -> _Callers:
         """Takes out keys that someone still waits for."""
@@ -61,7 +57,8 @@ class Loader:
                 batch[key] = callers
         return batch
 
-    async def _run(self, batch: _Callers) -> None:
+    async def _run(self) -> None:
+        batch = self._next_batch()
         while batch:
             try:
                 values = await self._read(list(batch))
@@ -72,10 +69,17 @@ class Loader:
                     for caller in callers:
                         if not caller.done():
                             caller.set_result(value)
-                if len(batch) >= BUSY_KEYS:
+                if len(batch) >= BUSY_KEYS and self._is_busy(asyncio.get_running_loop().time()):
                     await asyncio.sleep(PAUSE_S)
             batch = self._next_batch()
         self._running = None
+
+    def _is_busy(self, now_s: float) -> bool:
+        """Whether reads of many keys, of which one ends now, have gone on for BUSY_S."""
+        if now_s - self._many_last_s > BUSY_GAP_S:
+            self._many_since_s = now_s
+        self._many_last_s = now_s
+        return now_s - self._many_since_s >= BUSY_S
 
     def _fail(self, batch: _Callers, error: Exception) -> None:
         waiting, self._waiting = self._waiting, {}

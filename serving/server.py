@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from collections.abc import Callable, Sequence
@@ -61,15 +62,18 @@ class ScoreServer:
             ("grpc.http2.min_ping_interval_without_data_ms", PING_GAP_MS_MIN),
         )
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
-        self._server.add_generic_rpc_handlers((self.service.handler(middlewares),))
         self._health = health.aio.HealthServicer()
+        self._serving: bool | None = None
+        self._add_services(middlewares)
+
+    def _add_services(self, middlewares: Sequence[Middleware]) -> None:
+        self._server.add_generic_rpc_handlers((self.service.handler(middlewares),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflecting: Any = reflection.aio.ReflectionServicer(names)
         method = "ServerReflectionInfo"
         reflecting.ServerReflectionInfo = wrapped(method, reflecting.ServerReflectionInfo, middlewares)
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, self._server)
-        self._serving: bool | None = None
 
     async def start(self, host: str, port: int) -> str:
         """Listen, and return the address; port 0 takes a free one. Raises StackError where that is not possible."""
@@ -156,6 +160,8 @@ async def _serve(settings: ServeSettings, number: int, edge: Edge) -> None:
     )
     try:
         address = await server.start(settings.host, settings.port or 0)
+        gc.collect()
+        gc.freeze()  # what is there now stays; to look through it again would hold up calls for 20 ms and more
         log_event(
             log,
             "listening",

@@ -1,36 +1,26 @@
 """Prometheus metrics of the server, added up over its workers.
 
-Every worker writes its numbers into files of one folder (prometheus_client's multiprocess mode), one process reads them
-all and answers on the metrics port. A worker that is started again goes on with the files of the one before it.
+Each worker writes its numbers into files of one folder (prometheus_client's multiprocess mode). metrics_server.py
+reads them all and answers on the metrics port. A worker that is started again goes on with the files of the one before.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
-import ssl
-import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server, values
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import Counter, Gauge, Histogram, values
 
-from driftline.errors import StackError
 from driftline.metrics import ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import ended_as
-from serving.logs import log_event
 from serving.middleware import Context, Handler, UnaryHandler, is_stream
 from serving.observer import BreakerState, Observer
-from serving.tls import MetricsTls
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own; workers inherit it
 SAMPLED = 64  # one answer in so many is decoded for its age: 3 us then, and nothing to speak of on average
 PUBLISH_S = 0.25  # gauges are written so often while calls come: a write a call would cost as much as the histogram
 
@@ -42,42 +32,7 @@ REJECTIONS = frozenset(
         grpc.StatusCode.UNAVAILABLE,
     }
 )
-log = logging.getLogger(__name__)
-
 _BREAKER = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
-
-
-@contextmanager
-def metrics_endpoint(host: str, port: int, tls: MetricsTls | None = None) -> Iterator[str]:
-    """Answer Prometheus at this address, on a thread, with the numbers of all workers started meanwhile.
-
-    Yields the address; port 0 takes a free one. Raises StackError where the port is taken.
-    """
-    with tempfile.TemporaryDirectory(prefix="driftline-metrics-") as folder:
-        os.environ[FOLDER_VARIABLE] = folder
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]  # not annotated there
-        try:
-            server, thread = start_http_server(port, host, registry, **(tls or {}))
-        except OSError as error:
-            del os.environ[FOLDER_VARIABLE]
-            message = f"cannot listen on {host}:{port}: {error.strerror or error}"
-            message += "; DRIFTLINE_SERVE_METRICS_PORT and _METRICS_HOST say where"
-            raise StackError(message) from None
-        server.handle_error = _failed_connection  # type: ignore[assignment,method-assign]  # prints a traceback
-        if isinstance(server.socket, ssl.SSLSocket):  # else a connection that says nothing would keep out all others
-            server.socket.do_handshake_on_connect = False  # type: ignore[attr-defined]  # not in its stub
-        try:
-            yield f"{host}:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-            os.environ.pop(FOLDER_VARIABLE, None)
-
-
-def _failed_connection(_request: Any, address: Any) -> None:
-    log_event(log, "metrics connection failed", peer=str(address[0]), reason=str(sys.exc_info()[1]))
 
 
 class Telemetry(Observer):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 import grpc
 
@@ -47,25 +49,35 @@ def server_credentials(
     return grpc.dynamic_ssl_server_credentials(_configuration(shown), newer, client_ca is not None)
 
 
-class MetricsTls(TypedDict, total=False):
-    """The arguments of prometheus_client's endpoint; empty for no TLS."""
+def metrics_tls(
+    cert: Path | None, key: Path | None, client_ca: Path | None = None, *, poll_s: float = POLL_S
+) -> Callable[[], ssl.SSLContext] | None:
+    """What the metrics' connections are encrypted with now; None for plain text.
 
-    certfile: str
-    keyfile: str
-    client_cafile: str
-    client_auth_required: bool
-
-
-def metrics_tls(cert: Path | None, key: Path | None, client_ca: Path | None = None) -> MetricsTls:
-    """Checked files for the metrics. They are read once. Raises SettingError where they cannot be used."""
+    The files are looked at when Prometheus connects, at most once a `poll_s`. Raises SettingError where they cannot be
+    used.
+    """
     if cert is None or key is None:
-        return MetricsTls()
-    read_pair(("metrics_tls_cert", "metrics_tls_key"), cert, key, SettingError)
-    arguments = MetricsTls(certfile=str(cert), keyfile=str(key))
+        return None
+    paths = [path for path in (cert, key, client_ca) if path is not None]
+    return Reloaded(paths, lambda: _metrics_context(cert, key, client_ca), poll_s=poll_s).get
+
+
+def _metrics_context(cert: Path, key: Path, client_ca: Path | None) -> ssl.SSLContext:
+    names = ("metrics_tls_cert", "metrics_tls_key")
+    read_pair(names, cert, key, SettingError)
     if client_ca is not None:
         read_authority("metrics_tls_client_ca", client_ca, SettingError)
-        arguments |= MetricsTls(client_cafile=str(client_ca), client_auth_required=True)
-    return arguments
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key)
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:  # replaced since they were looked at
+        message = f"{' and '.join(names)} cannot be used: {error}"
+        raise SettingError(message) from None
+    return context
 
 
 def warn_if_exposed(host: str, *, has_tls: bool) -> None:

@@ -7,12 +7,14 @@ ScoresError                   any other status of gRPC; `code` names it
  +-- UnauthenticatedError     the token is missing or not known
  +-- PermissionDeniedError    the token does not allow this method or namespace
  +-- ResourceExhaustedError   too many calls wait for the score store; also a ServiceUnavailable
+ |    +-- RequestTooLargeError  the request has more bytes than the server takes: to ask again is no use
  +-- UnavailableError         the server or its score store cannot be reached; also a ServiceUnavailable
  +-- DeadlineExceededError    no answer within the deadline; also a ServiceUnavailable
 """
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from driftline.errors import DriftlineError, ServiceUnavailable
@@ -68,6 +70,10 @@ class ResourceExhaustedError(ScoresError, ServiceUnavailable):
     status = "RESOURCE_EXHAUSTED"
 
 
+class RequestTooLargeError(ResourceExhaustedError):
+    """The request has more bytes than the server takes."""
+
+
 class UnavailableError(ScoresError, ServiceUnavailable):
     """The server or its score store cannot be reached."""
 
@@ -80,9 +86,13 @@ class DeadlineExceededError(ScoresError, ServiceUnavailable):
     status = "DEADLINE_EXCEEDED"
 
 
+_TOO_LARGE = re.compile(r"request_bytes_max|SERVER: .*larger than max")  # what the server says, and gRPC there
 _BY_STATUS: dict[str, type[ScoresError]] = {kind.status: kind for kind in ScoresError.__subclasses__()}
 
 
 def error_of(target: str, code: str, details: str) -> ScoresError:
     """The exception of a gRPC status; `target` is the server's address, for the message."""
-    return _BY_STATUS.get(code, ScoresError)(target, " ".join(details.split()), code)
+    kind = _BY_STATUS.get(code, ScoresError)
+    if kind is ResourceExhaustedError and _TOO_LARGE.search(details):
+        kind = RequestTooLargeError
+    return kind(target, " ".join(details.split()), code)

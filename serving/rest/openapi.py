@@ -64,12 +64,6 @@ _BATCH = {
 def document() -> dict[str, Any]:
     """The document, OpenAPI 3.1, ready for JSON."""
     schemas: dict[str, Any] = {"Problem": _PROBLEM, "BatchGetScoresRequest": _BATCH}
-    get, batch, explain = (
-        add_schema(message.DESCRIPTOR, schemas)
-        for message in (pb.GetScoresResponse, pb.BatchGetScoresResponse, pb.ExplainScoresResponse)
-    )
-    health = {"type": "object", "required": ["status"], "properties": {"status": {"const": "SERVING"}}}
-    body = {"required": True, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/BatchGetScoresRequest"}}}}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -78,45 +72,54 @@ def document() -> dict[str, Any]:
             "description": "driftline.serving.v1.ScoreService in JSON: the proto3 mapping, so fields that have their "
             "default are left out and 64-bit integers are strings.",
         },
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
+        "paths": _of_scores(schemas) | _of_the_door(),
+        "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"token": []}],
-        "paths": {
-            "/v1/users/{user_id}/scores": {
-                "get": _operation("getScores", "A user's scores.", get, [_USER_ID, _FIELDS, _NAMESPACE], missing=True)
-            },
-            "/v1/users/{user_id}/scores:explain": {
-                "get": _operation(
-                    "explainScores",
-                    "Why the user has these scores: every feature that the model saw.",
-                    explain,
-                    [_USER_ID, _NAMESPACE],
-                    missing=True,
-                )
-            },
-            "/v1/scores:batchGet": {
-                "post": _operation("batchGetScores", "One result a user, in request order.", batch, [_NAMESPACE])
-                | {"requestBody": body}
-            },
-            "/v1/scores:watch": {"get": _watch()},
-            "/healthz": {
-                "get": {
-                    "operationId": "health",
-                    "summary": "Whether the gRPC server behind this door serves.",
-                    "security": [],
-                    "responses": {"200": _content("It does.", _JSON, health), **_problems(503)},
-                }
-            },
-            "/openapi.json": {
-                "get": {
-                    "operationId": "openapi",
-                    "summary": "This document.",
-                    "security": [],
-                    "responses": {"200": _content("OpenAPI 3.1.", _JSON, {"type": "object"})},
-                }
-            },
+    }
+
+
+def _of_scores(schemas: dict[str, Any]) -> dict[str, Any]:
+    """The paths that stand for methods of ScoreService; the schemas of what they answer are added."""
+    get, batch, explain = (
+        add_schema(message.DESCRIPTOR, schemas)
+        for message in (pb.GetScoresResponse, pb.BatchGetScoresResponse, pb.ExplainScoresResponse)
+    )
+    why = "Why the user has these scores: every feature that the model saw."
+    body = {"required": True, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/BatchGetScoresRequest"}}}}
+    return {
+        "/v1/users/{user_id}/scores": {
+            "get": _operation("getScores", "A user's scores.", get, [_USER_ID, _FIELDS, _NAMESPACE], missing=True)
+        },
+        "/v1/users/{user_id}/scores:explain": {
+            "get": _operation("explainScores", why, explain, [_USER_ID, _NAMESPACE], missing=True)
+        },
+        "/v1/scores:batchGet": {
+            "post": _operation("batchGetScores", "One result a user, in request order.", batch, [_NAMESPACE])
+            | {"requestBody": body}
+        },
+        "/v1/scores:watch": {"get": _watch()},
+    }
+
+
+def _of_the_door() -> dict[str, Any]:
+    """The paths that need no token."""
+    health = {"type": "object", "required": ["status"], "properties": {"status": {"const": "SERVING"}}}
+    return {
+        "/healthz": {
+            "get": {
+                "operationId": "health",
+                "summary": "Whether the gRPC server behind this door serves.",
+                "security": [],
+                "responses": {"200": _content("It does.", _JSON, health), **_problems(503)},
+            }
+        },
+        "/openapi.json": {
+            "get": {
+                "operationId": "openapi",
+                "summary": "This document.",
+                "security": [],
+                "responses": {"200": _content("OpenAPI 3.1.", _JSON, {"type": "object"})},
+            }
         },
     }
 
@@ -125,10 +128,8 @@ def _operation(
     name: str, summary: str, answer: dict[str, Any], parameters: list[Any], *, missing: bool = False
 ) -> dict[str, Any]:
     # A user without scores, and for an explanation scores without features, are answers of single users alone.
-    statuses = {int(status) for status in HTTP_STATUS.values()} | {500}
+    statuses = {int(status) for status in HTTP_STATUS.values()} | {int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), 500}
     statuses -= set() if missing else {int(HTTPStatus.NOT_FOUND)}
-    if name == "batchGetScores":
-        statuses.add(int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))
     responses = {"200": _content("The scores.", _JSON, answer), **_problems(*sorted(statuses))}
     return {"operationId": name, "summary": summary, "parameters": parameters, "responses": responses}
 

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from driftline.client import ScoresError
+from driftline.client import RequestTooLargeError, ScoresError
 
 MEDIA_TYPE = "application/problem+json"
 HTTP_STATUS = {
@@ -52,6 +52,8 @@ def on_scores_error(_request: Request, error: Exception) -> Response:
     """Answer a failed call of the gRPC server."""
     assert isinstance(error, ScoresError)  # noqa: S101  (registered for it)
     status = HTTP_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    if isinstance(error, RequestTooLargeError):  # to come again, as after 429, would not help
+        status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return problem(status, error.details, error.code)
 
 

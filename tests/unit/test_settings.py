@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from driftline.errors import SettingError
-from driftline.settings import ScoreEventsSettings, StackSettings, parse_assignments
+from driftline.settings import ClientSettings, ScoreEventsSettings, ServeSettings, StackSettings, parse_assignments
 from driftline.submission import job_settings
 
 
@@ -59,3 +59,44 @@ def test_job_settings_follow_the_stack_and_flags_win_over_the_environment(monkey
     assert job_settings("score-events", stack, {"block_ms": "80"}).block_ms == 80
     with pytest.raises(SettingError, match="known are: score-events"):
         job_settings("score", stack, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable", "says"),
+    [
+        (ServeSettings, "DRIFTLINE_SERVE_WORKER", "did you mean DRIFTLINE_SERVE_WORKERS?"),
+        (ServeSettings, "driftline_serve_redis_timeout", "did you mean DRIFTLINE_SERVE_REDIS_TIMEOUT_MS?"),
+        (ServeSettings, "DRIFTLINE_SERVE_QXZ", "known are: DRIFTLINE_SERVE_HOST, "),
+        (ClientSettings, "DRIFTLINE_CLIENT_CA", "did you mean DRIFTLINE_CLIENT_CA_FILE?"),
+        (ScoreEventsSettings, "DRIFTLINE_JOB_BLOK_MS", "did you mean DRIFTLINE_JOB_BLOCK_MS?"),
+        (StackSettings, "DRIFTLINE_KAFKA_PROT", "did you mean DRIFTLINE_KAFKA_PORT?"),
+        (StackSettings, "DRIFTLINE_SERVER_WORKERS", "did you mean DRIFTLINE_SERVE_WORKERS?"),
+        (StackSettings, "DRIFTLINE_REST_PROT", "did you mean DRIFTLINE_REST_PORT?"),
+    ],
+)
+def test_misspelt_variable_is_named_with_the_nearest(
+    kind: Any, variable: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "2")
+    with pytest.raises(SettingError) as caught:
+        kind.load()
+    assert f"unknown variable '{variable.upper()}'; {says}" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [StackSettings, ScoreEventsSettings, ServeSettings, ClientSettings])
+def test_what_belongs_to_others_is_left_alone(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (
+        *(
+            other
+            for other in ("DRIFTLINE_SERVE_WORKER", "DRIFTLINE_JOB_BLOK_MS")
+            if not other.startswith(kind.prefix())
+        ),
+        "DRIFTLINE_REST_PORT",  # of a flag
+        "DRIFTLINE_PAGER",  # somebody else's
+        "DRIFTLINE_REDIS_HOST",
+        "DRIFTLINE_SERVICE_HOST",  # made by Kubernetes, for services called driftline and driftline-serve
+        "DRIFTLINE_PORT_50051_TCP_ADDR",
+        "DRIFTLINE_SERVE_SERVICE_PORT_GRPC",
+    ):
+        monkeypatch.setenv(variable, "2")
+    kind.load()

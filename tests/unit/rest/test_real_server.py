@@ -98,6 +98,21 @@ def test_rest_answers(door: httpx.Client) -> None:
     assert door.get("/healthz").status_code == 200
 
 
+@pytest.mark.parametrize("size", [2_001, 8_001])  # refused by the service, by gRPC
+def test_request_that_is_too_large(store: tuple[RedisServer, RedisScoreStore], size: int) -> None:
+    with running_server(store[0].url, request_bytes_max=2_000) as server, rest_door(server.address) as door:
+        for answer in (
+            door.post("/v1/scores:batchGet", json={"userIds": ["x" * size]}),
+            door.get(f"/v1/users/{'x' * size}/scores"),
+            door.get(f"/v1/users/{'x' * size}/scores:explain"),
+            door.get("/v1/scores:watch", params={"userId": "x" * size}),
+        ):
+            assert (answer.status_code, answer.json()["code"]) == (413, "RESOURCE_EXHAUSTED")
+            assert "retry-after" not in answer.headers
+        with c.ScoresClient(server.address, timeout_s=5) as client, pytest.raises(c.RequestTooLargeError):
+            client.batch(["x" * size])
+
+
 def test_redis_away() -> None:
     with RedisServer() as redis, running_server(redis.url) as server, rest_door(server.address) as door:
         redis.stop()

@@ -102,6 +102,21 @@ class TestAuditLines:
             "too large", method, "RESOURCE_EXHAUSTED", "",
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("method", METHODS)
+    def test_access_comes_before_size(self, redis_server: RedisServer, tmp_path: Path, method: str) -> None:
+        (tmp_path / "tokens.toml").write_text("clients = []")
+        access = Access(tmp_path / "tokens.toml", requested_namespace)
+        middlewares = [audit(USER_IDS, requested_namespace), access.middleware]
+        with running_server(redis_server.url, middlewares=middlewares, request_bytes_max=2_000) as client:
+            make = client.channel.unary_stream if method == "WatchScores" else client.channel.unary_unary
+            with logged() as text:
+                with pytest.raises(grpc.RpcError) as caught:
+                    next(make(f"/{SERVICE_NAME}/{method}")(b"\x0a" * 2_001, timeout=CALL_S))
+                assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+                wait_until(lambda: bool(audit_lines(text)))
+        (line,) = audit_lines(text)
+        assert (line["event"], line["code"]) == ("denied", "UNAUTHENTICATED")
+
     def test_every_explain_and_no_get(self, stub: ScoreServiceStub) -> None:
         with logged() as text:
             for method, request in (

@@ -70,8 +70,16 @@ def test_what_comes_during_a_read_gathers_and_is_read_after_it() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(("keys_before", "pauses"), [(1, False), (BUSY_KEYS - 1, False), (BUSY_KEYS, True)])
-def test_next_read_waits_a_moment_only_behind_one_of_many_keys(keys_before: int, pauses: bool) -> None:
+@pytest.mark.parametrize(
+    ("busy_s", "keys_before", "pauses"),
+    [(0.0, 1, False), (0.0, BUSY_KEYS - 1, False), (0.0, BUSY_KEYS, True), (60.0, BUSY_KEYS, False)],
+)
+def test_next_read_waits_a_moment_only_where_the_loader_is_busy(
+    busy_s: float, keys_before: int, pauses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a read of many keys, and not in a burst: then such reads have not gone on for BUSY_S."""
+    monkeypatch.setattr("serving.loader.BUSY_S", busy_s)
+
     async def run() -> None:
         reads = Reads()
         reads.released.set()
@@ -84,6 +92,13 @@ def test_next_read_waits_a_moment_only_behind_one_of_many_keys(keys_before: int,
         assert reads.keys[1:] == ([["a", "b"]] if pauses else [["a"], ["b"]])
 
     asyncio.run(run())
+
+
+def test_busy_is_who_has_had_reads_of_many_keys_for_a_while() -> None:
+    """Also with smaller ones between them, and not after a pause in which none came."""
+    loader = Loader(Reads(), keys_max=10)
+    seen = [(at_ms, loader._is_busy(at_ms / 1000)) for at_ms in (0, 8, 16, 24, 30, 45, 53, 61, 69)]
+    assert [at_ms for at_ms, busy in seen if busy] == [24, 30, 69]
 
 
 def test_caller_that_goes_away_harms_no_other() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
 import ssl
 import urllib.error
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from driftline.errors import SettingError
-from serving.telemetry import metrics_endpoint
+from serving.metrics_server import metrics_endpoint
 from serving.tls import metrics_tls
 from tests.redis_server import wait_until
 from tests.tls_files import TlsFiles
@@ -60,6 +61,33 @@ def test_silent_connection_keeps_no_one_out(files: TlsFiles) -> None:
         socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))),
     ):
         assert scrape(address, ssl.create_default_context(cafile=files.client_ca)) == 200
+
+
+def test_renewed_certificates_are_used_for_the_next_connection(files: TlsFiles, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = TlsFiles(tmp_path / "other")
+
+    def scrape_as(client: TlsFiles, server: TlsFiles) -> int:
+        context = ssl.create_default_context(cadata=server.authority.cert_pem.bytes().decode())
+        context.load_cert_chain(*client.client_files("prometheus"))
+        return scrape(address, context)
+
+    tls = metrics_tls(files.cert, files.key, files.client_ca, poll_s=0)
+    with metrics_endpoint("127.0.0.1", 0, tls) as address:
+        assert scrape_as(files, files) == 200
+        shutil.copy(other.client_ca, files.client_ca)
+        files.replace_by(other.authority)
+        assert scrape_as(other, other) == 200
+        with pytest.raises(OSError):
+            scrape_as(files, other)
+
+
+def test_broken_renewal_leaves_the_old_ones(files: TlsFiles, caplog: pytest.LogCaptureFixture) -> None:
+    context = ssl.create_default_context(cafile=files.client_ca)
+    with metrics_endpoint("127.0.0.1", 0, metrics_tls(files.cert, files.key, poll_s=0)) as address:
+        files.cert.write_text("nothing")
+        assert scrape(address, context) == 200
+    assert "reload failed" in caplog.messages
 
 
 def test_files_that_cannot_be_used(files: TlsFiles, tmp_path: Path) -> None:

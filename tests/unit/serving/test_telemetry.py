@@ -24,8 +24,9 @@ from driftline.metrics import Metric, ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
+from serving.metrics_server import metrics_endpoint
 from serving.observer import BreakerState
-from serving.telemetry import SAMPLED, Telemetry, metrics_endpoint
+from serving.telemetry import SAMPLED, Telemetry
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.grpc_server import CALL_S, Client, running_server

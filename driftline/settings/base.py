@@ -1,0 +1,79 @@
+"""What all settings have in common: where they are read from, and errors that say what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any, ClassVar, Literal
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from driftline.errors import SettingError
+
+Format = Literal["protobuf", "json"]
+
+_SIMILAR = 0.6  # of 1: worth to be named beside what is wrong in any case
+_OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)")  # made for a service of our name
+
+
+class Settings(BaseSettings):
+    """Frozen, documented settings whose errors name the setting and what it accepts."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+    _shown_as: ClassVar[str] = "{name}"
+
+    @classmethod
+    def load(cls, **given: Any) -> Any:
+        """Read the settings from `given` and the environment.
+
+        Raises SettingError on the first bad one, also for a variable that was meant to be one and is none.
+        """
+        for variable in sorted(map(str.upper, os.environ)):
+            if not _OF_KUBERNETES.search(variable):
+                cls._check_variable(variable)
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            raise SettingError(cls._explain(error)) from None
+
+    @classmethod
+    def prefix(cls) -> str:
+        """What the environment variables of these settings begin with."""
+        return cls.model_config["env_prefix"]
+
+    @classmethod
+    def _check_variable(cls, variable: str) -> None:
+        """Raise SettingError for a variable that has the prefix of these settings and is none of them."""
+        name = variable.removeprefix(cls.prefix())
+        known = [field.upper() for field in cls.model_fields]
+        if name != variable and name not in known:
+            raise SettingError(unknown("variable", name, known, prefix=cls.prefix()))
+
+    @classmethod
+    def _explain(cls, error: ValidationError) -> str:
+        problem = error.errors()[0]
+        if not problem["loc"]:
+            return str(problem["ctx"]["error"]) if "ctx" in problem else problem["msg"]
+        name = str(problem["loc"][0])
+        if problem["type"] == "extra_forbidden":
+            return unknown("setting", name, cls.model_fields)
+        shown = cls._shown_as.format(name=name, upper=name.upper())
+        about = cls.model_fields[name].description or ""
+        return f"{shown}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r} ({about})"
+
+
+def nearest(name: str, known: Iterable[str], alike: float = _SIMILAR) -> str | None:
+    """The known name that is most like this one, if one is `alike` at all: 1 stands for equal."""
+    return next(iter(get_close_matches(name, known, n=1, cutoff=alike)), None)
+
+
+def unknown(what: str, name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """What to say of a name that is not among the known ones."""
+    names = list(known)
+    parts_of = [one for one in names if f"_{name}_" in f"_{one}_"]  # CA of CA_FILE
+    if (meant := nearest(name, parts_of or names, 0 if parts_of else _SIMILAR)) is not None:
+        return f"unknown {what} {prefix + name!r}; did you mean {prefix}{meant}?"
+    return f"unknown {what} {prefix + name!r}; known are: {', '.join(prefix + one for one in names)}"

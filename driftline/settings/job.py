@@ -1,0 +1,106 @@
+"""The settings of the job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from driftline.errors import SettingError
+from driftline.settings.base import Format, Settings
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+
+class ScoreEventsSettings(Settings):
+    """The settings of the job score-events."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_", frozen=True, validate_default=True, extra="forbid")
+    _shown_as = "{name}"
+
+    kafka_bootstrap: str = Field(
+        "127.0.0.1:9092", min_length=1, description="host:port of Kafka, as the cluster sees it"
+    )
+    redis_url: str = Field("redis://127.0.0.1:6379/0", min_length=1, description="Redis URL, as the cluster sees it")
+    models_dir: Path = Field(
+        Path(".driftline/models"), description="folder of the trained models, as the TaskManagers see it"
+    )
+    events_topic: str = Field("events", min_length=1, description="input topic")
+    dead_letter_topic: str = Field("events.dead-letter", min_length=1, description="topic of dead letters")
+    late_topic: str = Field("events.late", min_length=1, description="topic of late events")
+    sessions_topic: str = Field("sessions", min_length=1, description="topic of closed sessions")
+    scores_topic: str = Field("scores", min_length=1, description="changelog topic of scores")
+    events_format: Format = Field("protobuf", description="encoding of the values on the input topic")
+    group_id: str = Field("driftline-score-events", min_length=1, description="Kafka consumer group, for monitoring")
+    namespace: str = Field("main", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Redis namespace to write")
+    parallelism: int = Field(1, ge=1, le=128, description="slots to use; one a TaskManager")
+    shards: int = Field(
+        8,
+        ge=1,
+        le=128,
+        description="groups of users whose events are folded together, a power of two; the most slots the job can ever "
+        "use; fixed once it has state",
+    )
+    block_ms: int = Field(50, ge=5, le=10_000, description="how long a shard's events gather before they are folded")
+    block_events_max: int = Field(
+        1_000, ge=1, le=100_000, description="events folded, scored and written at a time; a larger block is split"
+    )
+    disorder_ms: int = Field(MINUTE_MS, ge=0, description="how far behind the user's newest event one may arrive")
+    dedupe_horizon_ms: int = Field(DAY_MS, ge=0, description="how long, in event time, event ids are remembered")
+    dedupe_ids_max: int = Field(4_096, ge=1, description="event ids remembered a user")
+    clock_skew_ms_max: int = Field(5 * MINUTE_MS, ge=0, description="how far an event may be ahead of its Kafka record")
+    session_gap_ms: int = Field(30 * MINUTE_MS, ge=1, description="pause that ends a session")
+    user_ttl_ms: int = Field(90 * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten")
+    tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
+    categories_max: int = Field(32, ge=10, le=1_000, description="categories whose affinity is kept a user")
+    users_kept_max: int = Field(10_000, ge=0, description="users kept decoded in memory, an operator; about 3 KB each")
+    event_bytes_max: int = Field(262_144, ge=1_024, description="size of the largest event that is decoded")
+    redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
+    model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
+
+    @field_validator("shards")
+    @classmethod
+    def _power_of_two(cls, shards: int) -> int:
+        if shards & (shards - 1):
+            message = "should be 1, 2, 4, 8, 16, 32, 64 or 128"
+            raise ValueError(message)
+        return shards
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScoreEventsSettings:
+        for larger, smaller in (
+            ("dedupe_horizon_ms", "disorder_ms"),  # else a duplicate inside the bound could be forgotten
+            ("session_gap_ms", "disorder_ms"),  # else a tail could hold several whole sessions
+            ("user_ttl_ms", "session_gap_ms"),
+            ("dedupe_ids_max", "tail_events_max"),  # else a repeat of an event that still waits could be folded again
+            ("user_ttl_ms", "dedupe_horizon_ms"),
+            ("shards", "parallelism"),  # else slots would stay empty
+        ):
+            if getattr(self, larger) < getattr(self, smaller):
+                message = (
+                    f"{larger} ({getattr(self, larger)}) must not be less than {smaller} ({getattr(self, smaller)})"
+                )
+                raise ValueError(message)
+        return self
+
+
+def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:
+    """Read `--set NAME=VALUE ...` (the flag before each or once before several).
+
+    Raises:
+        SettingError: an argument is not an assignment.
+    """
+    values: dict[str, str] = {}
+    for argument in arguments:
+        if argument == "--set":
+            continue
+        name, equals, value = argument.partition("=")
+        if not equals or not name.isidentifier():
+            message = f"{argument!r} is not NAME=VALUE; example: --set block_ms=100"
+            raise SettingError(message)
+        values[name] = value
+    return values

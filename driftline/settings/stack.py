@@ -1,0 +1,75 @@
+"""Where the services are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from driftline.errors import SettingError
+from driftline.settings.base import Format, Settings, nearest
+
+_OF_COMMANDS = ("REST_HOST", "REST_PORT")  # of flags that are no settings
+_MISSPELT = 0.85  # alike: letters swapped or missing. What is less alike may be somebody else's
+
+
+class StackSettings(Settings):
+    """Where the services are. `driftline up` starts the ones that no address points to."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTLINE_", frozen=True, validate_default=True, extra="ignore")
+    _shown_as = "DRIFTLINE_{upper}"
+
+    home: Path = Field(Path(".driftline"), description="folder of the local stack's data, logs and models")
+    kafka_port: int = Field(9092, ge=1, le=65535, description="port of the local Kafka broker")
+    redis_port: int = Field(6379, ge=1, le=65535, description="port of the local Redis")
+    flink_port: int = Field(8081, ge=1, le=65535, description="port of the local Flink REST API and web UI")
+    grpc_port: int = Field(50051, ge=1, le=65535, description="port of the local gRPC server")
+    kafka_bootstrap: str = Field("", description="host:port of an existing Kafka; empty: the local broker")
+    redis_url: str = Field("", description="redis:// URL of an existing Redis; empty: the local one")
+    flink_rest: str = Field("", description="http://host:port of an existing Flink REST API; empty: the local cluster")
+    grpc_target: str = Field("", description="host:port of an existing gRPC server; empty: the local one")
+    events_topic: str = Field("events", min_length=1, description="topic that events are published to and drained from")
+    events_format: Format = Field("protobuf", description="encoding of the values on the events topic")
+    events_partitions: int = Field(4, ge=1, le=1000, description="partitions of the topics that `up` creates")
+    namespace: str = Field(
+        "", pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="Redis namespace to read; empty: the live one"
+    )
+
+    @classmethod
+    def _check_variable(cls, variable: str) -> None:
+        """Raise SettingError for a misspelling. Others may have variables that begin like these, so that is all."""
+        name = variable.removeprefix(cls.prefix())
+        others = [kind for kind in Settings.__subclasses__() if kind is not cls]
+        if name == variable or variable.startswith(tuple(kind.prefix() for kind in others)):
+            return  # nobody's, or theirs to judge
+        known = [f"{kind.prefix()}{field.upper()}" for kind in (cls, *others) for field in kind.model_fields]
+        names = [*_OF_COMMANDS, *(one.removeprefix(cls.prefix()) for one in known)]
+        if name not in names and (meant := nearest(name, names, _MISSPELT)) is not None:
+            message = f"unknown variable {variable!r}; did you mean {cls.prefix()}{meant}?"
+            raise SettingError(message)
+
+    @property
+    def kafka_address(self) -> str:
+        """Bootstrap servers, host:port[,host:port...]."""
+        return self.kafka_bootstrap or f"127.0.0.1:{self.kafka_port}"
+
+    @property
+    def redis_address(self) -> str:
+        """Redis URL."""
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def flink_address(self) -> str:
+        """Base URL of the Flink REST API, without a trailing slash."""
+        return (self.flink_rest or f"http://127.0.0.1:{self.flink_port}").rstrip("/")
+
+    @property
+    def grpc_address(self) -> str:
+        """host:port of the gRPC server."""
+        return self.grpc_target or f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def models_dir(self) -> Path:
+        """Folder of the trained models; its file `current` names the one in use."""
+        return self.home.absolute() / "models"
