@@ -26,7 +26,8 @@ check: setup ## Lint, types, and that the generated protobuf code is that of the
 proto: setup ## Regenerate the protobuf code below driftline/
 	@scripts/generate-protobuf
 
-bench: bench-suite bench-job bench-freshness bench-scaling bench-serving ## Run every benchmark
+bench: setup ## Run every benchmark (an hour), end with everything required; WRITE=1 puts the results into docs/
+	@$(PY) -m benchmarks.all $(if $(WRITE),--write)
 
 bench-suite: setup ## Run Driftline and other frameworks over the same topic with the same duty (half an hour)
 	@$(PY) -m benchmarks.suite

@@ -28,7 +28,7 @@ from benchmarks.freshness_report import summary, write
 from benchmarks.job import run_job
 from benchmarks.probes import Probing
 from benchmarks.topic_runs import JobFigures, drain, fill, own_topic, submit, traffic_command, train
-from benchmarks.workbench import ROOT, Workbench, machine, save, say, workbench
+from benchmarks.workbench import ROOT, Workbench, machine, save, saved, say, workbench
 from driftline.metrics import JobMetric
 
 BACKLOG = 150_000  # events that the JVM compiles over
@@ -48,7 +48,7 @@ Point = dict[str, Any]
 def main() -> None:
     """Measure, print, and keep."""
     options = _options()
-    earlier = [] if options.fresh else _earlier()
+    earlier = [] if options.fresh else saved("freshness").get("points", [])
     with workbench() as bench:
         train(bench)
         maximal = options.maximal or _maximal(bench, options.set)
@@ -163,11 +163,6 @@ def _rate(text: str, maximal: float) -> int:
 
 def _key(point: Point) -> tuple[Any, ...]:
     return point["label"], point["block_ms"], point["rate"]
-
-
-def _earlier() -> list[Point]:
-    file = ROOT / "benchmarks" / "results" / "freshness.json"
-    return list(json.loads(file.read_text()).get("points", [])) if file.exists() else []
 
 
 def _options() -> argparse.Namespace:

@@ -14,7 +14,6 @@ ones. --write puts all of them into docs/performance.md.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +36,7 @@ from benchmarks.topic_runs import (
     submit,
     train,
 )
-from benchmarks.workbench import ROOT, Workbench, machine, save, say, workbench
+from benchmarks.workbench import Workbench, machine, save, saved, say, workbench
 from driftline.models import ModelFolder
 from driftline.progress import TopicProgress
 
@@ -85,7 +84,7 @@ POINTS = (
 def main() -> None:
     """Measure, print, and keep."""
     options = _options()
-    earlier = {} if options.fresh else _earlier()
+    earlier = {} if options.fresh else saved("scaling")
     chosen = [
         point for point in POINTS if point.series in options.only and point.name in (options.points or [point.name])
     ]
@@ -201,11 +200,6 @@ def _warm_up(bench: Workbench, task_managers: int) -> None:
 def _typical_states(bench: Workbench) -> list[dict[str, Any]]:
     folder = ModelFolder(bench.settings.models_dir)
     return typical_states(folder.load(folder.current_version()))
-
-
-def _earlier() -> dict[str, Any]:
-    file = ROOT / "benchmarks" / "results" / "scaling.json"
-    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def _options() -> argparse.Namespace:
