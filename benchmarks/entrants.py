@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,6 +14,7 @@ import psutil
 from benchmarks import venvs
 from benchmarks.contenders.duty import Task
 from benchmarks.measuring import Measured, measure
+from benchmarks.topic_runs import submit, submitting
 from benchmarks.workbench import ROOT, Workbench
 from driftline.flink.rest import ENDED
 from driftline.stack import Stack
@@ -142,25 +143,15 @@ def run(bench: Workbench, contender: Contender, task: Task, seconds_max: float, 
 def _run_flink_job(
     bench: Workbench, contender: Contender, task: Task, seconds_max: float, assignments: list[str]
 ) -> Measured:
-    """Submit and watch at once: the client returns a while after the job has begun."""
-    with ThreadPoolExecutor(1) as pool:
-        submission = pool.submit(_submit, bench, contender, task, assignments)
-
-        def check() -> None:
-            if submission.done() and (failure := bench.flink.failure(submission.result())):
-                raise RuntimeError(failure)
-
-        try:
-            return measure(
-                bench.settings,
-                task.namespace,
-                task.events,
-                pids=_task_managers(bench),
-                seconds_max=seconds_max,
-                check=check,
-            )
-        finally:
-            bench.cancel(submission.result())
+    with submitting(bench, partial(_submit, bench, contender, task, assignments)) as submission:
+        return measure(
+            bench.settings,
+            task.namespace,
+            task.events,
+            pids=_task_managers(bench),
+            seconds_max=seconds_max,
+            check=submission.check,
+        )
 
 
 def _run_process(bench: Workbench, contender: Contender, task: Task, seconds_max: float) -> Measured:
@@ -206,10 +197,8 @@ def _submit(bench: Workbench, contender: Contender, task: Task, assignments: lis
     if contender.module:
         script = f"benchmarks/contenders/{contender.module}.py"
         return bench.run_flink_script(script, task.to_json(), contender.mode, mode=contender.mode)
-    own = [f"namespace={task.namespace}", f"events_topic={task.topic}", f"parallelism={contender.parallelism}"]
-    given = [*own, *assignments]
-    bench.driftline("submit", "score-events", *[part for value in given for part in ("--set", value)])
-    return next(job.job_id for job in bench.flink.jobs() if job.name == f"score-events {task.namespace}")
+    own = [f"events_topic={task.topic}", f"parallelism={contender.parallelism}"]
+    return submit(bench, task.namespace, [*own, *assignments])
 
 
 def _task_managers(bench: Workbench) -> list[int]:
