@@ -39,7 +39,10 @@ PROBES_A_SECOND_MAX = 50
 PROBES_SHARE_MAX = 0.3  # of the rate
 USERS_PER_RATE = 40  # at this many users an event a second, a user's pauses are a shopper's
 USERS_MAX = 200_000
-SETTLE_S = 20.0  # the JVM compiles what only small blocks use: for ten seconds p99 is three times as high
+SETTLE_S = (
+    20.0  # after a backlog the JVM compiles what only small blocks use: for ten seconds p99 is three times as high
+)
+RATE_SETTLE_S = 8.0  # between one rate and the next it has compiled that
 REPORT_S = 1.5  # Flink gathers its counters when asked for them, and shows them at the next request
 
 Point = dict[str, Any]
@@ -74,21 +77,22 @@ def measure_block_ms(bench: Workbench, block_ms: int, rates: Sequence[int], opti
     job_id = submit(bench, "main", [f"block_ms={block_ms}", *options.set])
     drain(bench, "main")
     points = []
-    for rate in rates:
-        point = {"block_ms": block_ms, "label": options.label} | measure_rate(bench, job_id, rate, options.seconds)
+    for settle_s, rate in zip([SETTLE_S, *[RATE_SETTLE_S] * len(rates)], rates, strict=False):
+        point = {"block_ms": block_ms, "label": options.label}
+        point |= measure_rate(bench, job_id, rate, options.seconds, settle_s)
         say(summary({"points": [point]}))
         points.append(point)
     bench.cancel(job_id)
     return points
 
 
-def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float) -> Point:
+def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float, settle_s: float) -> Point:
     """Probe under live traffic; both together are `rate` events a second."""
     probes_a_second = min(PROBES_A_SECOND_MAX, int(rate * PROBES_SHARE_MAX))
     traffic_options = {
         "users": min(rate * USERS_PER_RATE, USERS_MAX),
         "rate": rate - probes_a_second,
-        "seconds": SETTLE_S + seconds + 2 * REPORT_S + 1,
+        "seconds": settle_s + seconds + 2 * REPORT_S + 1,
         "seed": rate,
     }
     command = traffic_command(bench, "live", traffic_options)
@@ -98,7 +102,7 @@ def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float) -> Po
             traffic.stdout.readline()  # it is ready
             traffic.stdin.write("\n")
             traffic.stdin.flush()
-            time.sleep(SETTLE_S)
+            time.sleep(settle_s)
             before = _usage(bench, job_id, traffic.pid)
             probes = Probing(bench.settings, probes_a_second, seconds).run()
             after = _usage(bench, job_id, traffic.pid)

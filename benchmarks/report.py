@@ -102,16 +102,26 @@ def plot(result: Result) -> None:
 
 
 def _about(result: Result) -> list[str]:
-    slow = ", ".join(CONTENDERS[key].title for key in _keys(result) if CONTENDERS[key].slow)
     frameworks = "; ".join(venvs.versions(name) for name in venvs.FRAMEWORKS)
     return [
         f"machine: {result['machine']}",
         f"contenders' own versions: {frameworks}",
         f"topic: {result['events']:,} records of {result['users']:,} users, 5 % repeated, shuffled within 3 s",
         "contenders take turns, one run each, again and again",
-        f"the first {result['slow_events']:,} records of it for: {slow or 'none'}; a run is cut off after "
-        f"{result['seconds_max']:g} s",
+        *_parts(result),
+        f"a run is cut off after {result['seconds_max']:g} s",
         "CPU and memory are those of the contender's processes; on Flink of the TaskManager, which its jobs share",
+    ]
+
+
+def _parts(result: Result) -> list[str]:
+    """Who read only the beginning of the topic."""
+    parts: dict[int, dict[str, None]] = {}
+    for entry in result["runs"]:
+        if entry["records"] < result["events"]:
+            parts.setdefault(entry["records"], {})[CONTENDERS[entry["contender"]].title] = None
+    return [
+        f"the first {records:,} records of it for: {'; '.join(titles)}" for records, titles in sorted(parts.items())
     ]
 
 

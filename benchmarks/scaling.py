@@ -208,8 +208,9 @@ def _check(deadline_s: float, events: int) -> None:
 
 
 def _checkpoint_after(bench: Workbench, job_id: str, time_ms: int) -> Checkpoint:
-    """The first checkpoint that began after `time_ms`."""
+    """The first checkpoint that began after `time_ms`; one is asked for, so as not to wait for the next."""
     flink, deadline_s = JobFigures(bench.settings.flink_address), time.monotonic() + CHECKPOINT_S_MAX
+    flink.trigger_checkpoint(job_id)
     while time.monotonic() < deadline_s:
         for found in flink.checkpoints(job_id):
             if found.began_ms > time_ms:

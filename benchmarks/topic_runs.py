@@ -48,6 +48,10 @@ class JobFigures(FlinkRest):
             if one["status"] == "COMPLETED"
         ]
 
+    def trigger_checkpoint(self, job_id: str) -> None:
+        """Ask for one of the kind that the job makes by itself."""
+        self._call(f"/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"}, "POST")
+
     def counter(self, job_id: str, metric: JobMetric) -> float:
         """One of the job's counters, summed over its slots; up to a second old."""
         ending = f".driftline.{metric.value}"

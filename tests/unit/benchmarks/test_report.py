@@ -9,11 +9,11 @@ from benchmarks.topic_runs import put_between
 
 def entry(contender: str, run: int, rate: float, **changed: Any) -> dict[str, Any]:
     figures = {"events_s": rate, "cpu_s_per_million": 10.0, "memory_mib": 100.0, "finished": True, "share_equal": 1.0}
-    return {"contender": contender, "run": run, **figures, **changed}
+    return {"contender": contender, "run": run, "records": 1_000, **figures, **changed}
 
 
 def result(*runs: dict[str, Any]) -> dict[str, Any]:
-    about = {"machine": "a machine", "users": 10, "events": 1_000, "slow_events": 100, "seconds_max": 60.0}
+    about = {"machine": "a machine", "users": 10, "events": 1_000, "seconds_max": 60.0}
     return {**about, "runs": list(runs)}
 
 
@@ -37,15 +37,16 @@ def test_a_required_ratio_is_met_or_not() -> None:
 
 
 def test_a_contender_that_failed_or_did_not_finish_is_marked() -> None:
-    failed = {"contender": "quix-tuned", "run": 0, "failed": "no broker"}
+    failed = {"contender": "quix-tuned", "run": 0, "records": 1_000, "failed": "no broker"}
     shown = report.text(result(failed, entry("pyflink-process", 0, 9.0, finished=False, share_equal=0.25)))
     assert "failed: no broker" in shown
     assert "not finished (25.00%)" in shown
 
 
-def test_slow_contenders_are_named_with_their_topic() -> None:
-    shown = report.text(result(entry("quix-idiomatic", 0, 1.0), entry("driftline", 0, 1.0)))
-    assert "the first 100 records of it for: Quix Streams, idiomatic;" in shown
+def test_those_that_read_a_part_of_the_topic_are_named_with_it() -> None:
+    slow = [entry(key, run, 1.0, records=100) for run in range(2) for key in ("quix-idiomatic", "plain-idiomatic")]
+    shown = report.text(result(*slow, entry("driftline", 0, 1.0)))
+    assert "the first 100 records of it for: Quix Streams, idiomatic; confluent-kafka + redis-py, idiomatic\n" in shown
 
 
 def test_markdown_rows_have_as_many_cells_as_columns() -> None:
