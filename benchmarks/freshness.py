@@ -42,7 +42,7 @@ USERS_MAX = 200_000
 SETTLE_S = (
     20.0  # after a backlog the JVM compiles what only small blocks use: for ten seconds p99 is three times as high
 )
-RATE_SETTLE_S = 8.0  # between one rate and the next it has compiled that
+RATE_SETTLE_S = 8.0  # at another rate of a JVM that has had live traffic for minutes
 REPORT_S = 1.5  # Flink gathers its counters when asked for them, and shows them at the next request
 
 Point = dict[str, Any]
@@ -56,8 +56,9 @@ def main() -> None:
         train(bench)
         maximal = options.maximal or _maximal(bench, options.set)
         measured = []
+        rates = [_rate(text, maximal) for text in options.rates]
         for block_ms in options.block_ms:
-            measured += measure_block_ms(bench, block_ms, [_rate(text, maximal) for text in options.rates], options)
+            measured += measure_block_ms(bench, block_ms, rates, options, warm=bool(measured))
     taken = {_key(point) for point in measured}
     result = {
         "machine": machine(),
@@ -70,14 +71,17 @@ def main() -> None:
         write(result)
 
 
-def measure_block_ms(bench: Workbench, block_ms: int, rates: Sequence[int], options: argparse.Namespace) -> list[Point]:
-    """Submit the job with a block_ms and measure it at every rate."""
+def measure_block_ms(
+    bench: Workbench, block_ms: int, rates: Sequence[int], options: argparse.Namespace, *, warm: bool
+) -> list[Point]:
+    """Submit the job with a block_ms and measure it at every rate; `warm` where the JVM has had live traffic before."""
     bench = own_topic(bench, f"events-{block_ms}")
     fill(bench, users=BACKLOG_USERS, events=BACKLOG)
     job_id = submit(bench, "main", [f"block_ms={block_ms}", *options.set])
     drain(bench, "main")
     points = []
-    for settle_s, rate in zip([SETTLE_S, *[RATE_SETTLE_S] * len(rates)], rates, strict=False):
+    for rate in rates:
+        settle_s = RATE_SETTLE_S if warm and points else SETTLE_S
         point = {"block_ms": block_ms, "label": options.label}
         point |= measure_rate(bench, job_id, rate, options.seconds, settle_s)
         say(summary({"points": [point]}))
