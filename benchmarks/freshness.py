@@ -55,7 +55,7 @@ def main() -> None:
     with workbench() as bench:
         train(bench)
         maximal = options.maximal or _maximal(bench, options.set)
-        measured = []
+        measured: list[Point] = []
         rates = [_rate(text, maximal) for text in options.rates]
         for block_ms in options.block_ms:
             measured += measure_block_ms(bench, block_ms, rates, options, warm=bool(measured))
@@ -79,7 +79,7 @@ def measure_block_ms(
     fill(bench, users=BACKLOG_USERS, events=BACKLOG)
     job_id = submit(bench, "main", [f"block_ms={block_ms}", *options.set])
     drain(bench, "main")
-    points = []
+    points: list[Point] = []
     for rate in rates:
         settle_s = RATE_SETTLE_S if warm and points else SETTLE_S
         point = {"block_ms": block_ms, "label": options.label}

@@ -122,7 +122,7 @@ class Sampled(NamedTuple):
 
     thread: str
     frames: list[str]
-    count: int
+    seen: int
 
 
 def frame(text: str) -> Frame | None:
@@ -165,7 +165,7 @@ def by_stage(samples: Iterable[Sampled]) -> Counter[str]:
     seen: Counter[str] = Counter()
     for sample in samples:
         if any(ENTRY in text or "ScoreBlocks.on_timer" in text for text in sample.frames):
-            seen[stage(sample.frames)] += sample.count
+            seen[stage(sample.frames)] += sample.seen
     return seen
 
 
@@ -174,7 +174,7 @@ def by_native_stage(samples: Iterable[Sampled], thread: str) -> Counter[str]:
     seen: Counter[str] = Counter()
     for sample in samples:
         if sample.thread.lstrip("[").startswith(thread) and place(sample.frames) != IN_JAVA:
-            seen[stage(sample.frames)] += sample.count
+            seen[stage(sample.frames)] += sample.seen
     return seen
 
 
@@ -185,7 +185,7 @@ def thread_group(name: str) -> str:
 
 def looks(samples: Iterable[Sampled]) -> int:
     """How often py-spy looked; fewer times than it was asked to where that takes too long."""
-    return sum(sample.count for sample in samples if any(text.startswith(_COUNTED) for text in sample.frames))
+    return sum(sample.seen for sample in samples if any(text.startswith(_COUNTED) for text in sample.frames))
 
 
 def place(frames: list[str]) -> str:
@@ -210,7 +210,7 @@ def by_place(samples: Iterable[Sampled], thread: str) -> Counter[str]:
     seen: Counter[str] = Counter()
     for sample in samples:
         if sample.thread.lstrip("[").startswith(thread):
-            seen[place(sample.frames)] += sample.count
+            seen[place(sample.frames)] += sample.seen
     return seen
 
 
