@@ -60,12 +60,12 @@ def serving_checks(result: Result) -> list[Check]:
 PARTS = {
     part.key: part
     for part in (
-        Part(key="suite", minutes=24, checks=report.checks, write=report.write),
+        Part(key="suite", minutes=26, checks=report.checks, write=report.write),
         Part(key="job", minutes=3, checks=job.checks),
         Part(
             key="freshness",
             arguments=("--seconds", "25"),
-            minutes=11,
+            minutes=12,
             checks=freshness_report.checks,
             write=freshness_report.write,
         ),
@@ -166,7 +166,8 @@ def write(checks: Sequence[Check], outcomes: Sequence[Outcome]) -> None:
         part = PARTS[outcome.part]
         if part.write and not outcome.failed:
             part.write(saved(part.key))
-    text = "\n".join(["```bash\nmake bench\n```\n", *(f"- {line}" for line in _about(outcomes)), "", markdown(checks)])
+    about = [f"machine: {machine()}", *_about(outcomes)]
+    text = "\n".join(["```bash\nmake bench\n```\n", *(f"- {line}" for line in about), "", markdown(checks)])
     DOCUMENT.write_text(put_between(DOCUMENT.read_text(), BEGIN, END, text))
 
 
