@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-job bench-freshness bench-scaling bench-serving soak clean
+.PHONY: help setup demo test check proto bench bench-suite bench-job bench-freshness bench-scaling bench-serving profile soak clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,8 @@ check: setup ## Lint, types, and that the generated protobuf code is that of the
 proto: setup ## Regenerate the protobuf code below driftline/
 	@scripts/generate-protobuf
 
-bench: bench-suite bench-job bench-freshness bench-scaling bench-serving ## Run every benchmark
+bench: setup ## Run every benchmark (an hour), end with everything required; WRITE=1 puts the results into docs/
+	@$(PY) -m benchmarks.all $(if $(WRITE),--write)
 
 bench-suite: setup ## Run Driftline and other frameworks over the same topic with the same duty (half an hour)
 	@$(PY) -m benchmarks.suite
@@ -42,6 +43,9 @@ bench-scaling: setup ## Measure how cost, state and Redis grow with users, histo
 
 bench-serving: setup ## Measure the gRPC server beside an empty call and Feast's online server (needs Go)
 	@$(PY) -m benchmarks.serving
+
+profile: setup ## Measure where a microsecond goes, in the JVM and in Python; WRITE=1 puts it into docs/
+	@$(PY) -m benchmarks.profile $(if $(WRITE),--write)
 
 soak: setup ## Run the job for an hour under load and crashes, and check that every total adds up
 	@$(PY) -m benchmarks.soak

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,6 +14,7 @@ import psutil
 from benchmarks import venvs
 from benchmarks.contenders.duty import Task
 from benchmarks.measuring import Measured, measure
+from benchmarks.topic_runs import submit, submitting
 from benchmarks.workbench import ROOT, Workbench
 from driftline.flink.rest import ENDED
 from driftline.stack import Stack
@@ -30,7 +31,8 @@ class Contender:
         module: in benchmarks/contenders; empty for Driftline.
         venv: of benchmarks.venvs; empty for what runs on the stack's Flink.
         mode: PyFlink's execution mode; empty for what has none.
-        slow: reads the shorter topic.
+        share: of the topic's records that it reads, the first ones. The whole topic takes the slowest eleven minutes a
+            run; these are enough for 20 s, twice the interval of checkpoints, on the machine of docs/performance.md.
         scores: does the whole duty; a limit does not.
         parallelism: slots of Driftline's job, one a TaskManager.
     """
@@ -41,7 +43,7 @@ class Contender:
     module: str = ""
     venv: str = ""
     mode: str = ""
-    slow: bool = False
+    share: float = 1.0
     scores: bool = True
     parallelism: int = 1
 
@@ -65,7 +67,7 @@ _ALL = [
         state=_ROCKSDB,
         module="pyflink_idiomatic",
         mode="process",
-        slow=True,
+        share=0.06,
     ),
     Contender(
         key="pyflink-thread",
@@ -73,7 +75,7 @@ _ALL = [
         state=_ROCKSDB,
         module="pyflink_idiomatic",
         mode="thread",
-        slow=True,
+        share=0.06,
     ),
     Contender(
         key="pyflink-tuned",
@@ -81,7 +83,7 @@ _ALL = [
         state=_ROCKSDB,
         module="pyflink_tuned",
         mode="thread",
-        slow=True,
+        share=0.4,
     ),
     Contender(
         key="quix-idiomatic",
@@ -89,7 +91,7 @@ _ALL = [
         state=_CHANGELOG,
         module="quix_idiomatic",
         venv="quix",
-        slow=True,
+        share=0.1,
     ),
     Contender(key="quix-tuned", title="Quix Streams, tuned", state=_CHANGELOG, module="quix_tuned", venv="quix"),
     Contender(
@@ -98,7 +100,7 @@ _ALL = [
         state=_SQLITE,
         module="bytewax_idiomatic",
         venv="bytewax",
-        slow=True,
+        share=0.1,
     ),
     Contender(key="bytewax-tuned", title="Bytewax, tuned", state=_SQLITE, module="bytewax_tuned", venv="bytewax"),
     Contender(
@@ -107,7 +109,7 @@ _ALL = [
         state=_NONE,
         module="plain_idiomatic",
         venv="plain",
-        slow=True,
+        share=0.1,
     ),
     Contender(
         key="plain-tuned",
@@ -142,25 +144,15 @@ def run(bench: Workbench, contender: Contender, task: Task, seconds_max: float, 
 def _run_flink_job(
     bench: Workbench, contender: Contender, task: Task, seconds_max: float, assignments: list[str]
 ) -> Measured:
-    """Submit and watch at once: the client returns a while after the job has begun."""
-    with ThreadPoolExecutor(1) as pool:
-        submission = pool.submit(_submit, bench, contender, task, assignments)
-
-        def check() -> None:
-            if submission.done() and (failure := bench.flink.failure(submission.result())):
-                raise RuntimeError(failure)
-
-        try:
-            return measure(
-                bench.settings,
-                task.namespace,
-                task.events,
-                pids=_task_managers(bench),
-                seconds_max=seconds_max,
-                check=check,
-            )
-        finally:
-            bench.cancel(submission.result())
+    with submitting(bench, partial(_submit, bench, contender, task, assignments)) as submission:
+        return measure(
+            bench.settings,
+            task.namespace,
+            task.events,
+            pids=_task_managers(bench),
+            seconds_max=seconds_max,
+            check=submission.check,
+        )
 
 
 def _run_process(bench: Workbench, contender: Contender, task: Task, seconds_max: float) -> Measured:
@@ -206,10 +198,8 @@ def _submit(bench: Workbench, contender: Contender, task: Task, assignments: lis
     if contender.module:
         script = f"benchmarks/contenders/{contender.module}.py"
         return bench.run_flink_script(script, task.to_json(), contender.mode, mode=contender.mode)
-    own = [f"namespace={task.namespace}", f"events_topic={task.topic}", f"parallelism={contender.parallelism}"]
-    given = [*own, *assignments]
-    bench.driftline("submit", "score-events", *[part for value in given for part in ("--set", value)])
-    return next(job.job_id for job in bench.flink.jobs() if job.name == f"score-events {task.namespace}")
+    own = [f"events_topic={task.topic}", f"parallelism={contender.parallelism}"]
+    return submit(bench, task.namespace, [*own, *assignments])
 
 
 def _task_managers(bench: Workbench) -> list[int]:

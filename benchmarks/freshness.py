@@ -28,7 +28,7 @@ from benchmarks.freshness_report import summary, write
 from benchmarks.job import run_job
 from benchmarks.probes import Probing
 from benchmarks.topic_runs import JobFigures, drain, fill, own_topic, submit, traffic_command, train
-from benchmarks.workbench import ROOT, Workbench, machine, save, say, workbench
+from benchmarks.workbench import ROOT, Workbench, machine, save, saved, say, workbench
 from driftline.metrics import JobMetric
 
 BACKLOG = 150_000  # events that the JVM compiles over
@@ -39,7 +39,10 @@ PROBES_A_SECOND_MAX = 50
 PROBES_SHARE_MAX = 0.3  # of the rate
 USERS_PER_RATE = 40  # at this many users an event a second, a user's pauses are a shopper's
 USERS_MAX = 200_000
-SETTLE_S = 20.0  # the JVM compiles what only small blocks use: for ten seconds p99 is three times as high
+SETTLE_S = (
+    20.0  # after a backlog the JVM compiles what only small blocks use: for ten seconds p99 is three times as high
+)
+RATE_SETTLE_S = 8.0  # at another rate of a JVM that has had live traffic for minutes
 REPORT_S = 1.5  # Flink gathers its counters when asked for them, and shows them at the next request
 
 Point = dict[str, Any]
@@ -48,13 +51,14 @@ Point = dict[str, Any]
 def main() -> None:
     """Measure, print, and keep."""
     options = _options()
-    earlier = [] if options.fresh else _earlier()
+    earlier = [] if options.fresh else saved("freshness").get("points", [])
     with workbench() as bench:
         train(bench)
         maximal = options.maximal or _maximal(bench, options.set)
-        measured = []
+        measured: list[Point] = []
+        rates = [_rate(text, maximal) for text in options.rates]
         for block_ms in options.block_ms:
-            measured += measure_block_ms(bench, block_ms, [_rate(text, maximal) for text in options.rates], options)
+            measured += measure_block_ms(bench, block_ms, rates, options, warm=bool(measured))
     taken = {_key(point) for point in measured}
     result = {
         "machine": machine(),
@@ -67,28 +71,32 @@ def main() -> None:
         write(result)
 
 
-def measure_block_ms(bench: Workbench, block_ms: int, rates: Sequence[int], options: argparse.Namespace) -> list[Point]:
-    """Submit the job with a block_ms and measure it at every rate."""
+def measure_block_ms(
+    bench: Workbench, block_ms: int, rates: Sequence[int], options: argparse.Namespace, *, warm: bool
+) -> list[Point]:
+    """Submit the job with a block_ms and measure it at every rate; `warm` where the JVM has had live traffic before."""
     bench = own_topic(bench, f"events-{block_ms}")
     fill(bench, users=BACKLOG_USERS, events=BACKLOG)
     job_id = submit(bench, "main", [f"block_ms={block_ms}", *options.set])
     drain(bench, "main")
-    points = []
+    points: list[Point] = []
     for rate in rates:
-        point = {"block_ms": block_ms, "label": options.label} | measure_rate(bench, job_id, rate, options.seconds)
+        settle_s = RATE_SETTLE_S if warm and points else SETTLE_S
+        point = {"block_ms": block_ms, "label": options.label}
+        point |= measure_rate(bench, job_id, rate, options.seconds, settle_s)
         say(summary({"points": [point]}))
         points.append(point)
     bench.cancel(job_id)
     return points
 
 
-def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float) -> Point:
+def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float, settle_s: float) -> Point:
     """Probe under live traffic; both together are `rate` events a second."""
     probes_a_second = min(PROBES_A_SECOND_MAX, int(rate * PROBES_SHARE_MAX))
     traffic_options = {
         "users": min(rate * USERS_PER_RATE, USERS_MAX),
         "rate": rate - probes_a_second,
-        "seconds": SETTLE_S + seconds + 2 * REPORT_S + 1,
+        "seconds": settle_s + seconds + 2 * REPORT_S + 1,
         "seed": rate,
     }
     command = traffic_command(bench, "live", traffic_options)
@@ -98,7 +106,7 @@ def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float) -> Po
             traffic.stdout.readline()  # it is ready
             traffic.stdin.write("\n")
             traffic.stdin.flush()
-            time.sleep(SETTLE_S)
+            time.sleep(settle_s)
             before = _usage(bench, job_id, traffic.pid)
             probes = Probing(bench.settings, probes_a_second, seconds).run()
             after = _usage(bench, job_id, traffic.pid)
@@ -163,11 +171,6 @@ def _rate(text: str, maximal: float) -> int:
 
 def _key(point: Point) -> tuple[Any, ...]:
     return point["label"], point["block_ms"], point["rate"]
-
-
-def _earlier() -> list[Point]:
-    file = ROOT / "benchmarks" / "results" / "freshness.json"
-    return list(json.loads(file.read_text()).get("points", [])) if file.exists() else []
 
 
 def _options() -> argparse.Namespace:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from benchmarks.checks import Check, at_most, below, lines
 from benchmarks.topic_runs import put_between
-from benchmarks.workbench import ROOT
+from benchmarks.workbench import ROOT, saved
 from driftline.demo.freshness import quantile
 
 DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "freshness.svg"
@@ -43,7 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="into docs/")
     options = parser.parse_args()
-    result = json.loads((ROOT / "benchmarks" / "results" / "freshness.json").read_text())
+    result = saved("freshness")
     print(summary(result))
     if options.write:
         write(result)
@@ -51,11 +51,11 @@ def main() -> None:
 
 def summary(result: Result) -> str:
     """A line a point for a terminal, and whether what is required is met."""
-    lines = [f"machine: {result['machine']}"] if "machine" in result else []
+    found = [f"machine: {result['machine']}"] if "machine" in result else []
     for point in _sorted(result["points"]):
         cores = ", ".join(f"{name} {share:.2f}" for name, share in point["cores"].items())
         figures = " / ".join(f"{value:,.0f}" for value in (*_quantiles(point), _longest(point)))
-        lines.append(
+        found.append(
             f"{point['label']} block_ms {point['block_ms']}, {point['rate']:,} events/s: "
             f"p50 / p99 / p99.9 / max {figures} ms ({len(point['probes']):,} probes), "
             f"half are folded after {_folded(point):,.0f} ms; "
@@ -63,18 +63,31 @@ def summary(result: Result) -> str:
             f"cores: {cores}; traffic at most {point['traffic_behind_ms']:.0f} ms behind; "
             f"drained {point['drained_after_s']:.1f} s after its end, lost {point['lost']}"
         )
-        lines += verdicts(point)
-    return "\n".join(lines)
+        found += lines(_checks_of(point))
+    return "\n".join(found)
 
 
-def verdicts(point: Point) -> list[str]:
-    """What is required of this point, met or not; nothing for other points."""
-    if (point["rate"], point["block_ms"]) != (REQUIRED["rate"], REQUIRED["block_ms"]):
+def checks(result: Result) -> list[Check]:
+    """Everything that is required, measured or not."""
+    required = [point for point in _shown(result) if _is_required(point)]
+    if not required:
+        return [Check.missing(f"freshness at {REQUIRED['rate']:,} events/s", f"block_ms {REQUIRED['block_ms']}")]
+    lost = sum(point["lost"] for point in _shown(result))
+    return [*_checks_of(required[0]), at_most("freshness, events lost at any rate", lost, 0)]
+
+
+def _is_required(point: Point) -> bool:
+    return (point["rate"], point["block_ms"]) == (REQUIRED["rate"], REQUIRED["block_ms"])
+
+
+def _checks_of(point: Point) -> list[Check]:
+    """What is required of this point; nothing of others."""
+    if not _is_required(point):
         return []
     p50, p99, _ = _quantiles(point)
     checked = (("p50", p50, REQUIRED["p50_ms"]), ("p99", p99, REQUIRED["p99_ms"]))
     return [
-        f"{name} {value:.0f} ms at 1,000 events/s; required under {limit:g}: {'met' if value < limit else 'NOT MET'}"
+        below(f"freshness, {name} at {point['rate']:,} events/s", value, limit, unit=" ms")
         for name, value, limit in checked
     ]
 
@@ -92,7 +105,7 @@ def markdown(result: Result) -> str:
             f"| {point['block_ms']} | {point['rate']:,} | {figures} | {len(point['probes']):,} | "
             f"{point['events_a_block']:.1f} | {load:.2f} |"
         )
-    met = [f"- {line}" for point in points for line in verdicts(point)]
+    met = [f"- {line}" for point in points for line in lines(_checks_of(point))]
     about = f"Milliseconds. Maximal rate: {result['maximal_events_s']:,.0f} events/s. Machine: {result['machine']}."
     return "\n".join([about, "", *rows, "", f"![freshness by rate](images/{PLOT.name})", "", *met])
 

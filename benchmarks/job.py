@@ -12,7 +12,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from statistics import median
+from typing import Any
 
+from benchmarks.checks import Check, at_least
+from benchmarks.report import EVENTS_S_MIN
 from benchmarks.workbench import Workbench, machine, save, say, spread, workbench
 from driftline.progress import TopicProgress
 
@@ -50,6 +54,15 @@ def main() -> None:
         per_million = [seconds[service] * 1e6 / options.events for seconds in cpu]
         print(f"CPU of {service:<14} {spread(per_million, '.1f')} s per million events")
     save("job", {"machine": machine(), "jvm_events_s": jvm, "job_events_s": job, "cold_events_s": cold, "cpu_s": cpu})
+
+
+def checks(result: dict[str, Any]) -> list[Check]:
+    """What is required of the job's rate."""
+    return [
+        at_least(
+            "Driftline, half a million events without disorder, events/s", median(result["job_events_s"]), EVENTS_S_MIN
+        )
+    ]
 
 
 def prepare(bench: Workbench, events: int, users: int) -> None:

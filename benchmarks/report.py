@@ -7,13 +7,14 @@ markers, and docs/images/suite.svg.
 from __future__ import annotations
 
 import argparse
-import json
 from statistics import median
 from typing import Any
 
 from benchmarks import venvs
+from benchmarks.checks import Check, at_least, lines
 from benchmarks.entrants import CONTENDERS
-from benchmarks.workbench import ROOT
+from benchmarks.topic_runs import put_between
+from benchmarks.workbench import ROOT, saved
 
 DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "suite.svg"
 BEGIN, END = "<!-- suite: written by python -m benchmarks.report --write -->", "<!-- suite: end -->"
@@ -37,18 +38,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="into docs/")
     options = parser.parse_args()
-    result = json.loads((ROOT / "benchmarks" / "results" / "suite.json").read_text())
+    result = saved("suite")
     if not options.write:
         print(text(result))
         return
-    DOCUMENT.write_text(embed(DOCUMENT.read_text(), markdown(result)))
+    write(result)
+
+
+def write(result: Result) -> None:
+    """Into docs/."""
+    DOCUMENT.write_text(put_between(DOCUMENT.read_text(), BEGIN, END, markdown(result)))
     plot(result)
-
-
-def embed(document: str, table: str) -> str:
-    """Replace what is between the markers. Raises ValueError where a marker is missing."""
-    before, rest = document.split(BEGIN)
-    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
 
 
 def text(result: Result) -> str:
@@ -56,7 +56,7 @@ def text(result: Result) -> str:
     rows = [COLUMNS, *_rows(result)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
     table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*_about(result), "", *table, "", *_verdicts(result)])
+    return "\n".join([*_about(result), "", *table, "", *lines(checks(result))])
 
 
 def markdown(result: Result) -> str:
@@ -71,7 +71,7 @@ def markdown(result: Result) -> str:
             *table,
             "",
             f"![events a second by contender](images/{PLOT.name})\n",
-            *(f"- {line}" for line in _verdicts(result)),
+            *(f"- {line}" for line in lines(checks(result))),
         ]
     )
 
@@ -102,16 +102,26 @@ def plot(result: Result) -> None:
 
 
 def _about(result: Result) -> list[str]:
-    slow = ", ".join(CONTENDERS[key].title for key in _keys(result) if CONTENDERS[key].slow)
     frameworks = "; ".join(venvs.versions(name) for name in venvs.FRAMEWORKS)
     return [
         f"machine: {result['machine']}",
         f"contenders' own versions: {frameworks}",
         f"topic: {result['events']:,} records of {result['users']:,} users, 5 % repeated, shuffled within 3 s",
         "contenders take turns, one run each, again and again",
-        f"the first {result['slow_events']:,} records of it for: {slow or 'none'}; a run is cut off after "
-        f"{result['seconds_max']:g} s",
+        *_parts(result),
+        f"a run is cut off after {result['seconds_max']:g} s",
         "CPU and memory are those of the contender's processes; on Flink of the TaskManager, which its jobs share",
+    ]
+
+
+def _parts(result: Result) -> list[str]:
+    """Who read only the beginning of the topic."""
+    parts: dict[int, dict[str, None]] = {}
+    for entry in result["runs"]:
+        if entry["records"] < result["events"]:
+            parts.setdefault(entry["records"], {})[CONTENDERS[entry["contender"]].title] = None
+    return [
+        f"the first {records:,} records of it for: {'; '.join(titles)}" for records, titles in sorted(parts.items())
     ]
 
 
@@ -139,26 +149,28 @@ def _row(result: Result, key: str) -> tuple[str, ...]:
     )
 
 
-def _verdicts(result: Result) -> list[str]:
-    ours = [key for key in DRIFTLINES if _values(result, key, "events_s")]
-    return [line for key in ours for line in _verdicts_of(result, key)]
+def checks(result: Result) -> list[Check]:
+    """Everything that is required of Driftline here, measured or not."""
+    return [check for ours in DRIFTLINES for check in _checks_of(result, ours)]
 
 
-def _verdicts_of(result: Result, ours: str) -> list[str]:
-    title, rate = CONTENDERS[ours].title, median(_values(result, ours, "events_s"))
-    lines = [f"{title}: {rate:,.0f} events/s; required {EVENTS_S_MIN:,}: {_verdict(rate >= EVENTS_S_MIN)}"]
-    for key, required in RATIOS:
-        if theirs := _values(result, key, "events_s"):
-            ratio = rate / median(theirs)
-            shown = f"{ratio:.1f} times" if required >= 1 else f"{ratio:.0%} of"
-            wanted = f"{required:g} times" if required >= 1 else f"{required:.0%}"
-            verdict = _verdict(ratio >= required)
-            lines.append(f"{title}: {shown} {CONTENDERS[key].title}; required {wanted}: {verdict}")
-    return lines
-
-
-def _verdict(met: bool) -> str:
-    return "met" if met else "NOT MET"
+def _checks_of(result: Result, ours: str) -> list[Check]:
+    title, rates = CONTENDERS[ours].title, _values(result, ours, "events_s")
+    if not rates:
+        return [Check.missing(f"{title}, everything", "a run")]
+    rate, equal = median(rates), _values(result, ours, "share_equal")
+    found = [
+        at_least(f"{title}, events/s", rate, EVENTS_S_MIN),
+        at_least(f"{title}, scores equal to those of plain Python", min(equal) * 100, 100, ".2f", " %"),
+    ]
+    for key, least in RATIOS:
+        what, theirs = f"{title} / {CONTENDERS[key].title}", _values(result, key, "events_s")
+        scale, form, unit = (1, ".1f", " times") if least >= 1 else (100, ".0f", " %")
+        if theirs:
+            found.append(at_least(what, rate / median(theirs) * scale, least * scale, form, unit))
+        else:
+            found.append(Check.missing(what, f"at least {least * scale:g}{unit}"))
+    return found
 
 
 def _keys(result: Result) -> list[str]:

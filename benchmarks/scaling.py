@@ -2,10 +2,14 @@
 
     python -m benchmarks.scaling [--only users history disorder task-managers] [--points NAME ...] [--write]
 
-Each point fills a topic of its own, empties Redis, and submits score-events without state on a TaskManager whose JVM
-has folded another topic before. Rate and CPU are those of a backlog. Where users grow, one event of every user comes
-first and is not measured, so that the measured events meet the state of all. State is that of the first checkpoint
-after the last event; Redis bytes are what its allocator holds more than when it was empty.
+Each point has a topic of its own; points of the same history share one. It empties Redis, and submits score-events
+without state on a TaskManager whose JVM has folded another topic before. Rate and CPU are those of a backlog. Where
+users grow, one event of every user comes first and is not measured, so that the measured events meet the state of all.
+State is that of the first checkpoint after the last event; Redis bytes are what its allocator holds more than when it
+was empty.
+
+One and two TaskManagers are compared over a longer topic, which two have folded WARM_RUNS times before: each JVM
+compiles for itself, over its own half of the events, and goes on getting faster for a million of them.
 
 Points are added to benchmarks/results/scaling.json, so that a long measurement can be split; --fresh forgets earlier
 ones. --write puts all of them into docs/performance.md.
@@ -14,12 +18,11 @@ ones. --write puts all of them into docs/performance.md.
 from __future__ import annotations
 
 import argparse
-import json
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from benchmarks.measuring import clear_redis
@@ -35,13 +38,16 @@ from benchmarks.topic_runs import (
     own_topic,
     redis_bytes,
     submit,
+    submitting,
     train,
 )
-from benchmarks.workbench import ROOT, Workbench, machine, save, say, workbench
+from benchmarks.workbench import Workbench, machine, save, saved, say, workbench
 from driftline.models import ModelFolder
 from driftline.progress import TopicProgress
 
 EVENTS = 200_000
+LONG_EVENTS = 600_000
+WARM_RUNS = 2
 WARM_UP = {"users": 20_000, "events": 150_000}
 CHECKPOINT_S_MAX = 60.0
 
@@ -59,6 +65,7 @@ class Point:
         days: that the history spans.
         disorder_ms: by how much events come late, at most.
         task_managers: and parallelism.
+        warm_task_managers: how many fold the topic before it is measured; none where the first warm-up is enough.
     """
 
     name: str
@@ -69,6 +76,13 @@ class Point:
     days: float = 14.0
     disorder_ms: int = 0
     task_managers: int = 1
+    warm_task_managers: int = 0
+
+    @property
+    def topic(self) -> str:
+        """Named after what is in it."""
+        everyone = "-everyone" if self.everyone else ""
+        return f"events-{self.users}-{self.events}-{self.days:g}-{self.disorder_ms}{everyone}"
 
 
 POINTS = (
@@ -78,24 +92,38 @@ POINTS = (
     ),
     *(Point(name=f"history-{each}", series="history", users=EVENTS // each, days=30) for each in (10, 100, 1_000)),
     *(Point(name=f"disorder-{s}", series="disorder", users=20_000, disorder_ms=s * 1_000) for s in (0, 10, 60)),
-    *(Point(name=f"tm-{n}", series="task-managers", users=20_000, task_managers=n) for n in (1, 2)),
+    *(
+        Point(
+            name=f"tm-{n}",
+            series="task-managers",
+            users=20_000,
+            events=LONG_EVENTS,
+            task_managers=n,
+            warm_task_managers=warm,
+        )
+        for n, warm in ((1, 2), (2, 0))
+    ),
 )
 
 
 def main() -> None:
     """Measure, print, and keep."""
     options = _options()
-    earlier = {} if options.fresh else _earlier()
+    earlier = {} if options.fresh else saved("scaling")
     chosen = [
         point for point in POINTS if point.series in options.only and point.name in (options.points or [point.name])
     ]
     measured: list[dict[str, Any]] = []
+    filled: dict[str, int] = {}
     with workbench() as bench:
         train(bench)
         states = earlier.get("states") or _typical_states(bench)
-        _warm_up(bench, max(point.task_managers for point in chosen))
+        _warm_up(bench, max(max(point.task_managers, point.warm_task_managers) for point in chosen))
         for point in chosen:
-            measured.append(asdict(point) | measure(bench, point, options.set))
+            own = own_topic(bench, point.topic)
+            if point.topic not in filled:
+                filled[point.topic] = _fill(own, point)
+            measured.append(asdict(point) | measure(own, point, filled[point.topic], options.set))
             say(summary({"points": measured[-1:]}))
     taken = {point["name"] for point in measured}
     result = {
@@ -109,10 +137,8 @@ def main() -> None:
         write(result)
 
 
-def measure(bench: Workbench, point: Point, assignments: Sequence[str]) -> dict[str, Any]:
-    """Run the job over a topic of its own, and look at rate, CPU, checkpoints and Redis."""
-    bench = own_topic(bench, f"events-{point.name}")
-    published = fill(
+def _fill(bench: Workbench, point: Point) -> int:
+    return fill(
         bench,
         users=point.users,
         events=point.events,
@@ -120,18 +146,23 @@ def measure(bench: Workbench, point: Point, assignments: Sequence[str]) -> dict[
         days=point.days,
         disorder_ms=point.disorder_ms,
     )
+
+
+def measure(bench: Workbench, point: Point, published: int, assignments: Sequence[str]) -> dict[str, Any]:
+    """Run the job over the bench's topic, and look at rate, CPU, checkpoints and Redis."""
+    for number in range(WARM_RUNS if point.warm_task_managers else 0):
+        _fold(bench, f"{point.name}-warm-{number}", point.warm_task_managers)
     clear_redis(bench.settings)
     empty_bytes = redis_bytes(bench)
-    with ThreadPoolExecutor(1) as pool:  # the client returns a while after the job has begun
-        submission = pool.submit(submit, bench, point.name, [f"parallelism={point.task_managers}", *assignments])
-        figures = _watch(bench, point.name, published - point.events)
-        job_id = submission.result()
-    last = _checkpoint_after(bench, job_id, time.time_ns() // 1_000_000)
-    during = JobFigures(bench.settings.flink_address).checkpoints(job_id)
-    with closing(TopicProgress(bench.settings, point.name)) as progress:
-        totals = progress.look().totals
-    held_bytes = redis_bytes(bench) - empty_bytes
-    bench.cancel(job_id)
+    given = [f"parallelism={point.task_managers}", *assignments]
+    with submitting(bench, partial(submit, bench, point.name, given)) as submission:
+        figures = _watch(bench, point.name, published - point.events, submission.check)
+        job_id = submission.job_id
+        last = _checkpoint_after(bench, job_id, time.time_ns() // 1_000_000)
+        during = JobFigures(bench.settings.flink_address).checkpoints(job_id)
+        with closing(TopicProgress(bench.settings, point.name)) as progress:
+            totals = progress.look().totals
+        held_bytes = redis_bytes(bench) - empty_bytes
     if totals.accepted + totals.late != published:
         message = f"of {published:,} events {totals.accepted:,} were accepted: {totals}"
         raise AssertionError(message)
@@ -145,12 +176,13 @@ def measure(bench: Workbench, point: Point, assignments: Sequence[str]) -> dict[
     }
 
 
-def _watch(bench: Workbench, namespace: str, unmeasured: int) -> dict[str, Any]:
+def _watch(bench: Workbench, namespace: str, unmeasured: int, check: Callable[[], None]) -> dict[str, Any]:
     """Wait until everything is accounted for; rate and CPU are those after the first `unmeasured` events."""
     with closing(TopicProgress(bench.settings, namespace)) as progress:
         deadline_s = time.monotonic() + DRAIN_S_MAX
         first = progress.look()
         while first.totals.events <= unmeasured:
+            check()
             _check(deadline_s, first.totals.events)
             time.sleep(LOOK_S)
             first = progress.look()
@@ -176,8 +208,9 @@ def _check(deadline_s: float, events: int) -> None:
 
 
 def _checkpoint_after(bench: Workbench, job_id: str, time_ms: int) -> Checkpoint:
-    """The first checkpoint that began after `time_ms`."""
+    """The first checkpoint that began after `time_ms`; one is asked for, so as not to wait for the next."""
     flink, deadline_s = JobFigures(bench.settings.flink_address), time.monotonic() + CHECKPOINT_S_MAX
+    flink.trigger_checkpoint(job_id)
     while time.monotonic() < deadline_s:
         for found in flink.checkpoints(job_id):
             if found.began_ms > time_ms:
@@ -193,19 +226,21 @@ def _warm_up(bench: Workbench, task_managers: int) -> None:
         bench.driftline("up", "--detach", "--task-managers", str(task_managers))
     bench = own_topic(bench, "events-warm-up")
     fill(bench, **WARM_UP)
-    job_id = submit(bench, "warm-up", [f"parallelism={task_managers}"])
-    drain(bench, "warm-up")
+    _fold(bench, "warm-up", task_managers)
+
+
+def _fold(bench: Workbench, namespace: str, task_managers: int) -> None:
+    """Run the job over the bench's topic, and measure nothing."""
+    job_id = submit(bench, namespace, [f"parallelism={task_managers}"])
+    began_s = time.monotonic()
+    drain(bench, namespace)
+    say(f"{namespace}: drained {time.monotonic() - began_s:.1f} s after its submission")
     bench.cancel(job_id)
 
 
 def _typical_states(bench: Workbench) -> list[dict[str, Any]]:
     folder = ModelFolder(bench.settings.models_dir)
     return typical_states(folder.load(folder.current_version()))
-
-
-def _earlier() -> dict[str, Any]:
-    file = ROOT / "benchmarks" / "results" / "scaling.json"
-    return dict(json.loads(file.read_text())) if file.exists() else {}
 
 
 def _options() -> argparse.Namespace:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
+from benchmarks.checks import Check, at_most, lines
 from benchmarks.topic_runs import put_between
-from benchmarks.workbench import ROOT
+from benchmarks.workbench import ROOT, saved
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- scaling: written by python -m benchmarks.scaling_report --write -->", "<!-- scaling: end -->"
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="into docs/")
     options = parser.parse_args()
-    result = json.loads((ROOT / "benchmarks" / "results" / "scaling.json").read_text())
+    result = saved("scaling")
     print(summary(result))
     if options.write:
         write(result)
@@ -47,12 +47,12 @@ def main() -> None:
 
 def summary(result: Result) -> str:
     """For a terminal."""
-    lines = [f"machine: {result['machine']}"] if "machine" in result else []
+    found = [f"machine: {result['machine']}"] if "machine" in result else []
     for point in result["points"]:
         row = dict(zip(COLUMNS, _row(point), strict=True))
-        lines.append(f"{point['name']}: " + ", ".join(f"{name} {value}" for name, value in row.items()))
-    lines += [_state_line(state) for state in result.get("states", [])]
-    return "\n".join(lines + verdicts(result))
+        found.append(f"{point['name']}: " + ", ".join(f"{name} {value}" for name, value in row.items()))
+    found += [_state_line(state) for state in result.get("states", [])]
+    return "\n".join(found + lines(checks(result)))
 
 
 def markdown(result: Result) -> str:
@@ -60,33 +60,29 @@ def markdown(result: Result) -> str:
     rows = [COLUMNS, ("---",) * len(COLUMNS), *map(_row, result["points"])]
     table = ["| " + " | ".join(row) + " |" for row in rows]
     states = [f"- {_state_line(state)}" for state in result["states"]]
-    met = [f"- {line}" for line in verdicts(result)]
+    met = [f"- {line}" for line in lines(checks(result))]
     return "\n".join([f"Machine: {result['machine']}.", "", *table, "", *states, *met])
 
 
-def verdicts(result: Result) -> list[str]:
-    """What is required of bytes, met or not, as far as it was measured."""
-    lines = []
+def checks(result: Result) -> list[Check]:
+    """Everything that is required of bytes, measured or not."""
+    found = []
     for point in result["points"]:
         if point["series"] == "users" and point["users"] >= USERS_MIN:
-            held = point["redis_bytes"] / point["users"]
-            met = "met" if held <= REDIS_BYTES_MAX else "NOT MET"
-            lines.append(
-                f"Redis {held:.0f} bytes a user of {point['users']:,}; required at most {REDIS_BYTES_MAX}: {met}"
-            )
-            state = point["state_bytes"] / point["users"]
-            met = "met" if state <= STATE_BYTES_MAX else "NOT MET"
-            lines.append(
-                f"state in RocksDB {state:.0f} bytes a user of {point['users']:,}; "
-                f"required at most {STATE_BYTES_MAX}: {met}"
-            )
-    for state in result.get("states", []):
-        if state["events_a_user"] == TYPICAL_EVENTS:
-            met = "met" if state["state_median"] <= STATE_BYTES_MAX else "NOT MET"
-            lines.append(
-                f"state of a typical user {state['state_median']:.0f} bytes; required at most {STATE_BYTES_MAX}: {met}"
-            )
-    return lines
+            users = point["users"]
+            redis, state = point["redis_bytes"] / users, point["state_bytes"] / users
+            found += [
+                at_most(f"Redis, bytes a user of {users:,}", redis, REDIS_BYTES_MAX),
+                at_most(f"state in RocksDB, bytes a user of {users:,}", state, STATE_BYTES_MAX),
+            ]
+    if not found:
+        found.append(Check.missing("Redis, bytes a user", f"at most {REDIS_BYTES_MAX}"))
+    typical = [state for state in result.get("states", []) if state["events_a_user"] == TYPICAL_EVENTS]
+    for state in typical:
+        found.append(at_most("state of a typical user, bytes", state["state_median"], STATE_BYTES_MAX))
+    if not typical:
+        found.append(Check.missing("state of a typical user, bytes", f"at most {STATE_BYTES_MAX}"))
+    return found
 
 
 def write(result: Result) -> None:

@@ -1,10 +1,12 @@
 """Every contender over the same topic with the same duty, side by side in one run.
 
-    python -m benchmarks.suite [--events 1000000] [--slow-events 100000] [--runs 3] [--only driftline quix-tuned]
+    python -m benchmarks.suite [--events 1000000] [--slow-events N] [--runs 3] [--only driftline quix-tuned]
 
-Kafka, Redis, Flink and the contender share this machine; contenders take turns, one at a time. Those marked slow read a
-topic that holds only the first events of the same history. A run is measured from the first to the last accounted
-event, and its scores are compared with those of benchmarks.oracle. `python -m benchmarks.report` shows the results.
+Kafka, Redis, Flink and the contender share this machine; contenders take turns, one at a time. Slow ones read a topic
+that holds only the first records of the same history: a share each (benchmarks/entrants.py) that keeps them busy for
+20 s or more, twice the interval of checkpoints; all of it would take the slowest eleven minutes a run. Measured is
+from the first to the last accounted event, and the scores are compared with those of benchmarks.oracle for the same
+records. `python -m benchmarks.report` shows the results.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +25,13 @@ from benchmarks.contenders.duty import Task
 from benchmarks.entrants import CONTENDERS, TASK_MANAGERS, Contender, run
 from benchmarks.measuring import clear_redis
 from benchmarks.oracle import expected_scores, share_equal, stored_scores
+from benchmarks.topic_runs import train
 from benchmarks.workbench import Workbench, machine, save, say, workbench
 from driftline.models import ModelFolder
 from driftline.stack.topics import create_topics
 
-TRAINING = ("--users", "3000", "--events", "60000", "--seed", "1")
 SHUFFLED = ("--seed", "5", "--disorder-ms", "3000", "--duplicates", "0.05")
+FULL = ""  # the key of the topic with everything
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000, help="different events in the topic")
     parser.add_argument("--users", type=int, default=50_000)
-    parser.add_argument("--slow-events", type=int, default=100_000, help="records that slow contenders get")
+    parser.add_argument("--slow-events", type=int, help="records for slow contenders, whatever their share")
     parser.add_argument("--seconds-max", type=float, default=300.0, help="after which a run is cut off")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS), metavar="CONTENDER")
@@ -52,53 +57,61 @@ def main() -> None:
     chosen = [CONTENDERS[key] for key in options.only]
     with workbench() as bench:
         bench.driftline("up", "--detach", "--task-managers", str(TASK_MANAGERS))
-        full, part = prepare(bench, options.events, options.users, options.slow_events)
+        topics = prepare(bench, {contender.key: contender.share for contender in chosen}, options)
         runs: list[dict[str, Any]] = []
         result = {
             "machine": machine(),
             "users": options.users,
-            "events": full.events,
-            "slow_events": part.events,
+            "events": topics[FULL].events,
             "seconds_max": options.seconds_max,
             "runs": runs,
         }
         if any(contender.on_flink for contender in chosen):
-            warm_up(bench, part, options)
+            warm_up(bench, topics[FULL], options)
         for number, contender in itertools.product(range(options.runs), chosen):
-            topic = part if contender.slow else full
-            runs.append({"run": number, **enter(bench, contender, topic, f"{contender.key}-{number}", options)})
+            topic = topics[contender.key]
+            entry = enter(bench, contender, topic, f"{contender.key}-{number}", options)
+            runs.append({"run": number, "records": topic.events, **entry})
             save("suite", result)  # an hour's work outlives an interruption
     print(report.text(result))
 
 
-def prepare(bench: Workbench, events: int, users: int, slow_events: int) -> tuple[Topic, Topic]:
-    """Train a model, fill both topics, and work out what the scores must be."""
-    home = bench.settings.home
-    bench.driftline("simulate", *TRAINING, "--out", str(home / "training.jsonl"))
-    say(bench.driftline("train", "--events", str(home / "training.jsonl")))
-    history = home / "history.jsonl"
-    bench.driftline("simulate", "--users", str(users), "--events", str(events), *SHUFFLED, "--out", str(history))
+def prepare(bench: Workbench, shares: Mapping[str, float], options: argparse.Namespace) -> dict[str, Topic]:
+    """Train a model, fill the topics, and work out what the scores must be: the topic of each contender."""
+    train(bench)
+    history = bench.settings.home / "history.jsonl"
+    size = ("--users", str(options.users), "--events", str(options.events))
+    bench.driftline("simulate", *size, *SHUFFLED, "--out", str(history))
     with history.open("rb") as lines:
         total = sum(1 for _ in lines)
-    full = _fill(bench, bench.settings.events_topic, history, total)
-    return full, _fill(bench, f"{bench.settings.events_topic}.part", history, min(slow_events, total))
+    records = {
+        key: total if share == 1 else options.slow_events or round(total * share) for key, share in shares.items()
+    }
+    records[FULL] = total
+    topics = {number: _fill(bench, history, number) for number in sorted(set(records.values()))}
+    return {key: topics[number] for key, number in records.items()}
 
 
-def _fill(bench: Workbench, name: str, history: Path, events: int) -> Topic:
+def _fill(bench: Workbench, history: Path, records: int) -> Topic:
+    """A topic of the first records."""
+    name = f"{bench.settings.events_topic}.first-{records}"
     create_topics(bench.settings.model_copy(update={"events_topic": name}))
     part = history.with_name(f"{name}.jsonl")
     with history.open("rb") as lines, part.open("wb") as out:
-        out.writelines(itertools.islice(lines, events))
-    bench.driftline("publish", str(part), DRIFTLINE_EVENTS_TOPIC=name)
-    scores = expected_scores(history, events, ModelFolder(bench.settings.models_dir))
-    say(f"topic {name}: {events:,} records, {len(scores):,} users")
-    return Topic(name, events, scores)
+        out.writelines(itertools.islice(lines, records))
+    with ThreadPoolExecutor(1) as pool:  # both take half a minute a million
+        published = pool.submit(bench.driftline, "publish", str(part), DRIFTLINE_EVENTS_TOPIC=name)
+        scores = expected_scores(part, records, ModelFolder(bench.settings.models_dir))
+        published.result()
+    part.unlink()
+    say(f"topic {name}: {records:,} records, {len(scores):,} users")
+    return Topic(name, records, scores)
 
 
-def warm_up(bench: Workbench, part: Topic, options: argparse.Namespace) -> None:
-    """Let the TaskManagers' JVMs compile what Driftline's job needs; others of their jobs share most of it."""
+def warm_up(bench: Workbench, topic: Topic, options: argparse.Namespace) -> None:
+    """Let both TaskManagers' JVMs compile what Driftline's job needs; others of their jobs share most of it."""
     say("warming up")
-    enter(bench, CONTENDERS["driftline-2"], part, "warm-up", options)
+    enter(bench, CONTENDERS["driftline-2"], topic, "warm-up", options)
 
 
 def enter(bench: Workbench, contender: Contender, topic: Topic, namespace: str, options: Any) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import redis
@@ -46,6 +47,10 @@ class JobFigures(FlinkRest):
             for one in reversed(listed)
             if one["status"] == "COMPLETED"
         ]
+
+    def trigger_checkpoint(self, job_id: str) -> None:
+        """Ask for one of the kind that the job makes by itself."""
+        self._call(f"/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"}, "POST")
 
     def counter(self, job_id: str, metric: JobMetric) -> float:
         """One of the job's counters, summed over its slots; up to a second old."""
@@ -94,6 +99,40 @@ def submit(bench: Workbench, namespace: str, assignments: Sequence[str] = ()) ->
     flags = [part for one in (f"namespace={namespace}", *assignments) for part in ("--set", one)]
     bench.driftline("submit", "score-events", *flags)
     return next(job.job_id for job in bench.flink.jobs() if job.name == f"score-events {namespace}")
+
+
+class Submission:
+    """A job that is being submitted. The client returns a while after the job has begun, so it runs in a thread."""
+
+    def __init__(self, bench: Workbench, submitted: Future[str]) -> None:
+        self._bench = bench
+        self._submitted = submitted
+
+    @property
+    def job_id(self) -> str:
+        """Its id, waited for. Raises what the client failed with."""
+        return self._submitted.result()
+
+    def check(self) -> None:
+        """Look at how it is doing.
+
+        Raises:
+            RuntimeError: the job has failed; with its reason.
+            subprocess.CalledProcessError: the client has.
+        """
+        if self._submitted.done() and (failure := self._bench.flink.failure(self.job_id)):
+            raise RuntimeError(failure)
+
+
+@contextmanager
+def submitting(bench: Workbench, submit_job: Callable[[], str]) -> Iterator[Submission]:
+    """Submit a job with a function that returns its id, watch it at once, and cancel it at the end."""
+    with ThreadPoolExecutor(1) as pool:
+        submission = Submission(bench, pool.submit(submit_job))
+        try:
+            yield submission
+        finally:
+            bench.cancel(submission.job_id)
 
 
 def drain(bench: Workbench, namespace: str, seconds_max: float = DRAIN_S_MAX) -> Drained:

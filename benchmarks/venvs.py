@@ -17,6 +17,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "quix": ("quixstreams==3.28.1", "confluent-kafka==2.12.2"),
     "bytewax": ("bytewax[kafka]==0.21.1", "confluent-kafka==2.12.2"),
 }
+TOOLS = {"py-spy": "py-spy==0.4.3"}  # programs, each alone in an environment
 _LOCK = Path(__file__).resolve().parents[1] / "requirements.lock"
 
 
@@ -26,16 +27,25 @@ def python_of(framework: str) -> Path:
     Raises:
         subprocess.CalledProcessError: it could not be made; its stderr says why.
     """
-    pins = [*FRAMEWORKS[framework], *_shared_pins(), SETTINGS]
-    name = f"{framework}-{hashlib.sha256(' '.join([*pins, sys.version]).encode()).hexdigest()[:12]}"
-    folder, uv = CACHE / name, _uv()
+    return _made(framework, [*FRAMEWORKS[framework], *_shared_pins(), SETTINGS]) / "python"
+
+
+def tool(name: str) -> Path:
+    """A program, which is installed if it is missing. Raises like `python_of`."""
+    return _made(name, [TOOLS[name]]) / name
+
+
+def _made(name: str, pins: list[str]) -> Path:
+    """The folder of the programs of an environment with these packages."""
+    folder = CACHE / f"{name}-{hashlib.sha256(' '.join([*pins, sys.version]).encode()).hexdigest()[:12]}"
     if not (folder / "ready").exists():
+        uv = _uv()
         shutil.rmtree(folder, ignore_errors=True)
         CACHE.mkdir(parents=True, exist_ok=True)
         _run(uv, "venv", "--quiet", "--python", sys.executable, str(folder))
         _run(uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *pins)
         (folder / "ready").touch()
-    return folder / "bin" / "python"
+    return folder / "bin"
 
 
 def versions(framework: str) -> str:

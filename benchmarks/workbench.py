@@ -24,6 +24,7 @@ from driftline.settings import StackSettings
 from driftline.stack import Stack, flink_client, flink_env, free_ports
 
 ROOT = Path(__file__).resolve().parents[1]
+_BEGAN_S = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def workbench(**changed: Any) -> Iterator[Workbench]:
 
 
 def say(text: str) -> None:
-    """Report progress on stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Report progress on stderr, with the seconds since this program began: a long wait shows."""
+    print(f"{time.monotonic() - _BEGAN_S:5.0f} s  {text}", file=sys.stderr, flush=True)
 
 
 def machine() -> str:
@@ -114,6 +115,17 @@ def spread(values: list[float], form: str = ",.0f") -> str:
 
 def save(name: str, result: dict[str, Any]) -> None:
     """Keep the figures beside what was printed, in benchmarks/results (not committed)."""
-    folder = ROOT / "benchmarks" / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    file = result_file(name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(result, indent=2) + "\n")
+
+
+def saved(name: str) -> dict[str, Any]:
+    """The figures that were kept under this name; empty where there are none."""
+    file = result_file(name)
+    return dict(json.loads(file.read_text())) if file.exists() else {}
+
+
+def result_file(name: str) -> Path:
+    """Where figures are kept."""
+    return ROOT / "benchmarks" / "results" / f"{name}.json"

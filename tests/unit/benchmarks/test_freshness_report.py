@@ -29,13 +29,21 @@ def result(*points: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_both_limits_are_checked_at_the_required_point() -> None:
-    assert [line.rsplit(": ", 1)[1] for line in report.verdicts(point([59.0] * 99 + [151.0] * 2))] == ["met", "NOT MET"]
-    assert [line.rsplit(": ", 1)[1] for line in report.verdicts(point([60.0] * 100))] == ["NOT MET", "met"]
+    slow_end, slow_middle = result(point([59.0] * 99 + [151.0] * 2)), result(point([60.0] * 100))
+    assert [check.met for check in report.checks(slow_end)] == [True, False, True]
+    assert [check.met for check in report.checks(slow_middle)] == [False, True, True]
 
 
-@pytest.mark.parametrize("changed", [{"rate": 100}, {"block_ms": 25}])
-def test_nothing_is_required_of_other_points(changed: dict[str, Any]) -> None:
-    assert report.verdicts(point([500.0], **changed)) == []
+@pytest.mark.parametrize("changed", [{"rate": 100}, {"block_ms": 25}, {"label": "a variant"}])
+def test_without_the_required_point_nothing_is_met(changed: dict[str, Any]) -> None:
+    (check,) = report.checks(result(point([10.0], **changed)))
+    assert not check.measured
+    assert not check.met
+
+
+def test_an_event_lost_at_another_rate_is_not_met() -> None:
+    found = report.checks(result(point([10.0]), point([10.0], rate=5_000, lost=1)))
+    assert [check.met for check in found] == [True, True, False]
 
 
 def test_probes_that_met_a_checkpoint_are_left_out_of_its_own_column() -> None:

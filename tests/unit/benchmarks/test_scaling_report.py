@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks import scaling_report as report
+from benchmarks.checks import Check
 from benchmarks.state_size import HISTORIES
 
 
@@ -35,22 +36,28 @@ def result(*points: dict[str, Any], state_median: int = 1_024) -> dict[str, Any]
     return {"machine": "a machine", "points": list(points), "states": [state]}
 
 
-def ends(lines: list[str]) -> list[str]:
-    return [line.rsplit(": ", 1)[1] for line in lines]
+def met(checks: list[Check]) -> list[bool]:
+    return [check.met for check in checks]
 
 
 def test_as_many_bytes_as_allowed_are_met() -> None:
-    assert ends(report.verdicts(result(point()))) == ["met", "met", "met"]
+    assert met(report.checks(result(point()))) == [True, True, True]
 
 
 def test_a_byte_more_is_not_met() -> None:
     more = point(redis_bytes=601 * 100_000, state_bytes=1_025 * 100_000)
-    assert ends(report.verdicts(result(more, state_median=1_025))) == ["NOT MET"] * 3
+    assert met(report.checks(result(more, state_median=1_025))) == [False] * 3
 
 
 def test_few_users_and_other_series_are_not_judged() -> None:
     few, other = point(users=10_000, redis_bytes=10**12), point("history", redis_bytes=10**12)
-    assert ends(report.verdicts(result(few, other))) == ["met"]
+    redis, state = report.checks(result(few, other))
+    assert (redis.measured, redis.met) == (False, False)
+    assert (state.measured, state.met) == (True, True)
+
+
+def test_without_states_the_typical_one_is_not_met() -> None:
+    assert met(report.checks(result(point()) | {"states": []})) == [True, True, False]
 
 
 def test_cpu_of_all_task_managers_is_one_cell() -> None:
