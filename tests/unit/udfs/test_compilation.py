@@ -27,8 +27,8 @@ class States(dict[str, bytes]):
 
 
 def fold_history() -> str:
-    """Where the core came from, and all that it makes of a history with repeats and disorder: scores, states, rejects."""
-    settings = ScoreEventsSettings()
+    """All that the core makes of a history with repeats, disorder and poison: scores, states, rejects."""
+    settings = ScoreEventsSettings.load()
     processor = BlockProcessor.of(settings, lambda: None)
     states, shard = States(), ShardState(generation=1, shards=8)
     users = Timelines(states, processor.bounds, kept_max=20)
