@@ -41,12 +41,11 @@ def _write_profile(profile: Profile, message: UserState) -> None:
 
 
 def _write_tail(tail: list[Event], message: UserState) -> None:
-    times, ids, types, values, categories = zip(*tail, strict=True)
-    message.tail_times_ms = array("q", times).tobytes()
-    message.tail_event_ids.extend(ids)
-    message.tail_types = bytes(types)
-    message.tail_values = array("d", values).tobytes()
-    message.tail_categories.extend(categories)
+    message.tail_times_ms = array("q", [event.time_ms for event in tail]).tobytes()
+    message.tail_event_ids.extend([event.event_id for event in tail])
+    message.tail_types = bytes([event.type for event in tail])
+    message.tail_values = array("d", [event.value for event in tail]).tobytes()
+    message.tail_categories.extend([event.category for event in tail])
 
 
 def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
@@ -59,18 +58,16 @@ def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
     seen = SeenIds(
         message.seen_hashes, message.seen_times_ms, horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max
     )
-    return Timeline(
-        bounds,
-        seen,
-        _profile(message),
-        _tail(message),
-        message.newest_event_time_ms,
-        message.committed_through_ms,
-        message.accepted_events,
-        Published(message.published_start_time_ms, message.published_events, message.published_revision),
-        message.quiet_check_at_ms,
-        message.last_arrival_ms,
+    timeline = Timeline(bounds, seen, _profile(message), _tail(message))
+    timeline.newest_ms = message.newest_event_time_ms
+    timeline.committed_through_ms = message.committed_through_ms
+    timeline.accepted = message.accepted_events
+    timeline.published = Published(
+        message.published_start_time_ms, message.published_events, message.published_revision
     )
+    timeline.quiet_check_at_ms = message.quiet_check_at_ms
+    timeline.last_arrival_ms = message.last_arrival_ms
+    return timeline
 
 
 def _profile(message: UserState) -> Profile:

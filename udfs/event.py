@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 # The numbers of driftline.event.v1.UserEvent.Type.
 VIEW: Final = 1
@@ -16,11 +16,34 @@ CUSTOM: Final = 8
 FORGET: Final = 9
 
 
-class Event(NamedTuple):
-    """One accepted event. Compares by (time_ms, event_id), the order in which a user's events are folded."""
+class Event:
+    """One accepted event. Ordered by (time_ms, event_id), the order in which a user's events are folded.
 
-    time_ms: int
-    event_id: str
-    type: int
-    value: float
-    category: str
+    A plain class: compiled, its attributes are read ten times as fast as those of a named tuple.
+    """
+
+    __slots__ = ("category", "event_id", "time_ms", "type", "value")
+
+    def __init__(self, time_ms: int, event_id: str, type: int, value: float, category: str) -> None:  # noqa: A002
+        self.time_ms = time_ms
+        self.event_id = event_id
+        self.type = type
+        self.value = value
+        self.category = category
+
+    def __lt__(self, other: Event) -> bool:
+        if self.time_ms != other.time_ms:
+            return self.time_ms < other.time_ms
+        return self.event_id < other.event_id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Event) and self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __repr__(self) -> str:
+        return f"Event{self._fields()}"
+
+    def _fields(self) -> tuple[int, str, int, float, str]:
+        return self.time_ms, self.event_id, self.type, self.value, self.category

@@ -68,7 +68,6 @@ SURVEY_SUM: Final = 35
 SURVEY_LAST: Final = 36
 SLOTS: Final = 37
 
-_RATES = slice(RATE_VIEW, RATE_CUSTOM + 1)
 _SESSION = slice(SESSION_EVENTS, SESSION_SWITCHES + 1)
 _SESSION_ZEROS = [0.0] * (SESSION_SWITCHES + 1 - SESSION_EVENTS)
 _SESSION_COUNT = {
@@ -184,7 +183,8 @@ class Profile:
         v = self.values
         keep = exp2(-pause_ms / HALF_LIFE_MS)
         keep_long = exp2(-pause_ms / HALF_LIFE_LONG_MS)
-        v[_RATES] = [rate * keep for rate in v[_RATES]]
+        for rate in range(RATE_VIEW, RATE_CUSTOM + 1):
+            v[rate] *= keep
         v[ACTIVITY_SHORT] *= exp2(-pause_ms / HALF_LIFE_SHORT_MS)
         v[ACTIVITY_LONG] *= keep_long
         v[PURCHASES_LONG] *= keep_long

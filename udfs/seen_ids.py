@@ -43,8 +43,10 @@ class SeenIds:
         """
         hashes, times_ms = self.hashes, self.times_ms
         end = at = len(hashes)
-        entry = time_ms, id_hash
-        while at and (self._time(at - _ENTRY), hashes[at - _ENTRY : at]) > entry:  # few arrive out of order
+        while at:  # few arrive out of order
+            before_ms = self._time(at - _ENTRY)
+            if before_ms < time_ms or (before_ms == time_ms and hashes[at - _ENTRY : at] < id_hash):
+                break
             at -= _ENTRY
         if at == end:
             self.hashes = hashes + id_hash

@@ -8,7 +8,7 @@ on top, so a score never waits for order, and the order of arrival never shows i
 from __future__ import annotations
 
 from bisect import insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -71,6 +71,9 @@ class Published(NamedTuple):
     revision: int = 0
 
 
+_NOTHING_PUBLISHED = Published()
+
+
 class ClosedSession(NamedTuple):
     """A session to publish; `revision` is 1 unless an earlier publication has been extended since."""
 
@@ -80,37 +83,60 @@ class ClosedSession(NamedTuple):
     supersedes_start_ms: int  # of the earlier publication, where an event from before its first one has changed the id
 
 
-@dataclass(slots=True)
 class Overflows:
     """How often a bound of a user was hit."""
 
-    ids: int = 0
-    tail: int = 0
-    categories: int = 0
+    __slots__ = ("categories", "ids", "tail")
+
+    def __init__(self) -> None:
+        self.ids = 0
+        self.tail = 0
+        self.categories = 0
 
 
-@dataclass(slots=True)
 class Timeline:
-    """A user's state, decoded. `offer` events, read `profile()`, `encode` it again."""
+    """A user's state, decoded. `offer` events, read `profile()`, `encode` it again.
 
-    bounds: TimelineBounds
-    seen: SeenIds
-    committed: Profile = field(default_factory=Profile)
-    tail: list[Event] = field(default_factory=list)
-    newest_ms: int = 0
-    committed_through_ms: int = 0  # events older than this are late
-    accepted: int = 0
-    published: Published = field(default_factory=Published)
-    quiet_check_at_ms: int = 0
-    last_arrival_ms: int = 0
-    overflows: Overflows = field(default_factory=Overflows)
-    touched: bool = False  # an event was accepted since the state was read
-    closed: list[ClosedSession] = field(default_factory=list)  # since the state was read; the caller publishes them
+    Attributes, besides what the state holds (state.proto):
+        overflows, closed, touched: how often a bound was hit, the sessions to publish, and whether an event was
+            accepted, all since the timeline was last settled; the caller takes them.
+        committed_through_ms: events older than this are late.
+    """
+
+    __slots__ = (
+        "accepted",
+        "bounds",
+        "closed",
+        "committed",
+        "committed_through_ms",
+        "last_arrival_ms",
+        "newest_ms",
+        "overflows",
+        "published",
+        "quiet_check_at_ms",
+        "seen",
+        "tail",
+        "touched",
+    )
+
+    def __init__(self, bounds: TimelineBounds, seen: SeenIds, committed: Profile, tail: list[Event]) -> None:
+        self.bounds = bounds
+        self.seen = seen
+        self.committed = committed
+        self.tail = tail
+        self.newest_ms = 0
+        self.committed_through_ms = 0
+        self.accepted = 0
+        self.published = _NOTHING_PUBLISHED
+        self.quiet_check_at_ms = 0
+        self.last_arrival_ms = 0
+        self.settle()
 
     @classmethod
     def begin(cls, bounds: TimelineBounds) -> Timeline:
         """Return the timeline of a user never seen before."""
-        return cls(bounds, SeenIds(horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max))
+        seen = SeenIds(horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max)
+        return cls(bounds, seen, Profile(), [])
 
     def offer(self, event: Event) -> Outcome:
         """Accept the event, or say that it is a duplicate or late. Closed sessions gather in `closed`."""
@@ -150,7 +176,9 @@ class Timeline:
 
     def settle(self) -> None:
         """Clear what was gathered since the state was read: the caller has taken it."""
-        self.touched, self.closed, self.overflows = False, [], Overflows()
+        self.touched = False
+        self.closed: list[ClosedSession] = []
+        self.overflows = Overflows()
 
     def _insert(self, event: Event) -> None:
         tail = self.tail
@@ -158,7 +186,7 @@ class Timeline:
             return  # forgotten before it arrived
         if event.type == FORGET:
             self.committed.clear()
-            self.published = Published()
+            self.published = _NOTHING_PUBLISHED
             tail[:] = [later for later in tail if later > event]
         insort(tail, event)
 
