@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks import freshness_report, job, report, scaling_report
 from benchmarks.checks import Check, markdown, table
 from benchmarks.topic_runs import put_between
-from benchmarks.workbench import ROOT, machine, result_file, save, saved
+from benchmarks.workbench import ROOT, ended_in_order, machine, result_file, save, saved
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- required: written by python -m benchmarks.all --write -->", "<!-- required: end -->"
@@ -121,12 +121,15 @@ def _run(part: Part) -> Outcome:
     began, began_s, file = datetime.now(UTC), time.monotonic(), result_file(part.key)
     file.unlink(missing_ok=True)  # what an earlier run kept must not pass for this one's
     command = [sys.executable, "-m", f"benchmarks.{part.key}", *part.arguments]
-    with subprocess.Popen(command, cwd=ROOT) as process:
+    with ended_in_order(), subprocess.Popen(command, cwd=ROOT) as process:
         try:
             code: int | None = process.wait(timeout=part.minutes * 60 * PATIENCE)
         except subprocess.TimeoutExpired:
             code = None
             process.send_signal(signal.SIGINT)  # as a person would: it stops its stack
+        except SystemExit:
+            process.send_signal(signal.SIGINT)
+            raise
     minutes = (time.monotonic() - began_s) / 60
     failed = "" if code == 0 else "took too long" if code is None else f"ended with exit code {code}"
     return Outcome(part.key, f"{began:%Y-%m-%d %H:%M} UTC", minutes, failed)

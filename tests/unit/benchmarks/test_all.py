@@ -97,6 +97,18 @@ def test_a_part_that_hangs_is_ended(results: Path, monkeypatch: pytest.MonkeyPat
     assert outcome.failed == "took too long"
 
 
+def test_a_part_is_ended_with_the_run(results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ended = tmp_path / "ended"
+    program = tmp_path / "program"
+    # It ends its parent, this process, and waits for what that makes of it.
+    program.write_text(f"#!/bin/sh\ntrap 'touch {ended}; exit 1' INT\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(SystemExit):
+        bench.run_parts([PARTS["job"]])
+    assert ended.exists()
+
+
 def test_the_summary_ends_with_what_is_not_met(results: Path) -> None:
     met, missed = at_most("bytes", 1, 2), at_most("seconds", 3, 2)
     shown = bench.summary([met, missed], [ended("suite", 20), ended("job", 3)]).splitlines()
