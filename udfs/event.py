@@ -45,5 +45,8 @@ class Event:
     def __repr__(self) -> str:
         return f"Event{self._fields()}"
 
+    def __reduce__(self) -> tuple[type[Event], tuple[int, str, int, float, str]]:
+        return Event, self._fields()  # a compiled class does not pickle by itself, and frameworks hand events on
+
     def _fields(self) -> tuple[int, str, int, float, str]:
         return self.time_ms, self.event_id, self.type, self.value, self.category
