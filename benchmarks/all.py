@@ -11,7 +11,6 @@ the summary, into docs/performance.md.
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
@@ -126,9 +125,9 @@ def _run(part: Part) -> Outcome:
             code: int | None = process.wait(timeout=part.minutes * 60 * PATIENCE)
         except subprocess.TimeoutExpired:
             code = None
-            process.send_signal(signal.SIGINT)  # as a person would: it stops its stack
+            process.terminate()  # it stops its stack
         except SystemExit:
-            process.send_signal(signal.SIGINT)
+            process.terminate()
             raise
     minutes = (time.monotonic() - began_s) / 60
     failed = "" if code == 0 else "took too long" if code is None else f"ended with exit code {code}"

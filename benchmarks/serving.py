@@ -40,7 +40,7 @@ from benchmarks.serving_contenders import (
 )
 from benchmarks.serving_runs import Bench
 from benchmarks.serving_users import FEATURES_IN_FEAST, USERS, make_users, user_id
-from benchmarks.workbench import machine, save, say
+from benchmarks.workbench import ended_in_order, machine, save, say
 from driftline.errors import DriftlineError
 
 CORES = os.cpu_count() or 1
@@ -65,7 +65,7 @@ def main() -> None:
     seconds = 2.0 if options.quick else options.seconds
     say("making the users")
     users = make_users()
-    with ExitStack() as stack:
+    with ended_in_order(), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="driftline-bench-")))
         with_feast = bool({"single", "batch"} & set(options.parts))
         store, repository = stack.enter_context(filled_redis(users, OTHER_CORES, with_feast=with_feast))
