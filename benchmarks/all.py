@@ -11,10 +11,12 @@ the summary, into docs/performance.md.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,10 +24,11 @@ from typing import Any
 from benchmarks import freshness_report, job, report, scaling_report
 from benchmarks.checks import Check, markdown, table
 from benchmarks.topic_runs import put_between
-from benchmarks.workbench import ROOT, ended_in_order, machine, result_file, save, saved
+from benchmarks.workbench import ROOT, machine, result_file, save, saved
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- required: written by python -m benchmarks.all --write -->", "<!-- required: end -->"
+LOOK_S = 0.5
 PATIENCE = 4  # times the minutes expected: on a slow day a part takes twice as long, and one that hangs must end
 
 Result = dict[str, Any]
@@ -120,18 +123,30 @@ def _run(part: Part) -> Outcome:
     began, began_s, file = datetime.now(UTC), time.monotonic(), result_file(part.key)
     file.unlink(missing_ok=True)  # what an earlier run kept must not pass for this one's
     command = [sys.executable, "-m", f"benchmarks.{part.key}", *part.arguments]
-    with ended_in_order(), subprocess.Popen(command, cwd=ROOT) as process:
-        try:
-            code: int | None = process.wait(timeout=part.minutes * 60 * PATIENCE)
-        except subprocess.TimeoutExpired:
-            code = None
+    with _terminations() as asked, subprocess.Popen(command, cwd=ROOT) as process:
+        while process.poll() is None and not asked and time.monotonic() < began_s + part.minutes * 60 * PATIENCE:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(LOOK_S)
+        late = process.poll() is None
+        if late:
             process.terminate()  # it stops its stack
-        except SystemExit:
-            process.terminate()
-            raise
+        code = process.wait()
+    if asked:
+        raise SystemExit(128 + asked[0])
     minutes = (time.monotonic() - began_s) / 60
-    failed = "" if code == 0 else "took too long" if code is None else f"ended with exit code {code}"
+    failed = "took too long" if late else f"ended with exit code {code}" if code else ""
     return Outcome(part.key, f"{began:%Y-%m-%d %H:%M} UTC", minutes, failed)
+
+
+@contextmanager
+def _terminations() -> Iterator[list[int]]:
+    """The SIGTERMs that came so far. An exception could come before the part's process has a name."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def checks_of(part: Part, outcomes: Sequence[Outcome]) -> list[Check]:

@@ -101,7 +101,8 @@ def test_a_part_is_ended_with_the_run(results: Path, monkeypatch: pytest.MonkeyP
     ended = tmp_path / "ended"
     program = tmp_path / "program"
     # It ends its parent, this process, and waits for what that makes of it.
-    program.write_text(f"#!/bin/sh\ntrap 'touch {ended}; exit 1' TERM\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n")
+    trap = f"trap 'touch {ended}; exit 1' TERM"
+    program.write_text(f"#!/bin/sh\n{trap}\nkill -TERM $PPID\nwhile :; do sleep 0.05; done\n")
     program.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(program))
     with pytest.raises(SystemExit):
