@@ -53,5 +53,5 @@ soak: setup ## Run the job for an hour under load and crashes, and check that ev
 clean: ## Stop the local stack and remove everything that set-up, tests and the stack made here
 	@if [ -x $(VENV)/bin/driftline ]; then $(VENV)/bin/driftline down --purge; fi
 	@rm -rf $(VENV) .driftline build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	@rm -f udfs/*.so state_schemas/*.so sink_connectors/*.so
+	@rm -f udfs/compiled_from.sha256 udfs/*.so state_schemas/*.so sink_connectors/*.so
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,6 +8,8 @@ events) is compiled by mypyc where there is a C compiler, and else stays the Pyt
 import os
 import sys
 from glob import glob
+from pathlib import Path
+from runpy import run_path
 
 from setuptools import Extension, find_packages, setup
 
@@ -28,6 +30,7 @@ def compiled_core() -> list[Extension]:
     sources = sorted(({*glob("udfs/*.py")} - NOT_COMPILED) | ALSO_COMPILED)
     # The build's environment may lack the libraries that the core uses; `make check` is where types are checked.
     flags = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
+    run_path("udfs/compilation.py")["record"](Path(), sources)
     extensions: list[Extension] = mypycify([*flags, *sources], opt_level="3", debug_level="0", group_name="udfs.core")
     for extension in extensions:
         extension.optional = True  # without a compiler the build goes on

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from driftline.settings import ScoreEventsSettings
 from driftline.simulator import SimulationSpec, simulate, user_event
 from driftline.state.v1.state_pb2 import ShardState
 from udfs.block import Block, BlockProcessor
-from udfs.compilation import StaleCoreError, require_current
+from udfs.compilation import StaleCoreError, record, require_current
 from udfs.timelines import Timelines
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,37 +72,40 @@ def test_the_compiled_core_gives_the_bytes_that_its_sources_give(tmp_path: Path)
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    (tmp_path / "setup.py").touch()
-    for package in ("udfs", "state_schemas", "sink_connectors"):
-        (tmp_path / package).mkdir()
+    """Two sources, compiled as they are."""
+    (tmp_path / "udfs").mkdir()
+    (tmp_path / "udfs" / f"core__mypyc{EXTENSION_SUFFIXES[0]}").touch()
+    for name in ("profile", "user"):
+        (tmp_path / "udfs" / f"{name}.py").write_text(f"# {name}")
+    record(tmp_path, ["udfs/profile.py", "udfs/user.py"])
     return tmp_path
 
 
-def compiled(checkout: Path, name: str, *, source_newer_by_s: int) -> None:
-    source, module = checkout / f"{name}.py", checkout / f"{name}{EXTENSION_SUFFIXES[0]}"
-    source.touch()
-    module.touch()
-    os.utime(module, (1_000_000, 1_000_000))
-    os.utime(source, (1_000_000 + source_newer_by_s, 1_000_000 + source_newer_by_s))
-
-
-def test_a_source_changed_since_it_was_compiled_is_refused(checkout: Path) -> None:
-    compiled(checkout, "state_schemas/user_state", source_newer_by_s=1)
-    with pytest.raises(StaleCoreError, match=r"user_state\.py has changed since it was compiled; `make setup`"):
+@pytest.mark.parametrize("change", [lambda source: source.write_text("# other"), Path.unlink])
+def test_a_source_changed_since_it_was_compiled_is_refused(checkout: Path, change: Callable[[Path], object]) -> None:
+    change(checkout / "udfs" / "user.py")
+    with pytest.raises(StaleCoreError, match=r"user\.py has changed since it was compiled; `make setup`"):
         require_current(checkout)
 
 
-def test_a_source_older_than_what_was_compiled_is_fine(checkout: Path) -> None:
-    compiled(checkout, "udfs/profile", source_newer_by_s=-1)
+def test_a_copy_whose_files_have_other_times_is_fine(checkout: Path) -> None:
+    os.utime(checkout / "udfs" / "user.py", (4_000_000_000, 4_000_000_000))
     require_current(checkout)
 
 
-def test_sources_alone_are_fine(checkout: Path) -> None:
-    (checkout / "udfs" / "profile.py").touch()
+def test_without_a_compiled_core_sources_may_change(checkout: Path) -> None:
+    (checkout / "udfs" / f"core__mypyc{EXTENSION_SUFFIXES[0]}").unlink()
+    (checkout / "udfs" / "user.py").write_text("# other")
     require_current(checkout)
 
 
 def test_an_installation_is_not_looked_at(checkout: Path) -> None:
-    compiled(checkout, "udfs/profile", source_newer_by_s=1)
-    (checkout / "setup.py").unlink()
+    (checkout / "udfs" / "compiled_from.sha256").unlink()
+    (checkout / "udfs" / "user.py").write_text("# other")
     require_current(checkout)
+
+
+@pytest.mark.skipif(not COMPILED, reason="the core is interpreted: no C compiler, or DRIFTLINE_COMPILE=0")
+def test_set_up_has_recorded_what_it_compiled() -> None:
+    recorded = (ROOT / "udfs" / "compiled_from.sha256").read_text()
+    assert {"udfs/profile.py", "udfs/user.py", "state_schemas/user_state.py"} <= set(recorded.split())
