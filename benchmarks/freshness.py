@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -27,8 +26,8 @@ import psutil
 from benchmarks.freshness_report import summary, write
 from benchmarks.job import run_job
 from benchmarks.probes import Probing
-from benchmarks.topic_runs import JobFigures, drain, fill, own_topic, submit, traffic_command, train
-from benchmarks.workbench import ROOT, Workbench, machine, save, saved, say, workbench
+from benchmarks.topic_runs import USERS_MAX, JobFigures, drain, fill, live_traffic, own_topic, submit, train
+from benchmarks.workbench import Workbench, machine, save, saved, say, workbench
 from driftline.metrics import JobMetric
 
 BACKLOG = 150_000  # events that the JVM compiles over
@@ -37,8 +36,6 @@ MAXIMAL_RATE = 5_000  # of the traffic whose backlog is measured, so that its us
 MAXIMAL_S = 40
 PROBES_A_SECOND_MAX = 50
 PROBES_SHARE_MAX = 0.3  # of the rate
-USERS_PER_RATE = 40  # at this many users an event a second, a user's pauses are a shopper's
-USERS_MAX = 200_000
 SETTLE_S = (
     20.0  # after a backlog the JVM compiles what only small blocks use: for ten seconds p99 is three times as high
 )
@@ -93,27 +90,15 @@ def measure_block_ms(
 def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float, settle_s: float) -> Point:
     """Probe under live traffic; both together are `rate` events a second."""
     probes_a_second = min(PROBES_A_SECOND_MAX, int(rate * PROBES_SHARE_MAX))
-    traffic_options = {
-        "users": min(rate * USERS_PER_RATE, USERS_MAX),
-        "rate": rate - probes_a_second,
-        "seconds": settle_s + seconds + 2 * REPORT_S + 1,
-        "seed": rate,
-    }
-    command = traffic_command(bench, "live", traffic_options)
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
-        assert traffic.stdin is not None and traffic.stdout is not None  # noqa: S101  (both are pipes)
-        try:
-            traffic.stdout.readline()  # it is ready
-            traffic.stdin.write("\n")
-            traffic.stdin.flush()
-            time.sleep(settle_s)
-            before = _usage(bench, job_id, traffic.pid)
-            probes = Probing(bench.settings, probes_a_second, seconds).run()
-            after = _usage(bench, job_id, traffic.pid)
-            checkpoints = JobFigures(bench.settings.flink_address).checkpoints(job_id)
-            played = json.loads(traffic.stdout.readline())
-        finally:
-            traffic.terminate()
+    length_s = settle_s + seconds + 2 * REPORT_S + 1
+    with live_traffic(bench, rate=rate - probes_a_second, users_of=rate, seconds=length_s) as traffic:
+        time.sleep(settle_s)
+        before = _usage(bench, job_id, traffic.pid)
+        probes = Probing(bench.settings, probes_a_second, seconds).run()
+        after = _usage(bench, job_id, traffic.pid)
+        checkpoints = JobFigures(bench.settings.flink_address).checkpoints(job_id)
+        assert traffic.stdout is not None  # noqa: S101  (a pipe)
+        played = json.loads(traffic.stdout.readline())
     began_s = time.monotonic()
     drained = drain(bench, "main")
     return {

@@ -13,10 +13,8 @@ which stage. Figures go to benchmarks/results/profile.json, and with --write int
 from __future__ import annotations
 
 import argparse
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from importlib.util import find_spec
 from typing import Any
 
@@ -24,14 +22,13 @@ from benchmarks import profilers
 from benchmarks.measuring import clear_redis
 from benchmarks.profile_report import OPERATOR, text, write
 from benchmarks.stages import THREADS, by_native_stage, by_place, by_stage, looks
-from benchmarks.topic_runs import JobFigures, drain, fill, own_topic, submit, submitting, traffic_command, train
-from benchmarks.workbench import ROOT, Workbench, machine, save, say, workbench
+from benchmarks.topic_runs import JobFigures, drain, fill, live_traffic, own_topic, submit, submitting, train
+from benchmarks.workbench import Workbench, machine, save, say, workbench
 from driftline.metrics import JobMetric
 from driftline.progress import TopicProgress
 from driftline.stack import Stack
 
 USERS = 50_000
-USERS_PER_RATE, USERS_MAX = 40, 200_000  # as benchmarks.freshness
 STARTED_EVENTS = 20_000  # of a backlog, before it is looked at
 SETTLE_S = 20.0
 ATTACH_S = 6.0  # that profilers take to begin and to end, at most
@@ -73,27 +70,12 @@ def _profile(bench: Workbench, options: argparse.Namespace) -> list[Window]:
         windows = [look(bench, submission.job_id, "backlog", options.seconds)]
         drain(bench, "main")
         for rate in options.rates:
-            with _live(bench, rate, SETTLE_S + 3 * (options.seconds + ATTACH_S)):
+            length_s = SETTLE_S + 3 * (options.seconds + ATTACH_S)
+            with live_traffic(bench, rate=rate, users_of=rate, seconds=length_s):
                 time.sleep(SETTLE_S)
                 windows.append(look(bench, submission.job_id, "live", options.seconds))
             drain(bench, "main")
     return windows
-
-
-@contextmanager
-def _live(bench: Workbench, rate: int, seconds: float) -> Iterator[None]:
-    """Live traffic meanwhile."""
-    users = min(rate * USERS_PER_RATE, USERS_MAX)
-    command = traffic_command(bench, "live", {"users": users, "rate": rate, "seconds": seconds, "seed": rate})
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
-        assert traffic.stdin is not None and traffic.stdout is not None  # noqa: S101  (both are pipes)
-        try:
-            traffic.stdout.readline()  # it is ready
-            traffic.stdin.write("\n")
-            traffic.stdin.flush()
-            yield
-        finally:
-            traffic.terminate()
 
 
 def look(bench: Workbench, job_id: str, name: str, seconds: float) -> Window:

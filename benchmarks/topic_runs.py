@@ -21,6 +21,8 @@ from driftline.stack.topics import create_topics
 
 TRAINING = ("--users", "3000", "--events", "60000", "--seed", "1")
 LOOK_S = 0.05
+USERS_PER_RATE = 40  # at this many users an event a second, a user's pauses are a shopper's
+USERS_MAX = 200_000
 DRAIN_S_MAX = 180.0
 
 
@@ -84,6 +86,32 @@ def traffic_command(bench: Workbench, kind: str, options: Mapping[str, object]) 
         if value not in (None, False):
             command += [f"--{name}"] if value is True else [f"--{name}", str(value)]
     return command
+
+
+@contextmanager
+def live_traffic(bench: Workbench, *, rate: int, users_of: int, seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """Simulated shoppers publish meanwhile, `rate` events a second.
+
+    Args:
+        bench: where to.
+        rate: events a second.
+        users_of: the rate that there are users for; they share it with probes.
+        seconds: how long they go on, at most.
+
+    Yields:
+        Their process; at its end it prints one JSON line, as benchmarks.traffic says.
+    """
+    options = {"users": min(users_of * USERS_PER_RATE, USERS_MAX), "rate": rate, "seconds": seconds, "seed": users_of}
+    command = traffic_command(bench, "live", options)
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
+        assert traffic.stdin is not None and traffic.stdout is not None  # noqa: S101  (both are pipes)
+        try:
+            traffic.stdout.readline()  # it is ready
+            traffic.stdin.write("\n")
+            traffic.stdin.flush()
+            yield traffic
+        finally:
+            traffic.terminate()
 
 
 def fill(bench: Workbench, kind: str = "history", /, **options: object) -> int:
