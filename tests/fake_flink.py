@@ -1,0 +1,216 @@
+"""Flink's side of the operator: keyed state, timers, counters and contexts in memory, without a JVM.
+
+A test drives the real `ScoreBlocks` as a task thread does: blocks and due timers, one after the other. `crash` drops the
+operator object and keeps state and timers, as a restart from a checkpoint does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import udfs.operator
+from driftline.settings import ScoreEventsSettings
+from sink_connectors.score_store import InMemoryScoreStore
+from udfs.operator import ScoreBlocks
+
+GENERATION = 7
+
+
+class KeyedBackend:
+    """The state of every shard, by the name of the state and the shard's key, and the key at hand."""
+
+    def __init__(self) -> None:
+        self.key: int = 0
+        self.maps: dict[str, dict[int, dict[Any, Any]]] = defaultdict(lambda: defaultdict(dict))
+        self.values: dict[str, dict[int, Any]] = defaultdict(dict)
+        self.accesses: Counter[str] = Counter()  # by name of the state and of the call
+
+
+class FakeMapState:
+    """The face of PyFlink's MapState over the backend's current key."""
+
+    def __init__(self, backend: KeyedBackend, name: str) -> None:
+        self._backend, self._name = backend, name
+
+    def _here(self, call: str) -> dict[Any, Any]:
+        self._backend.accesses[f"{self._name}.{call}"] += 1
+        return self._backend.maps[self._name][self._backend.key]
+
+    def get(self, key: Any) -> Any:
+        return self._here("get").get(key)
+
+    def put(self, key: Any, value: Any) -> None:
+        self._here("put")[key] = value
+
+    def put_all(self, entries: dict[Any, Any]) -> None:
+        self._here("put_all").update(entries)
+
+    def remove(self, key: Any) -> None:
+        self._here("remove").pop(key, None)
+
+    def contains(self, key: Any) -> bool:
+        return key in self._here("contains")
+
+    def keys(self) -> Iterator[Any]:
+        return iter(list(self._here("keys")))
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        return iter(list(self._here("items").items()))
+
+    def is_empty(self) -> bool:
+        return not self._here("is_empty")
+
+
+class FakeValueState:
+    """The face of PyFlink's ValueState over the backend's current key."""
+
+    def __init__(self, backend: KeyedBackend, name: str) -> None:
+        self._backend, self._name = backend, name
+
+    def value(self) -> Any:
+        return self._backend.values[self._name].get(self._backend.key)
+
+    def update(self, value: Any) -> None:
+        self._backend.values[self._name][self._backend.key] = value
+
+    def clear(self) -> None:
+        self._backend.values[self._name].pop(self._backend.key, None)
+
+
+class _Counter:
+    def __init__(self, counts: Counter[str], name: str) -> None:
+        self._counts, self._name = counts, name
+
+    def inc(self, number: int = 1) -> None:
+        self._counts[self._name] += number
+
+
+class _Metrics:
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+
+    def add_group(self, *_: str) -> _Metrics:
+        return self
+
+    def counter(self, name: str) -> _Counter:
+        return _Counter(self._counts, name)
+
+    def gauge(self, *_: Any) -> None:
+        pass
+
+
+class FakeRuntimeContext:
+    """What `open` is given."""
+
+    def __init__(self, backend: KeyedBackend, counts: Counter[str]) -> None:
+        self._backend, self._counts = backend, counts
+
+    def get_map_state(self, descriptor: Any) -> FakeMapState:
+        return FakeMapState(self._backend, descriptor.name)
+
+    def get_state(self, descriptor: Any) -> FakeValueState:
+        return FakeValueState(self._backend, descriptor.name)
+
+    def get_metrics_group(self) -> _Metrics:
+        return _Metrics(self._counts)
+
+
+class _Timers:
+    def __init__(self, timers: set[tuple[int, int]], key: int) -> None:
+        self._timers, self._key = timers, key
+
+    def register_processing_time_timer(self, at_ms: int) -> None:
+        self._timers.add((at_ms, self._key))
+
+
+class FakeContext:
+    """What `process_element` and `on_timer` are given."""
+
+    def __init__(self, key: int, timers: set[tuple[int, int]]) -> None:
+        self._key, self._timers = key, timers
+
+    def get_current_key(self) -> int:
+        return self._key
+
+    def timer_service(self) -> _Timers:
+        return _Timers(self._timers, self._key)
+
+
+class Task:
+    """A task thread with one operator: `block` gives it a block, `advance` lets the clock go on and fires timers.
+
+    Attributes:
+        backend, timers: what a checkpoint keeps; timers are (time, shard's key).
+        store: the score store, which outlives the operator.
+        counts: of every counter by name, since the operator was opened.
+        now_ms: the task's wall clock.
+        mails: how many calls of `on_timer` each firing made: Flink fires the timers of one time in one go.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch, now_ms: int, **settings: Any) -> None:
+        self.settings: ScoreEventsSettings = ScoreEventsSettings.load(**settings)
+        self.backend = KeyedBackend()
+        self.timers: set[tuple[int, int]] = set()
+        self.store = InMemoryScoreStore()
+        self.now_ms = now_ms
+        self.mails: list[int] = []
+        patch.setattr(udfs.operator, "_score_store", lambda *_: self.store)
+        patch.setattr(udfs.operator, "_now_ms", lambda: self.now_ms)
+        patch.setattr(udfs.operator, "ModelFollower", lambda *_: lambda: None)
+        patch.setattr(udfs.operator, "MapStateDescriptor", _Descriptor)
+        patch.setattr(udfs.operator, "StateTtlConfig", _Anything())
+        patch.setattr(udfs.operator, "Time", _Anything())
+        self.open()
+
+    def open(self, **changed: Any) -> None:
+        """Open an operator over the state at hand, with other settings where given."""
+        self.settings = self.settings.model_copy(update=changed)
+        self.counts: Counter[str] = Counter()
+        self.operator = ScoreBlocks(self.settings, GENERATION)
+        self.operator.open(FakeRuntimeContext(self.backend, self.counts))
+
+    def block(self, key: int, columns: Any) -> list[Any]:
+        """Process a block of a shard; the columns are those of `udfs.block.Block`."""
+        self.backend.key = key
+        return list(self.operator.process_element(columns, FakeContext(key, self.timers)))
+
+    def fire(self) -> list[Any]:
+        """Fire the timers of the earliest time, if it has come, in one go; returns what the operator put out."""
+        due = sorted(timer for timer in self.timers if timer[0] <= self.now_ms)
+        outputs: list[Any] = []
+        calls = 0
+        while due:
+            at_ms, key = due[0]
+            self.timers.remove(due[0])
+            self.backend.key = key
+            outputs += self.operator.on_timer(at_ms, FakeContext(key, self.timers))
+            calls += 1
+            due = sorted(timer for timer in self.timers if timer[0] <= at_ms)
+        self.mails.append(calls)
+        return outputs
+
+    def advance(self, until_ms: int) -> list[Any]:
+        """Let the clock go on, stopping at every timer; returns what the timers put out."""
+        outputs: list[Any] = []
+        while self.timers and min(self.timers)[0] <= until_ms:
+            self.now_ms = max(self.now_ms, min(self.timers)[0])
+            outputs += self.fire()
+        self.now_ms = max(self.now_ms, until_ms)
+        return outputs
+
+
+class _Descriptor:
+    def __init__(self, name: str, *_: Any) -> None:
+        self.name = name
+
+    def enable_time_to_live(self, _: Any) -> None:
+        pass
+
+
+class _Anything:
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_a, **_k: self
