@@ -107,7 +107,7 @@ _INTERPRETER = re.compile(r"^_?Py[A-Z_]|^CPy|^\w*(?:vectorcall|cfunction)\w*$")
 _ROCKSDB = re.compile(r"rocksdb::|^org/rocksdb/|org_rocksdb|rocksdbjni")
 _CONVERSION = "Jcp"  # how the functions of PEMJA's C code begin
 _BRIDGE = "pemja/"  # its Java classes
-_COUNTED = "NativeThread._serve"  # a thread of the job that always waits: it is in every look of py-spy
+_COUNTED = "ModelWatcher._run"  # a thread of the job that always waits: it is in every look of py-spy
 
 
 class Frame(NamedTuple):

@@ -1,6 +1,7 @@
 """The catalogues of metrics, each with the operator's next move.
 
-`JobMetric`: Flink counters of the job, in the group `driftline`. `ServingMetric`: the gRPC server's, for Prometheus.
+`JobMetric` and `JobGauge`: Flink's, of the job, in the group `driftline`. `ServingMetric`: the gRPC server's, for
+Prometheus.
 """
 
 from __future__ import annotations
@@ -29,7 +30,14 @@ class JobMetric(StrEnum):
     )
     CATEGORIES_OVERFLOW = "categories_overflow"  # categories dropped: raise categories_max, or clean up the catalogue
     MODEL_LOADS = "model_loads"  # models picked up
-    MODEL_LOAD_FAILURES = "model_load_failures"  # not 0: the newest model cannot be read; see the TaskManager's log
+    MODEL_LOAD_FAILURES = "model_load_failures"  # not 0: the newest model cannot be used; see the TaskManager's log
+
+
+class JobGauge(StrEnum):
+    """What is the case now in the job score-events, a slot; whole numbers, as of its newest block."""
+
+    MODEL_PRESENT = "model_present"  # 0 or 1; 0: scores have no purchase_propensity; train, or mend the models folder
+    MODEL_LOOK_AGE_S = "model_look_age_s"  # since the last finished look at the models folder; grows: the folder hangs
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
+import re
 import shutil
-import time
+import stat
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,15 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.errors import ModelError
-from driftline.metrics import JobMetric
-from driftline.native_thread import NativeThread
 from udfs.features import FEATURE_SET, V1
-
-_log = logging.getLogger(__name__)
 
 CURRENT = "current"
 INPUT, OUTPUT = "features", "probabilities"  # of the ONNX graph
+MODEL_BYTES_MAX = 256 * 1024 * 1024  # a larger one would not fit beside the rest of a TaskManager
 _MODEL, _MANIFEST = "model.onnx", "manifest.json"
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")  # a folder's name, not a way to another place
+_PROBES = (0.0, 1.0)  # a row of each must give probabilities before a model is used
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,28 +54,45 @@ class Manifest:
         try:
             document = json.loads(path.read_text())
             return cls(**{**document, "features": tuple(document["features"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(f"{path}: not a model manifest: {error}") from error  # noqa: EM102
-
-
-_thread = NativeThread("onnx")
 
 
 class OnnxModel:
     """A model of purchase propensity that runs in ONNX Runtime.
 
-    One thread: the core belongs to the operator. A tree ensemble adds up each row by itself, in float32 and tree order,
-    so a row's result does not depend on the rows beside it (tests/unit/test_models.py).
+    To be made on a thread that Python started (driftline/model_watch.py says why); `predict` may be called on any.
+    It runs on one thread: the core belongs to the operator. A tree ensemble adds up each row by itself, in float32 and
+    tree order, so a row's result does not depend on the rows beside it (tests/unit/test_models.py).
     """
 
     def __init__(self, onnx: bytes, version: str) -> None:
         self.version = version
-        self._session = _thread.run(partial(_session, onnx))
+        self._session = _session(onnx)
+        probes = np.repeat(np.array(_PROBES, dtype=np.float32)[:, None], len(V1), axis=1)
+        self.predict(probes)  # also sets up what the first run needs
 
     def predict(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
-        """Return P(purchase within the next 30 minutes) for each vector: n rows of 40 features, n values in 0..1."""
-        probabilities: list[float] = self._session.run([OUTPUT], {INPUT: _rows(vectors)})[0][:, 1].tolist()
-        return probabilities
+        """Return P(purchase within the next 30 minutes) for each vector: n rows of 40 features, n values in 0..1.
+
+        Raises ModelError where the model gives anything else, and what ONNX Runtime raises where it cannot be run.
+        """
+        rows = _rows(vectors)
+        return _probabilities(self._session.run([OUTPUT], {INPUT: rows})[0], len(rows))
+
+
+def _probabilities(output: Any, rows: int) -> list[float]:
+    """The second of two columns: P(no purchase) and P(purchase)."""
+    if not isinstance(output, np.ndarray) or output.shape != (rows, 2) or output.dtype.kind != "f":
+        found = f"{output.dtype} {output.shape}" if isinstance(output, np.ndarray) else type(output).__name__
+        message = f"its output {OUTPUT} should be floats of shape {(rows, 2)}, not {found}"
+        raise ModelError(message)
+    column = output[:, 1]
+    if not ((column >= 0) & (column <= 1)).all():  # nor is NaN
+        message = "its probabilities are not all within 0..1"
+        raise ModelError(message)
+    values: list[float] = column.tolist()
+    return values
 
 
 def _rows(vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,20 +103,12 @@ def _rows(vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> NDArray[n
 
 
 def _session(onnx: bytes) -> Any:
-    """Load a model, and run it once.
-
-    To be called on a native thread: the library's import, and what its first run sets up, hang on Flink's threads
-    (driftline/native_thread.py). Later runs do not ask for the thread's state, and are fine on any thread; handing each
-    to the native one would cost more than the run itself.
-    """
-    import onnxruntime  # noqa: PLC0415
+    import onnxruntime  # noqa: PLC0415  (slow, and not on every thread)
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    session.run([OUTPUT], {INPUT: np.zeros((1, len(V1)), dtype=np.float32)})
-    return session
+    return onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
 
 
 class ModelFolder:
@@ -110,21 +117,45 @@ class ModelFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def current_version(self) -> str:
-        """Name the model in use; empty while none was trained."""
+    def check(self) -> None:
+        """Raise ModelError where the folder does not exist or cannot be used."""
         try:
-            return (self.path / CURRENT).read_text().strip()
+            found = self.path.stat()
+        except OSError as error:
+            text = f"models_dir {self.path}: {error.strerror}"
+            raise ModelError(text) from error
+        if not stat.S_ISDIR(found.st_mode):
+            text = f"models_dir {self.path} is not a folder"
+            raise ModelError(text)
+
+    def current_version(self) -> str:
+        """Name the model in use; empty while none was trained. Raises ModelError where `current` names none."""
+        pointer = self.path / CURRENT
+        try:
+            with pointer.open("rb") as file:
+                name = file.read(1_024).decode().strip()
         except FileNotFoundError:
             return ""
         except OSError as error:
-            text = f"{self.path / CURRENT}: {error.strerror}"
+            text = f"{pointer}: {error.strerror}"
             raise ModelError(text) from error
+        except UnicodeDecodeError:
+            name = "\0"
+        if not _VERSION.fullmatch(name):
+            text = f"{pointer}: should hold the name of a folder beside it, in ASCII, and nothing else"
+            raise ModelError(text)
+        return name
+
+    def mark(self, version: str) -> object:
+        """What tells the files of a version from others under the same name; equal marks: nothing was changed."""
+        return tuple(_stamp(self.path / version / name) for name in (_MODEL, _MANIFEST))
 
     def load(self, version: str) -> OnnxModel:
         """Load a model.
 
         Raises:
-            ModelError: missing, changed since it was stored, or made for another feature set.
+            ModelError: missing, too large, changed since it was stored, made for another feature set, or not a model
+                that makes a probability of each vector.
         """
         folder = self.path / version
         manifest = Manifest.read(folder / _MANIFEST)
@@ -132,7 +163,7 @@ class ModelFolder:
             text = f"{folder}: made for feature set {manifest.feature_set!r}; this release computes {FEATURE_SET!r}"
             raise ModelError(text)
         try:
-            onnx = (folder / _MODEL).read_bytes()
+            onnx = _read(folder / _MODEL)
         except OSError as error:
             text = f"{folder / _MODEL}: {error.strerror}"
             raise ModelError(text) from error
@@ -181,46 +212,18 @@ class ModelFolder:
         draft.replace(self.path / CURRENT)
 
 
-class ModelFollower:
-    """The current model of a folder, picked up within `poll_s` of a change: call it to get the model to score with.
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        onnx = file.read(MODEL_BYTES_MAX + 1)
+    if len(onnx) > MODEL_BYTES_MAX:
+        text = f"{path}: larger than {MODEL_BYTES_MAX} bytes"
+        raise ModelError(text)
+    return onnx
 
-    A model that cannot be loaded is logged and counted once, and tried again at every look; the one before stays in
-    use meanwhile, because a bad upload must not stop the scores.
-    """
 
-    def __init__(
-        self,
-        path: Path,
-        poll_s: float,
-        count: Callable[[JobMetric], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._folder = ModelFolder(path)
-        self._poll_s = poll_s
-        self._count = count
-        self._clock = clock
-        self._next_look_s = float("-inf")
-        self._failed = ""
-        self._model: OnnxModel | None = None
-
-    def __call__(self) -> OnnxModel | None:
-        """Return the model, None while there is none."""
-        now_s = self._clock()
-        if now_s >= self._next_look_s:
-            self._next_look_s = now_s + self._poll_s
-            self._look()
-        return self._model
-
-    def _look(self) -> None:
-        try:
-            version = self._folder.current_version()
-            if not version or (self._model and version == self._model.version):
-                return
-            self._model = self._folder.load(version)
-            self._count(JobMetric.MODEL_LOADS)
-            _log.info("model %s is in use", version)
-        except ModelError as error:
-            if str(error) != self._failed:
-                self._failed = str(error)
-                self._count(JobMetric.MODEL_LOAD_FAILURES)
-                _log.exception("a newer model cannot be loaded; the one before stays in use")
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -82,6 +82,8 @@ def submit(
     if not savepoint:  # it counts from the first event again
         with closing(RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)) as store:
             store.reset_progress()
+    if settings.models_dir == stack.models_dir:  # the local one may be empty; another that is missing is a mistake
+        settings.models_dir.mkdir(parents=True, exist_ok=True)
     report(f"submitting {job}")
     job_id = _run_client(job, stack, settings, savepoint)
     report("waiting for its tasks")

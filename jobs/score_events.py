@@ -51,7 +51,7 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, genera
 
 def main(arguments: list[str]) -> None:
     """Submit the job with the settings in `arguments`: --set NAME=VALUE ..."""
-    settings = ScoreEventsSettings.load(**parse_assignments(arguments))
+    settings = ScoreEventsSettings.load(**parse_assignments(arguments)).with_model_seen()
     env = StreamExecutionEnvironment.get_execution_environment()
     build(env, settings, generation=time.time_ns() // 1_000_000)
     job = env.execute_async(f"{JOB_NAME} {settings.namespace}")

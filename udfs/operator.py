@@ -17,7 +17,7 @@ from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueSt
 
 from driftline.code_version import CODE_VERSION, require
 from driftline.metrics import JobMetric
-from driftline.models import ModelFollower
+from driftline.model_watch import Gauges, ModelFollower, watcher
 from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
 from sink_connectors.score_store import Progress, RedisScoreStore
@@ -82,7 +82,11 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._shards: dict[int, ShardState] = {}  # as last written; this operator is their only writer
         group = runtime_context.get_metrics_group().add_group("driftline")
         self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
-        self._model = ModelFollower(settings.models_dir, settings.model_poll_s, self._count)
+        self._gauges = Gauges(group)
+        watched = watcher(settings.models_dir, settings.model_poll_s)
+        self._model = ModelFollower(watched, bool(settings.require_model), self._count)
+        self._model.open()
+        self._gauges.show(self._model.gauges())
         self._processor = BlockProcessor.of(settings, self._model)
         self._users = Timelines(states, self._processor.bounds, settings.users_kept_max)
         self._store = _score_store(
@@ -101,6 +105,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         if len(block) > self._settings.block_events_max:
             self._count(JobMetric.BLOCKS_SPLIT)
         self._shard.update(codec.encode(shard))
+        self._gauges.show(self._model.gauges())
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:

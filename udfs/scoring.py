@@ -21,8 +21,10 @@ class Model(Protocol):
 
     version: str
 
-    def predict(self, vectors: Sequence[array[float]]) -> list[float]:
+    def predict(self, vectors: Sequence[array[float]]) -> list[float] | None:
         """Return P(purchase within the next 30 minutes) for each feature vector of set v1, float32 values.
+
+        None where no model could score them; `version` afterwards names the one that did.
 
         A row's result must not depend on the rows beside it: the promise of one answer whatever the block.
         """
@@ -38,13 +40,14 @@ class Scored(NamedTuple):
 def score(users: Sequence[tuple[str, Profile]], model: Model | None) -> list[Scored]:
     """Score users whose profiles are not empty, with one call of the model; one result a user, in this order.
 
-    Without a model (none trained yet) there is no purchase_propensity, and model_version is empty.
+    Without a model (none trained yet, or none that works) there is no purchase_propensity, and model_version is empty.
     """
     shares = [affinities(profile) for _, profile in users]
     vectors = [array("f", vector(profile, share)) for (_, profile), share in zip(users, shares, strict=True)]
     messages = [_message(*user, share) for user, share in zip(users, shares, strict=True)]
-    if model is not None:
-        for message, propensity in zip(messages, model.predict(vectors), strict=True):
+    propensities = model.predict(vectors) if model is not None else None
+    if model is not None and propensities is not None:
+        for message, propensity in zip(messages, propensities, strict=True):
             message.scores[PURCHASE_PROPENSITY] = propensity
             message.model_version = model.version
     return [Scored(message, row.tobytes()) for message, row in zip(messages, vectors, strict=True)]

@@ -61,6 +61,11 @@ class ScoreEventsSettings(Settings):
     event_bytes_max: int = Field(262_144, ge=1_024, description="size of the largest event that is decoded")
     redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
+    require_model: bool | None = Field(
+        None,
+        description="stop and retry rather than write scores without purchase_propensity; unset: true where whoever "
+        "submits finds a current model in models_dir",
+    )
 
     @field_validator("shards")
     @classmethod
@@ -86,6 +91,12 @@ class ScoreEventsSettings(Settings):
                 )
                 raise ValueError(message)
         return self
+
+    def with_model_seen(self) -> ScoreEventsSettings:
+        """With `require_model` decided, for whoever submits: a model that is there now must not be missing later."""
+        if self.require_model is not None:
+            return self
+        return self.model_copy(update={"require_model": (self.models_dir / "current").exists()})
 
 
 def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:

@@ -47,6 +47,7 @@ class Stack:
             missing = self._missing(local, report)
             self._check_ports(local, missing)
             self._check_external(service for service in services if service.external)
+            self._settings.models_dir.mkdir(parents=True, exist_ok=True)  # a job refuses a folder that is not there
             start.prepare(missing, self._home, report)
             try:
                 for _, group in groupby(local, key=lambda service: service.stage):

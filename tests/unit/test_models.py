@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
 from driftline.errors import ModelError
-from driftline.metrics import JobMetric
-from driftline.models import ModelFolder, ModelFollower, OnnxModel
+from driftline.models import ModelFolder, OnnxModel
 from driftline.training.model import check_parity, to_onnx
 from udfs.features import V1
 
@@ -106,41 +104,3 @@ def test_model_of_another_feature_set_is_refused(tmp_path: Path, onnx: bytes) ->
 def test_missing_model_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="manifest"):
         ModelFolder(tmp_path).load("nowhere")
-
-
-class Following:
-    """A follower with a hand-set clock and counted metrics."""
-
-    def __init__(self, path: Path) -> None:
-        self.now_s = 0.0
-        self.counts: Counter[JobMetric] = Counter()
-        self._follower = ModelFollower(path, 1.0, lambda metric: self.counts.update([metric]), lambda: self.now_s)
-
-    def version_after(self, seconds: float) -> str:
-        self.now_s += seconds
-        model = self._follower()
-        return model.version if model else ""
-
-
-def test_follower_picks_up_the_first_and_every_newer_model(tmp_path: Path, onnx: bytes) -> None:
-    following = Following(tmp_path)
-    assert following.version_after(0) == ""
-    first = store(ModelFolder(tmp_path), onnx)
-    assert following.version_after(0.5) == ""
-    assert following.version_after(0.5) == first
-    second = store(ModelFolder(tmp_path), onnx, stamp="20260102T000000")
-    assert following.version_after(1) == second
-    assert following.counts == {JobMetric.MODEL_LOADS: 2}
-
-
-def test_follower_keeps_the_model_in_use_while_a_newer_one_is_broken(tmp_path: Path, onnx: bytes) -> None:
-    following = Following(tmp_path)
-    first = store(ModelFolder(tmp_path), onnx)
-    assert following.version_after(0) == first
-    second = store(ModelFolder(tmp_path), onnx, stamp="20260102T000000")
-    model_file = tmp_path / second / "model.onnx"
-    model_file.write_bytes(b"half")
-    assert [following.version_after(1), following.version_after(1)] == [first, first]
-    assert following.counts[JobMetric.MODEL_LOAD_FAILURES] == 1
-    model_file.write_bytes(onnx)
-    assert following.version_after(1) == second

@@ -138,8 +138,8 @@ def test_a_stack_is_where_its_nearest_known_frame_is(frames: list[str], where: s
 
 
 def test_looks_are_counted_by_the_thread_that_is_in_each() -> None:
-    waiting = ["Thread._bootstrap (threading.py:1002)", "NativeThread._serve (driftline/native_thread.py:43)"]
-    samples = [Sampled("onnx", waiting, 7), Sampled("Dummy-1", CALL, 5), Sampled("Dummy-1", [], 9)]
+    waiting = ["Thread._bootstrap (threading.py:1002)", "ModelWatcher._run (driftline/model_watch.py:125)"]
+    samples = [Sampled("models", waiting, 7), Sampled("Dummy-1", CALL, 5), Sampled("Dummy-1", [], 9)]
     assert looks(samples) == 7
 
 

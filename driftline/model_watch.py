@@ -1,0 +1,225 @@
+"""The model in use: one thread a process and folder looks and loads, operators take the reference.
+
+The folder may be a network's, which can hang. So nothing that a block, a barrier or the end of the process waits for
+may touch it: only the watcher's thread does. It is one that Python itself started, and has to be. In Flink's thread
+mode the JVM calls Python on its own threads, each with a thread state that `PyGILState_Ensure` does not find: with
+pemja 0.5.7 it waits for ever for the interpreter lock that its own thread holds. Libraries bound with pybind11, ONNX
+Runtime among them, call it while they are imported and first run. Later runs do not, and are fine on any thread;
+handing each block to another thread would cost more than the model itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from driftline.errors import ModelError
+from driftline.metrics import JobGauge, JobMetric
+from driftline.models import ModelFolder, OnnxModel
+
+_log = logging.getLogger(__name__)
+
+OPEN_WAIT_S = 30.0  # for the first look: it imports ONNX Runtime, seconds on a busy machine
+
+
+class ModelWatcher:
+    """The model in use of one folder. Every method but `look` returns without touching the folder.
+
+    What cannot be used is logged and counted once, until its name changes or something else was fine meanwhile, and is
+    read again only when its files change; the model before stays in use, because a bad upload must not stop the scores.
+    """
+
+    def __init__(self, path: Path, poll_s: float) -> None:
+        self.path = path
+        self.model: OnnxModel | None = None
+        self.failures = 0  # models that could not be used, since the process began
+        self.problem = ""  # why the newest look ended without the current model in use; empty: it is
+        self.there = True  # whether the newest look found the folder
+        self.looked_at_s = time.monotonic()  # when the newest look ended
+        self._folder = ModelFolder(path)
+        self._poll_s = poll_s
+        self._before: OnnxModel | None = None
+        self._marks: dict[str, object] = {}  # by version, of the files that these two models came from
+        self._failed: dict[str, object] = {}  # marks of what could not be used since something last could
+        self._changing = threading.Lock()  # held for assignments alone, never while the folder is read
+        self._looks = 0
+        self._looked = threading.Condition()
+        self._poke = threading.Event()
+
+    def start(self) -> None:
+        """Look now, and every `poll_s` seconds from now on, on a thread that does not keep the process alive."""
+        threading.Thread(target=self._run, name=f"models {self.path}", daemon=True).start()
+
+    def await_look(self, timeout_s: float) -> bool:
+        """Have the folder looked at now; False if that takes longer than `timeout_s`."""
+        with self._looked:
+            looks = self._looks
+            self._poke.set()
+            return self._looked.wait_for(lambda: self._looks > looks, timeout_s)
+
+    def reject(self, model: OnnxModel, error: Exception) -> None:
+        """Take a model out of use whose run failed; the one before it takes over, if there is one."""
+        with self._changing:
+            if self.model is not model:  # another operator was first
+                return
+            self.model, self._before = self._before, None
+            self._note(model.version, self._marks[model.version], f"model {model.version} failed in use: {error}")
+
+    def look(self) -> None:
+        """Look at the folder once, and load what is current there unless it is in use or known to be bad."""
+        version, mark, there = "", object(), False
+        try:
+            self._folder.check()
+            there = True
+            version = self._folder.current_version()
+            if not version or (self.model and version == self.model.version):
+                self._fine()
+                return
+            mark = self._folder.mark(version)
+            if self._failed.get(version) == mark:
+                return
+            self._use(self._folder.load(version), mark)
+        except ModelError as error:
+            with self._changing:
+                self._note(version or str(error), mark, str(error))
+        finally:
+            self.there = there
+            self.looked_at_s = time.monotonic()
+
+    def _use(self, model: OnnxModel, mark: object) -> None:
+        with self._changing:
+            self._before, self.model = self.model, model
+            known = self._marks.items()
+            self._marks = {name: of for name, of in known if self._before and name == self._before.version}
+            self._marks[model.version] = mark
+        self._fine()
+        _log.info("model %s is in use", model.version)
+
+    def _fine(self) -> None:
+        with self._changing:
+            self._failed, self.problem = {}, ""
+
+    def _note(self, what: str, mark: object, why: str) -> None:
+        """Remember what cannot be used; counted and logged unless the same could not be used at the last look."""
+        if what not in self._failed:
+            self.failures += 1
+            in_use = f"{self.model.version} stays in use" if self.model else "there is none in use"
+            _log.error("the current model cannot be used, %s: %s", in_use, why)
+        self._failed[what], self.problem = mark, why
+
+    def _run(self) -> None:
+        while True:
+            self._poke.clear()
+            try:
+                self.look()
+            except Exception:  # a bug; the thread is all that can see the next model, so it goes on
+                _log.exception("looking at %s failed", self.path)
+            with self._looked:
+                self._looks += 1
+                self._looked.notify_all()
+            self._poke.wait(self._poll_s)
+
+
+@functools.cache
+def watcher(path: Path, poll_s: float) -> ModelWatcher:
+    """The process's watcher of a folder: in thread mode operators are never closed, and one each would pile up."""
+    made = ModelWatcher(path, poll_s)
+    made.start()
+    return made
+
+
+class ModelFollower:
+    """One operator's view of a watcher: call it once a block to get what to score with.
+
+    Args:
+        watched: the watcher.
+        required: whether to raise ModelError rather than to score without a model.
+        count: adds one to a counter.
+    """
+
+    def __init__(self, watched: ModelWatcher, required: bool, count: Callable[[JobMetric], None]) -> None:
+        self.version = ""
+        self._watched = watched
+        self._required = required
+        self._count = count
+        self._model: OnnxModel | None = None
+        self._failures = 0
+
+    def open(self, wait_s: float = OPEN_WAIT_S) -> None:
+        """Wait for the first model, if there is one.
+
+        Raises:
+            ModelError: the folder does not exist or does not answer, or there is no model and one is required. A model
+                that the process has loaded before is used without asking the folder.
+        """
+        watched = self._watched
+        if watched.model is None:
+            if not watched.await_look(wait_s):
+                message = f"models_dir {watched.path} does not answer within {wait_s:g} s"
+                raise ModelError(message)
+            if watched.model is None and not watched.there:
+                message = f"{watched.problem}; mount it, or make it where no model is trained yet"
+                raise ModelError(message)
+        self._failures = watched.failures - bool(watched.problem)
+        self()
+
+    def __call__(self) -> ModelFollower | None:
+        """Return itself where there is a model; None where there is none and none is required."""
+        watched = self._watched
+        if watched.model is not self._model:
+            self._model = watched.model
+            if self._model is not None:
+                self.version = self._model.version
+                self._count(JobMetric.MODEL_LOADS)
+        while self._failures < watched.failures:
+            self._failures += 1
+            self._count(JobMetric.MODEL_LOAD_FAILURES)
+        if self._model is not None:
+            return self
+        if self._required:
+            why = watched.problem or f"none is current in {watched.path}"
+            message = f"require_model is on and there is no model to score with: {why}"
+            raise ModelError(message)
+        return None
+
+    def predict(self, vectors: Sequence[array[float]]) -> list[float] | None:
+        """See `udfs.scoring.Model`; afterwards `version` names the model that it was."""
+        while (model := self._model) is not None:
+            try:
+                return model.predict(vectors)
+            except MemoryError:
+                raise
+            except Exception as error:  # onnxruntime's own exceptions share no public base
+                self._watched.reject(model, error)
+                self()
+        return None
+
+    def gauges(self) -> dict[JobGauge, int]:
+        """What the gauges should show now."""
+        age_s = int(time.monotonic() - self._watched.looked_at_s)
+        return {JobGauge.MODEL_PRESENT: int(self._model is not None), JobGauge.MODEL_LOOK_AGE_S: age_s}
+
+
+class Gauges:
+    """Flink gauges that show what they were last told.
+
+    PyFlink's own `gauge` calls back into Python from a thread of Flink's metrics, while the operator uses the same
+    interpreter state; its `distribution` is a Java gauge that holds a number.
+    """
+
+    def __init__(self, group: Any) -> None:
+        self._held = {gauge: group.distribution(gauge.value) for gauge in JobGauge}
+        self._shown: dict[JobGauge, int] = {}
+
+    def show(self, values: dict[JobGauge, int]) -> None:
+        """Tell Flink what has changed."""
+        for gauge, value in values.items():
+            if self._shown.get(gauge) != value:
+                self._held[gauge].update(value)
+                self._shown[gauge] = value

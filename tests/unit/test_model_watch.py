@@ -1,0 +1,366 @@
+"""The model in use: what the watcher makes of a folder, and what an operator sees of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from driftline.errors import ModelError
+from driftline.metrics import JobGauge, JobMetric
+from driftline.model_watch import Gauges, ModelFollower, ModelWatcher, watcher
+from driftline.models import ModelFolder, OnnxModel
+from tests.redis_server import wait_until
+from udfs.features import V1
+
+ROW = array("f", [0.0] * len(V1))
+
+
+def graph(*nodes: onnx.NodeProto, columns: int = len(V1), initializers: tuple[onnx.TensorProto, ...] = ()) -> bytes:
+    made = helper.make_graph(
+        list(nodes),
+        "g",
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, columns])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, None)],
+        initializer=list(initializers),
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    return bytes(model.SerializeToString())
+
+
+def constant(*values: float) -> bytes:
+    """A model that gives every row these columns, whatever it holds."""
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [len(V1), len(values)], np.zeros(len(V1) * len(values)))
+    bias = helper.make_tensor("b", TensorProto.FLOAT, [len(values)], values)
+    nodes = (
+        helper.make_node("MatMul", ["features", "w"], ["zeros"]),
+        helper.make_node("Add", ["zeros", "b"], ["probabilities"]),
+    )
+    return graph(*nodes, initializers=(weights, bias))
+
+
+def breaks_in_use() -> bytes:
+    """A model that is fine with the rows it is tried with, and gives -1 where the first feature is negative."""
+    weights = np.zeros((len(V1), 2), dtype=np.float32)
+    weights[0, 1] = 1
+    held = helper.make_tensor("w", TensorProto.FLOAT, weights.shape, weights.flatten())
+    return graph(helper.make_node("MatMul", ["features", "w"], ["probabilities"]), initializers=(held,))
+
+
+BAD_ROW = array("f", [-1.0] + [0.0] * (len(V1) - 1))
+
+
+class Followed:
+    """A folder with a watcher that looks when it is told to, and a follower that counts."""
+
+    def __init__(self, path: Path, required: bool = False) -> None:
+        path.mkdir(exist_ok=True)
+        self.path = path
+        self.folder = ModelFolder(path)
+        self.watched = ModelWatcher(path, 1.0)
+        self.counts: Counter[JobMetric] = Counter()
+        self.follower = ModelFollower(self.watched, required, lambda metric: self.counts.update([metric]))
+
+    def store(self, model: bytes, stamp: str) -> str:
+        return self.folder.store(model, trained_at_ms=1, stamp=stamp, metrics={}).version
+
+    def point(self, content: bytes) -> None:
+        """Write `current`, as a person with an editor would."""
+        (self.path / "current").write_bytes(content)
+
+    def look(self) -> str:
+        self.watched.look()
+        found = self.follower()
+        return found.version if found else ""
+
+    @property
+    def failures(self) -> int:
+        return self.counts[JobMetric.MODEL_LOAD_FAILURES]
+
+
+@pytest.fixture
+def followed(tmp_path: Path) -> Followed:
+    return Followed(tmp_path / "models")
+
+
+def test_the_first_and_every_newer_model_is_picked_up(followed: Followed) -> None:
+    assert followed.look() == ""
+    first = followed.store(constant(0.5, 0.5), "1")
+    assert followed.look() == first
+    second = followed.store(constant(0.25, 0.75), "2")
+    assert followed.look() == second
+    assert followed.follower.predict([ROW, ROW]) == [0.75, 0.75]
+    assert followed.counts == {JobMetric.MODEL_LOADS: 2}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff\xfe2\x000\x00", b"../x", b"/etc", b"..", b".", b"a/b", b"two\nlines", b"x" * 300, b"\0", b"gone"],
+)
+def test_a_current_that_names_no_model_leaves_the_one_in_use(followed: Followed, content: bytes) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    assert followed.look() == first
+    followed.point(content)
+    assert [followed.look() for _ in range(3)] == [first] * 3
+    assert followed.failures == 1
+
+
+def test_an_empty_current_leaves_the_one_in_use(followed: Followed) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    followed.point(b"\n")
+    assert followed.look() == first
+
+
+def test_a_folder_in_place_of_current_leaves_the_one_in_use(followed: Followed) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    (followed.path / "current").unlink()
+    (followed.path / "current").mkdir()
+    assert [followed.look(), followed.look()] == [first, first]
+    assert followed.failures == 1
+
+
+@pytest.mark.parametrize(
+    "manifest", [b"[]", b"{}", b"null", b"\xff\xfe{\x00", b'{"version": 1}', b"[" * 100_000, b'{"features": 3}']
+)
+def test_a_manifest_that_is_none_leaves_the_one_in_use(followed: Followed, manifest: bytes) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    second = followed.store(constant(0.4, 0.6), "2")
+    (followed.path / second / "manifest.json").write_bytes(manifest)
+    assert [followed.look(), followed.look()] == [first, first]
+    assert followed.failures == 1
+
+
+@pytest.mark.parametrize(
+    ("why", "model"),
+    [
+        ("one column", constant(0.5)),
+        ("three columns", constant(0.2, 0.3, 0.5)),
+        ("not a number", constant(0.5, float("nan"))),
+        ("infinite", constant(0.5, float("inf"))),
+        ("more than 1", constant(0.5, 1.5)),
+        ("less than 0", constant(0.5, -0.1)),
+        ("other features", graph(helper.make_node("Identity", ["features"], ["probabilities"]), columns=2)),
+        ("no model", b"half"),
+    ],
+)
+def test_a_model_that_gives_no_probabilities_leaves_the_one_in_use(followed: Followed, why: str, model: bytes) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    followed.store(model, "2")
+    assert [followed.look(), followed.look()] == [first, first], why
+    assert followed.failures == 1
+    assert followed.follower.predict([ROW]) == [0.5]
+
+
+def test_a_broken_model_is_read_again_only_when_its_files_change(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+    load = followed.folder.load
+
+    def noting(_: ModelFolder, version: str) -> OnnxModel:
+        loaded.append(version)
+        return load(version)
+
+    monkeypatch.setattr(ModelFolder, "load", noting)
+    second = followed.store(constant(0.4, 0.6), "2")
+    file = followed.path / second / "model.onnx"
+    whole = file.read_bytes()
+    file.write_bytes(b"half")
+    assert [followed.look() for _ in range(5)] == [""] * 5
+    assert loaded == [second]
+    file.write_bytes(whole)
+    assert followed.look() == second
+    assert loaded == [second, second]
+    assert followed.failures == 1
+
+
+def test_broken_then_fine_then_broken_again_counts_twice(followed: Followed) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    for times in (1, 2):
+        followed.point(b"gone")
+        assert [followed.look(), followed.look()] == [first, first]
+        assert followed.failures == times
+        followed.point(first.encode())
+        assert followed.look() == first
+
+
+def test_a_folder_that_vanishes_leaves_the_model_in_use_and_is_said_once(
+    followed: Followed, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    shutil.move(followed.path, followed.path.with_name("away"))
+    with caplog.at_level(logging.ERROR):
+        assert [followed.look() for _ in range(3)] == [first] * 3
+    assert followed.failures == 1
+    assert len(caplog.records) == 1 and "models_dir" in caplog.text
+
+
+def test_a_model_that_fails_in_use_gives_way_to_the_one_before(followed: Followed) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    second = followed.store(breaks_in_use(), "2")
+    assert followed.look() == second
+    assert followed.follower.predict([BAD_ROW, ROW]) == [0.5, 0.5]
+    assert followed.follower.version == first
+    assert [followed.look(), followed.look()] == [first, first]  # it is not tried again as it is
+    assert followed.failures == 1
+
+
+def test_a_model_that_fails_in_use_with_none_before_leaves_none(followed: Followed) -> None:
+    followed.store(breaks_in_use(), "1")
+    followed.look()
+    assert followed.follower.predict([BAD_ROW]) is None
+    assert followed.look() == ""
+    assert followed.failures == 1
+    better = followed.store(constant(0.5, 0.5), "2")
+    assert followed.look() == better
+
+
+def test_neither_of_two_that_failed_in_use_is_tried_again(followed: Followed) -> None:
+    versions = [followed.store(breaks_in_use(), "1")]
+    followed.look()
+    versions.append(followed.store(breaks_in_use() + b"", "2"))
+    followed.look()
+    assert followed.follower.predict([BAD_ROW]) is None
+    for version in versions:
+        followed.point(version.encode())
+        assert followed.look() == ""
+    assert followed.failures == 2
+
+
+def test_required_and_none_left_fails_the_task(tmp_path: Path) -> None:
+    followed = Followed(tmp_path / "models", required=True)
+    followed.store(breaks_in_use(), "1")
+    assert followed.look()
+    with pytest.raises(ModelError, match=r"require_model is on .* failed in use: .*0..1"):
+        followed.follower.predict([BAD_ROW])
+    with pytest.raises(ModelError, match="require_model"):
+        followed.look()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Callable[[str], ModelWatcher]:
+    def start(name: str) -> ModelWatcher:
+        made = ModelWatcher(tmp_path / name, 0.01)
+        made.start()
+        return made
+
+    return start
+
+
+def uncounted(metric: JobMetric) -> None:
+    """For those who do not ask."""
+
+
+def test_open_refuses_a_folder_that_does_not_exist(running: Callable[[str], ModelWatcher]) -> None:
+    with pytest.raises(ModelError, match=r"models_dir .*not-mounted: No such file or directory; mount it"):
+        ModelFollower(running("not-mounted"), False, uncounted).open()
+
+
+def test_open_takes_an_empty_folder_unless_a_model_is_required(
+    tmp_path: Path, running: Callable[[str], ModelWatcher]
+) -> None:
+    (tmp_path / "models").mkdir()
+    watched = running("models")
+    follower = ModelFollower(watched, False, uncounted)
+    follower.open()
+    assert follower() is None
+    with pytest.raises(ModelError, match=r"require_model is on .*: none is current in"):
+        ModelFollower(watched, True, uncounted).open()
+
+
+def test_open_has_the_model_that_is_there(tmp_path: Path, running: Callable[[str], ModelWatcher]) -> None:
+    version = Followed(tmp_path / "models").store(constant(0.5, 0.5), "1")
+    follower = ModelFollower(running("models"), True, uncounted)
+    follower.open()
+    assert follower.version == version
+
+
+def test_a_failure_that_lasts_is_counted_by_every_operator_that_opens(tmp_path: Path) -> None:
+    followed = Followed(tmp_path / "models")
+    followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    followed.point(b"gone")
+    followed.look()
+    counts: Counter[JobMetric] = Counter()
+    ModelFollower(followed.watched, False, lambda metric: counts.update([metric])).open()
+    assert counts == {JobMetric.MODEL_LOADS: 1, JobMetric.MODEL_LOAD_FAILURES: 1}
+
+
+def test_a_folder_that_hangs_hangs_no_operator(tmp_path: Path, running: Callable[[str], ModelWatcher]) -> None:
+    """A FIFO without a writer hangs whoever opens it, as a file on a dead network volume does."""
+    followed = Followed(tmp_path / "models")
+    version = followed.store(constant(0.5, 0.5), "1")
+    watched = running("models")
+    follower = ModelFollower(watched, True, uncounted)
+    follower.open()
+    fifo = tmp_path / "models" / ".fifo"
+    os.mkfifo(fifo)
+    fifo.replace(tmp_path / "models" / "current")
+    watched.await_look(0.05)  # the one that was under way
+    assert not watched.await_look(0.05)
+
+    def block() -> None:
+        found = follower()
+        assert found is not None and found.predict([ROW]) == [0.5] and found.version == version
+        ModelFollower(watched, True, uncounted).open()  # the job restarts
+        with pytest.raises(ModelError, match=r"does not answer within 0\.1 s"):
+            ModelFollower(running("models"), False, uncounted).open(0.1)
+
+    on_time = threading.Thread(target=block, daemon=True)
+    on_time.start()
+    on_time.join(10)
+    assert not on_time.is_alive()
+    assert follower.gauges()[JobGauge.MODEL_PRESENT] == 1
+    wait_until(lambda: follower.gauges()[JobGauge.MODEL_LOOK_AGE_S] >= 1)
+    for _ in range(2):  # each of the two watchers
+        with (tmp_path / "models" / "current").open("w") as writer:
+            writer.write(version)
+    assert watched.await_look(5)
+
+
+def test_a_folder_that_hangs_does_not_keep_the_process_alive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "current")
+    code = (
+        "import sys; from pathlib import Path; from driftline.model_watch import watcher\n"
+        f"assert not watcher(Path({str(tmp_path)!r}), 0.01).await_look(0.2); print('ends')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ends\n", "")
+
+
+def test_operators_of_a_process_share_one_watcher(tmp_path: Path) -> None:
+    before = threading.active_count()
+    assert len({id(watcher(tmp_path, 60.0)) for _ in range(20)}) == 1
+    assert threading.active_count() <= before + 1
+
+
+def test_gauges_cross_to_java_only_when_they_change() -> None:
+    told: list[tuple[str, int]] = []
+    group = SimpleNamespace(
+        distribution=lambda name: SimpleNamespace(update=lambda value: told.append((name, value))),
+    )
+    gauges = Gauges(group)
+    for present in (0, 0, 1, 1):
+        gauges.show({JobGauge.MODEL_PRESENT: present, JobGauge.MODEL_LOOK_AGE_S: 0})
+    assert told == [("model_present", 0), ("model_look_age_s", 0), ("model_present", 1)]
