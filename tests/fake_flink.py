@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import udfs.operator
+from driftline.metrics import JobGauge
 from driftline.settings import ScoreEventsSettings
 from sink_connectors.score_store import InMemoryScoreStore
 from udfs.operator import ScoreBlocks
@@ -89,6 +90,16 @@ class _Counter:
         self._counts[self._name] += number
 
 
+class _Distribution:
+    """Holds what it was last told: a gauge."""
+
+    def __init__(self, counts: Counter[str], name: str) -> None:
+        self._counts, self._name = counts, name
+
+    def update(self, value: int) -> None:
+        self._counts[self._name] = value
+
+
 class _Metrics:
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts
@@ -101,6 +112,9 @@ class _Metrics:
 
     def gauge(self, *_: Any) -> None:
         pass
+
+    def distribution(self, name: str) -> _Distribution:
+        return _Distribution(self._counts, name)
 
 
 class FakeRuntimeContext:
@@ -160,7 +174,8 @@ class Task:
         self.mails: list[int] = []
         patch.setattr(udfs.operator, "_score_store", lambda *_: self.store)
         patch.setattr(udfs.operator, "_now_ms", lambda: self.now_ms)
-        patch.setattr(udfs.operator, "ModelFollower", lambda *_: lambda: None)
+        patch.setattr(udfs.operator, "watcher", lambda *_: None)
+        patch.setattr(udfs.operator, "ModelFollower", _NoModel)
         patch.setattr(udfs.operator, "MapStateDescriptor", _Descriptor)
         patch.setattr(udfs.operator, "StateTtlConfig", _Anything())
         patch.setattr(udfs.operator, "Time", _Anything())
@@ -209,6 +224,20 @@ class _Descriptor:
 
     def enable_time_to_live(self, _: Any) -> None:
         pass
+
+
+class _NoModel:
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __call__(self) -> None:
+        return None
+
+    def open(self) -> None:
+        pass
+
+    def gauges(self) -> dict[JobGauge, int]:
+        return {JobGauge.MODEL_PRESENT: 0}
 
 
 class _Anything:
