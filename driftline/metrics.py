@@ -20,7 +20,8 @@ class JobMetric(StrEnum):
     EVENTS_DEAD_LETTER = "events_dead_letter"  # rising: read the dead-letter topic's driftline.errors.reason
     BLOCKS = "blocks"  # events_accepted / blocks: the batch that pays for one crossing and one model call
     BLOCKS_SPLIT = "blocks_split"  # rising: a hot shard; raise block_events_max or lower block_ms
-    SCORES_WRITTEN = "scores_written"  # accepted by Redis as newer; flat while events come in: a stale generation
+    SCORES_WRITTEN = "scores_written"  # accepted by Redis as newer
+    SCORES_OUTRANKED = "scores_outranked"  # not 0: a job of a later generation wrote there; resubmit --new-generation
     SESSIONS_CLOSED = "sessions_closed"  # published
     DEDUPE_IDS_OVERFLOW = (
         "dedupe_ids_overflow"  # ids dropped before their horizon: raise dedupe_ids_max, or find the bot

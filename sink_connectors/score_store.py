@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -19,11 +19,13 @@ from driftline.errors import SettingError
 from sink_connectors.redis_errors import is_transient, unavailable, without_password
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
+    GENERATION_BYTES,
     LIVE_KEY,
     VERSION_BYTES,
     StoredScores,
     check_namespace,
     decode_value,
+    job_key,
     progress_key,
     user_key,
     user_key_prefix,
@@ -38,6 +40,7 @@ BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 
 _SCRIPT = files("sink_connectors").joinpath("write_scores.lua").read_bytes()  # also from a zip that Flink ships
+_CLAIM = files("sink_connectors").joinpath("claim_namespace.lua").read_bytes()
 _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the name that EVALSHA knows it by
 
 T = TypeVar("T")
@@ -75,6 +78,31 @@ class Progress(NamedTuple):
         return cls(*map(int, text.split()))
 
 
+class Claim(NamedTuple):
+    """What a subtask tells of its job before it writes: its shards, each with its generation and totals."""
+
+    shards: int  # of the whole job
+    generations: Mapping[int, int]  # by shard, of the subtask alone
+    progress: Mapping[int, Progress]  # of the same shards
+    job_id: str = ""  # Flink's
+    unproven: bool = False  # the job was restored, and no state here tells with how many shards it was made
+
+
+class Recorded(NamedTuple):
+    """What is known of the jobs of a namespace."""
+
+    generation: int = 0  # the latest that has written, or was about to; 0: none, or of a release that did not record it
+    shards: int = 0
+    job_ids: tuple[str, ...] = ()  # newest first
+
+
+class Written(NamedTuple):
+    """What became of the values of a write; those in neither were replays."""
+
+    accepted: int  # set
+    outranked: int  # refused: a job of a later generation wrote the stored value
+
+
 class ScoreStore(Protocol):
     """The scores and the progress of one namespace."""
 
@@ -83,7 +111,7 @@ class ScoreStore(Protocol):
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, Progress] | None,
         meanwhile: Callable[[], object] = _nothing,
-    ) -> int:
+    ) -> Written:
         """Store encoded values by user id, and the totals of the shard that they came from.
 
         A value is accepted if its version is newer than the stored one; accepting it also renews the user's time to
@@ -92,9 +120,6 @@ class ScoreStore(Protocol):
         Progress is never visible before the values of its batch. User ids are not checked here. `meanwhile` is called
         once, while the store works, for what would else wait for the answer; what it raises is raised, and may leave
         the values written.
-
-        Returns:
-            How many values were accepted.
 
         Raises:
             ServiceUnavailable: The store could not be reached for `retry_s`; some of a batch may be written.
@@ -115,6 +140,19 @@ class ScoreStore(Protocol):
     def reset_progress(self) -> None:
         """Forget the totals: a job that begins without state counts from the first event again."""
 
+    def claim(self, claim: Claim) -> Recorded | None:
+        """Record the generations of a subtask's shards, and set their progress; called before their first write.
+
+        Returns:
+            None, or what is recorded where a job of a later generation has the namespace; then nothing has changed.
+
+        Raises:
+            ServiceUnavailable: as write().
+        """
+
+    def recorded(self) -> Recorded:
+        """What claims have recorded."""
+
     def live_namespace(self) -> str:
         """The namespace that servers read, whatever the one of this store."""
 
@@ -128,6 +166,9 @@ class InMemoryScoreStore:
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
         self._progress: dict[int, Progress] = {}
+        self._shards = 0
+        self._generations: dict[int, int] = {}
+        self._job_ids: list[str] = []
         self._live = DEFAULT_NAMESPACE
 
     def write(
@@ -135,17 +176,20 @@ class InMemoryScoreStore:
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, Progress] | None,
         meanwhile: Callable[[], object] = _nothing,
-    ) -> int:
+    ) -> Written:
         """See ScoreStore. Bytes of equal length compare like the big-endian numbers that they hold."""
-        accepted = 0
+        accepted = outranked = 0
         for user_id, value in values:
-            if value[:VERSION_BYTES] > self._values.get(user_id, b"")[:VERSION_BYTES]:
+            stored = self._values.get(user_id, b"")
+            if value[:VERSION_BYTES] > stored[:VERSION_BYTES]:
                 self._values[user_id] = value
                 accepted += 1
+            elif value[:GENERATION_BYTES] < stored[:GENERATION_BYTES]:
+                outranked += 1
         if progress:
             self._progress[progress[0]] = progress[1]
         meanwhile()
-        return accepted
+        return Written(accepted, outranked)
 
     def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
         """See ScoreStore."""
@@ -166,6 +210,30 @@ class InMemoryScoreStore:
     def reset_progress(self) -> None:
         """See ScoreStore."""
         self._progress.clear()
+
+    def claim(self, claim: Claim) -> Recorded | None:
+        """See ScoreStore."""
+        other_shards = self._shards not in (0, claim.shards)
+        if other_shards and claim.unproven:
+            return self.recorded()._replace(job_ids=())
+        latest = self.recorded().generation if other_shards else 0
+        for shard, generation in claim.generations.items():
+            known = latest if other_shards else self._generations.get(shard, 0)
+            if generation < known:
+                return Recorded(known, self._shards)
+        if self._shards != claim.shards:
+            self._generations.clear()
+            self._progress.clear()
+        self._shards = claim.shards
+        self._generations |= claim.generations
+        self._progress |= claim.progress
+        if self._job_ids[:1] != [claim.job_id]:
+            self._job_ids.insert(0, claim.job_id)
+        return None
+
+    def recorded(self) -> Recorded:
+        """See ScoreStore."""
+        return Recorded(max(self._generations.values(), default=0), self._shards, tuple(self._job_ids))
 
     def live_namespace(self) -> str:
         """See ScoreStore."""
@@ -223,13 +291,13 @@ class RedisScoreStore:
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, Progress] | None,
         meanwhile: Callable[[], object] = _nothing,
-    ) -> int:
+    ) -> Written:
         """See ScoreStore. One round trip for every BATCH_MAX values; progress goes with the last ones."""
         last = max(len(values) - 1, 0) // BATCH_MAX * BATCH_MAX
-        accepted = sum(
-            self._write_batch(values[start : start + BATCH_MAX], None, _nothing) for start in range(0, last, BATCH_MAX)
-        )
-        return accepted + self._write_batch(values[last:], progress, meanwhile)
+        starts = range(0, last, BATCH_MAX)
+        parts = [self._write_batch(values[start : start + BATCH_MAX], None, _nothing) for start in starts]
+        parts.append(self._write_batch(values[last:], progress, meanwhile))
+        return parts[0] if len(parts) == 1 else Written(*map(sum, zip(*parts, strict=True)))
 
     def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
         """See ScoreStore. One MGET for every BATCH_MAX ids."""
@@ -261,6 +329,22 @@ class RedisScoreStore:
         """See ScoreStore."""
         self._retry(lambda: self._client.delete(self._progress_key))
 
+    def claim(self, claim: Claim) -> Recorded | None:
+        """See ScoreStore."""
+        arguments: list[str | int] = [claim.shards, int(claim.unproven), claim.job_id]
+        for shard, generation in claim.generations.items():
+            arguments += [shard, generation, claim.progress[shard].encode()]
+        keys = job_key(self._namespace), self._progress_key
+        reply = self._retry(lambda: cast("list[int]", self._client.eval(_CLAIM, len(keys), *keys, *arguments)))  # type: ignore[arg-type, no-untyped-call]
+        return Recorded(*reply) if reply else None
+
+    def recorded(self) -> Recorded:
+        """See ScoreStore."""
+        reply = self._retry(lambda: cast("dict[bytes, bytes]", self._client.hgetall(job_key(self._namespace))))
+        generations = [int(value) for field, value in reply.items() if field.isdigit()]
+        job_ids = reply.get(b"jobs", b"").decode().split()
+        return Recorded(max(generations, default=0), int(reply.get(b"shards", 0)), tuple(job_ids))
+
     def live_namespace(self) -> str:
         """See ScoreStore."""
         reply = self._retry(lambda: cast("bytes | None", self._client.get(LIVE_KEY)))
@@ -286,11 +370,11 @@ class RedisScoreStore:
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, Progress] | None,
         meanwhile: Callable[[], object],
-    ) -> int:
+    ) -> Written:
         # Standalone Redis: one script call a batch. A cluster would want one a key, and the HSET on its own.
         if not values and progress is None:
             meanwhile()
-            return 0
+            return Written(0, 0)
         prefix = self._prefix
         keys = [f"{prefix}{user_id}}}" for user_id, _ in values]
         shard, totals = "", ""
@@ -299,16 +383,16 @@ class RedisScoreStore:
             shard, totals = str(progress[0]), progress[1].encode()
         arguments = [len(keys), *keys, self._ttl_ms, shard, totals, *[value for _, value in values]]
         once = [meanwhile]  # however many attempts it takes
-        return self._retry(lambda: self._run_script(arguments, lambda: once and once.pop()()))
+        return Written(*self._retry(lambda: self._run_script(arguments, lambda: once and once.pop()())))
 
-    def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> int:
+    def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> list[int]:
         with self._turn:
             try:
                 return self._command(meanwhile, b"EVALSHA", _SCRIPT_SHA, *arguments)
             except redis.exceptions.NoScriptError:  # a new or restarted Redis; EVAL also loads it
                 return self._command(_nothing, b"EVAL", _SCRIPT, *arguments)
 
-    def _command(self, meanwhile: Callable[[], object], *command: Any) -> int:
+    def _command(self, meanwhile: Callable[[], object], *command: Any) -> list[int]:
         connection = self._connection
         connection.send_packed_command(connection.pack_command(*command))
         try:
@@ -316,7 +400,7 @@ class RedisScoreStore:
         except BaseException:
             connection.disconnect()  # the next call must not read this one's answer
             raise
-        return cast("int", connection.read_response())
+        return cast("list[int]", connection.read_response())
 
     def _user_id_pages(self) -> Iterator[list[str]]:
         prefix_bytes = len(self._prefix)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from driftline.serving.v1.scores_pb2 import UserScores
 
 VERSION_BYTES = 16
+GENERATION_BYTES = 8  # of them, in front
 USER_ID_BYTES_MAX = 128
 LIVE_KEY = "driftline:live"
 DEFAULT_NAMESPACE = "main"
@@ -110,3 +111,8 @@ def user_keys(namespace: str, user_ids: Iterable[str]) -> list[str]:
 def progress_key(namespace: str) -> str:
     """The key of the hash that holds each shard's counters."""
     return f"driftline:{namespace}:progress"
+
+
+def job_key(namespace: str) -> str:
+    """The key of the hash that holds what is known of the jobs that wrote the namespace."""
+    return f"driftline:{namespace}:job"

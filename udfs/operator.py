@@ -138,7 +138,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         # The state is written while Redis works: neither is final before the next checkpoint.
         put_back = functools.partial(self._users.put_all, result.timelines)
         written = self._store.write(result.stored, (int(ctx.get_current_key()), progress), put_back)
-        result.count(JobMetric.SCORES_WRITTEN, written)
+        result.count(JobMetric.SCORES_WRITTEN, written.accepted)
+        result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
         for metric, number in result.counts.items():
             self._count(metric, number)
         return _outputs(result)

@@ -12,8 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftline.errors import ServiceUnavailable, SettingError
-from sink_connectors.score_store import BATCH_MAX, InMemoryScoreStore, Progress, RedisScoreStore, ScoreStore
-from sink_connectors.score_value import StoredScores, encode_value, progress_key, user_key
+from sink_connectors.score_store import (
+    BATCH_MAX,
+    Claim,
+    InMemoryScoreStore,
+    Progress,
+    Recorded,
+    RedisScoreStore,
+    ScoreStore,
+    Written,
+)
+from sink_connectors.score_value import StoredScores, encode_value, job_key, progress_key, user_key
 from tests.redis_server import RedisServer, wait_until
 
 ODD_IDS = [
@@ -60,29 +69,39 @@ def connected(
 
 class TestWrite:
     def test_reads_back_what_was_written(self, store: ScoreStore) -> None:
-        assert store.write([("u1", value(3)), ("u2", value(4, scores=bytes(range(256))))], None) == 2
+        assert store.write([("u1", value(3)), ("u2", value(4, scores=bytes(range(256))))], None).accepted == 2
         assert store.read(["u2", "u1"]) == [StoredScores(1, 4, bytes(range(256))), StoredScores(1, 3, b"scores")]
 
     def test_older_version_never_overwrites(self, store: ScoreStore) -> None:
         store.write([("u", value(3, scores=b"new"))], None)
-        assert store.write([("u", value(2, scores=b"old"))], None) == 0
+        assert store.write([("u", value(2, scores=b"old"))], None).accepted == 0
         assert store.read(["u"]) == [StoredScores(1, 3, b"new")]
 
     def test_equal_version_does_not_overwrite(self, store: ScoreStore) -> None:
         store.write([("u", value(3, scores=b"first"))], None)
-        assert store.write([("u", value(3, scores=b"second"))], None) == 0
+        assert store.write([("u", value(3, scores=b"second"))], None).accepted == 0
         assert store.read(["u"]) == [StoredScores(1, 3, b"first")]
 
     def test_newer_version_overwrites(self, store: ScoreStore) -> None:
         store.write([("u", value(3))], None)
-        assert store.write([("u", value(4, scores=b"newer"))], None) == 1
+        assert store.write([("u", value(4, scores=b"newer"))], None).accepted == 1
         assert store.read(["u"]) == [StoredScores(1, 4, b"newer")]
 
     def test_generation_beats_count(self, store: ScoreStore) -> None:
         store.write([("u", value(1_000_000, generation=1))], None)
-        assert store.write([("u", value(1, generation=2))], None) == 1
-        assert store.write([("u", value(2_000_000, generation=1))], None) == 0
+        assert store.write([("u", value(1, generation=2))], None).accepted == 1
+        assert store.write([("u", value(2_000_000, generation=1))], None).accepted == 0
         assert store.read(["u"]) == [StoredScores(2, 1, b"scores")]
+
+    def test_values_that_a_later_generation_outranks_are_told_from_replays(self, store: ScoreStore) -> None:
+        store.write([("a", value(40, generation=2)), ("b", value(5))], None)
+        written = store.write([("a", value(5_001)), ("b", value(5)), ("c", value(1))], None)
+        assert written == Written(accepted=1, outranked=1)  # c; a, which is another job's; b was there
+
+    def test_outranked_values_are_added_up_over_commands(self, store: ScoreStore) -> None:
+        users = [f"u{number}" for number in range(BATCH_MAX + 2)]
+        store.write([(user_id, value(1, generation=2**33)) for user_id in users], None)
+        assert store.write([(user_id, value(9)) for user_id in users], None) == Written(0, len(users))
 
     @pytest.mark.parametrize("low", [2**31 - 1, 2**32 - 1, 2**53, 2**53 + 1, 2**63 - 1, 2**64 - 2, 0x0A0D, 255])
     @pytest.mark.parametrize("field", ["generation", "accepted_events"])
@@ -90,10 +109,10 @@ class TestWrite:
         def at(number: int) -> bytes:
             return value(number) if field == "accepted_events" else value(7, generation=number)
 
-        assert store.write([("u", at(low))], None) == 1
-        assert store.write([("u", at(low + 1))], None) == 1
-        assert store.write([("u", at(low))], None) == 0
-        assert store.write([("u", at(low + 1))], None) == 0
+        assert store.write([("u", at(low))], None).accepted == 1
+        assert store.write([("u", at(low + 1))], None).accepted == 1
+        assert store.write([("u", at(low))], None).accepted == 0
+        assert store.write([("u", at(low + 1))], None).accepted == 0
 
     @pytest.mark.parametrize("counts", list(itertools.permutations([1, 2, 3])))
     def test_newest_of_a_user_within_a_batch_wins_whatever_the_order(
@@ -104,32 +123,32 @@ class TestWrite:
 
     def test_tombstone_is_a_value_and_outlives_older_scores(self, store: ScoreStore) -> None:
         store.write([("u", value(3))], None)
-        assert store.write([("u", encode_value(1, 4, b""))], None) == 1
-        assert store.write([("u", value(3))], None) == 0
+        assert store.write([("u", encode_value(1, 4, b""))], None).accepted == 1
+        assert store.write([("u", value(3))], None).accepted == 0
         (stored,) = store.read(["u"])
         assert stored is not None
         assert stored.is_tombstone
 
     def test_batch_larger_than_one_command(self, store: ScoreStore) -> None:
         values = [(f"u{number}", value(1)) for number in range(2 * BATCH_MAX + 1)]
-        assert store.write(values, (1, Progress(accepted=7))) == len(values)
+        assert store.write(values, (1, Progress(accepted=7))).accepted == len(values)
         assert None not in store.read([user_id for user_id, _ in values])
         assert store.read_progress() == {1: Progress(accepted=7)}
 
     def test_nothing_to_write(self, store: ScoreStore) -> None:
-        assert store.write([], None) == 0
+        assert store.write([], None).accepted == 0
         assert list(store.scan()) == []
 
     @pytest.mark.parametrize("values", [[], [("u", value(1))], [(f"u{n}", value(1)) for n in range(BATCH_MAX + 1)]])
     def test_meanwhile_is_called_once(self, store: ScoreStore, values: list[tuple[str, bytes]]) -> None:
         calls: list[str] = []
-        assert store.write(values, None, lambda: calls.append("called")) == len(values)
+        assert store.write(values, None, lambda: calls.append("called")).accepted == len(values)
         assert calls == ["called"]
 
     def test_failure_meanwhile_is_raised_and_the_store_stays_usable(self, store: ScoreStore) -> None:
         with pytest.raises(ZeroDivisionError):
             store.write([("u", value(1))], None, lambda: 1 // 0)
-        assert store.write([("u", value(2)), ("w", value(2))], None) == 2
+        assert store.write([("u", value(2)), ("w", value(2))], None).accepted == 2
 
 
 class TestRead:
@@ -174,6 +193,62 @@ class TestProgress:
 
     def test_none_yet(self, store: ScoreStore) -> None:
         assert store.read_progress() == {}
+
+
+def claim(generations: dict[int, int], shards: int = 2, job_id: str = "job", *, unproven: bool = False) -> Claim:
+    return Claim(shards, generations, {shard: Progress(shard) for shard in generations}, job_id, unproven)
+
+
+class TestClaim:
+    def test_nothing_is_recorded_at_first(self, store: ScoreStore) -> None:
+        assert store.recorded() == Recorded()
+
+    def test_each_subtask_claims_its_own_shards(self, store: ScoreStore) -> None:
+        assert store.claim(claim({250: 1_000})) is None
+        assert store.claim(claim({110: 1_007})) is None  # a shard that began later, in the same job
+        assert store.recorded() == Recorded(1_007, 2, ("job",))
+        assert store.read_progress() == {250: Progress(250), 110: Progress(110)}
+
+    def test_restart_of_the_same_job_claims_again(self, store: ScoreStore) -> None:
+        for _ in range(2):
+            assert store.claim(claim({250: 1_000, 110: 1_007})) is None
+        assert store.recorded().job_ids == ("job",)
+
+    def test_job_of_an_earlier_generation_is_refused_and_changes_nothing(self, store: ScoreStore) -> None:
+        store.claim(claim({250: 1_000}))
+        store.claim(claim({250: 2_000}, job_id="stray"))
+        store.write([], (250, Progress(40)))
+        assert store.claim(claim({250: 1_000}, job_id="again")) == Recorded(2_000, 2)
+        assert store.recorded() == Recorded(2_000, 2, ("stray", "job"))
+        assert store.read_progress() == {250: Progress(40)}
+
+    def test_later_generation_takes_the_namespace_back(self, store: ScoreStore) -> None:
+        store.claim(claim({250: 2_000}, job_id="stray"))
+        assert store.claim(claim({250: 3_000}, job_id="again")) is None
+        assert store.recorded() == Recorded(3_000, 2, ("again", "stray"))
+
+    def test_one_shard_that_is_outranked_refuses_the_whole_claim(self, store: ScoreStore) -> None:
+        store.claim(claim({250: 1_000, 110: 2_000}))
+        assert store.claim(claim({250: 3_000, 110: 1_999})) == Recorded(2_000, 2)
+        assert store.read_progress() == {250: Progress(250), 110: Progress(110)}
+        assert store.claim(claim({250: 1_000})) is None  # it was not recorded with 3,000
+
+    def test_other_number_of_shards_needs_a_later_generation(self, store: ScoreStore) -> None:
+        store.claim(claim({250: 1_000, 110: 2_000}))
+        assert store.claim(claim({250: 1_500}, shards=4)) == Recorded(2_000, 2)
+        assert store.claim(claim({250: 2_500}, shards=4)) is None
+        assert store.recorded() == Recorded(2_500, 4, ("job",))
+        assert store.read_progress() == {250: Progress(250)}  # those of the other spread are gone
+
+    def test_restored_job_that_cannot_prove_its_shards_is_refused(self, store: ScoreStore) -> None:
+        store.claim(claim({250: 1_000}))
+        assert store.claim(claim({39: 5_000}, shards=4, unproven=True)) == Recorded(1_000, 2)
+        assert store.claim(claim({110: 5_000}, unproven=True)) is None  # the recorded number is proof enough
+
+    def test_claims_do_not_hide_progress_from_before_they_were_made(self, store: ScoreStore) -> None:
+        store.write([], (77, Progress(1)))  # of a release that did not claim, and perhaps of another spread
+        store.claim(claim({250: 1_000}))
+        assert store.read_progress() == {250: Progress(250)}
 
 
 class TestLiveNamespace:
@@ -221,6 +296,14 @@ class TestRedis:
         with redis_server.client() as client:
             assert client.get("driftline:layout:{u}") == bytes.fromhex("0000000000000001 0000000000000002") + b"scores"
             assert client.hgetall("driftline:layout:progress") == {b"3": b"1 2 3 4"}
+            store.claim(Claim(8, {3: 1_767_225_600_000}, {3: Progress(5, 6, 7, 8)}, "ab" * 16))
+            assert client.hgetall("driftline:layout:progress") == {b"3": b"5 6 7 8"}
+            assert client.hgetall("driftline:layout:job") == {
+                b"shards": b"8",
+                b"jobs": b"ab" * 16 + b" ",
+                b"3": b"1767225600000",
+            }
+            assert list(store.user_ids()) == ["u"]
             store.promote("layout")
             assert client.get("driftline:live") == b"layout"
         store.close()
@@ -245,6 +328,9 @@ class TestRedis:
             long.write([("u", value(3))], None)
             assert 95_000 < client.pttl(key) <= 100_000
             assert client.pttl(progress_key("ttl")) == -1
+            store_key = job_key("ttl")
+            long.claim(claim({1: 1}))
+            assert client.pttl(store_key) == -1
         short.close()
         long.close()
 
@@ -254,7 +340,7 @@ class TestRedis:
             client.set(user_key("foreign", "u"), b"junk")
         with pytest.raises(ValueError, match="4 bytes"):
             store.read(["u"])
-        assert store.write([("u", value(1))], None) == 1
+        assert store.write([("u", value(1))], None).accepted == 1
         store.close()
 
     def test_bug_is_not_reported_as_an_outage(self, redis_server: RedisServer) -> None:
@@ -266,12 +352,19 @@ class TestRedis:
         assert store.read_progress() == {}  # never ahead of the values
         store.close()
 
+    def test_jobs_that_are_remembered_are_bounded(self, redis_server: RedisServer) -> None:
+        store = connected(redis_server, namespace="jobs")
+        for number in range(100):
+            store.claim(claim({1: number}, job_id=f"{number:032x}"))
+        assert store.recorded().job_ids == tuple(f"{99 - number:032x}" for number in range(20))
+        store.close()
+
     def test_threads_share_a_store(self, redis_server: RedisServer) -> None:
         store = connected(redis_server, namespace="threads")
         accepted: list[int] = []
 
         def write_all(name: str) -> None:
-            accepted.extend(store.write([(f"{name}-{number}", value(1))], None) for number in range(100))
+            accepted.extend(store.write([(f"{name}-{number}", value(1))], None).accepted for number in range(100))
 
         threads = [threading.Thread(target=write_all, args=(name,)) for name in "abcd"]
         for thread in threads:
@@ -296,14 +389,14 @@ class TestRedis:
 class TestRedisTrouble:
     def test_restart_forgets_the_script_and_writes_go_on(self, own_redis: RedisServer) -> None:
         store = connected(own_redis)
-        assert store.write([("u", value(1))], None) == 1
+        assert store.write([("u", value(1))], None).accepted == 1
         own_redis.stop()
         own_redis.start()
-        assert store.write([("u", value(1))], (1, Progress(accepted=1))) == 1
-        assert store.write([("u", value(2))], None) == 1
+        assert store.write([("u", value(1))], (1, Progress(accepted=1))).accepted == 1
+        assert store.write([("u", value(2))], None).accepted == 1
         with own_redis.client() as client:
             client.script_flush()
-        assert store.write([("u", value(2)), ("v", value(1))], None) == 1
+        assert store.write([("u", value(2)), ("v", value(1))], None).accepted == 1
         store.close()
 
     def test_away_then_back_within_the_retries(self, own_redis: RedisServer) -> None:
@@ -314,7 +407,7 @@ class TestRedisTrouble:
         calls: list[str] = []
 
         def write() -> None:
-            results.append(store.write([("u", value(2))], None, lambda: calls.append("called")))
+            results.append(store.write([("u", value(2))], None, lambda: calls.append("called")).accepted)
 
         writer = threading.Thread(target=write)
         writer.start()
@@ -354,7 +447,7 @@ class TestRedisTrouble:
             client.replicaof("127.0.0.1", str(own_redis.port))  # of itself: never in sync
             promoted = threading.Timer(0.3, lambda: own_redis.client().replicaof("NO", "ONE"))
             promoted.start()
-            assert store.write([("u", value(1))], (1, Progress())) == 1
+            assert store.write([("u", value(1))], (1, Progress())).accepted == 1
             promoted.join()
         store.close()
 
@@ -389,5 +482,5 @@ class TestRedisTrouble:
             assert others() == 1
             store.close()
             wait_until(lambda: others() == 0)
-            assert store.write([("u", value(2))], None) == 1
+            assert store.write([("u", value(2))], None).accepted == 1
             store.close()

@@ -45,7 +45,7 @@ def answers(client: Client, user_id: str) -> bool:
 def put(store: RedisScoreStore, *messages: UserScores) -> None:
     generation = next(GENERATIONS)
     values = [(one.user_id, encode_value(generation, one.accepted_events, one.SerializeToString())) for one in messages]
-    assert store.write(values, None) == len(messages)
+    assert store.write(values, None).accepted == len(messages)
 
 
 @pytest.fixture(scope="module")

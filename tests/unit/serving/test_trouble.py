@@ -31,7 +31,7 @@ LOADED_MACHINE_S = 1.0
 def put(store: RedisScoreStore, *user_ids: str, generation: int = 1) -> None:
     for user_id in user_ids:
         scores = UserScores(user_id=user_id, accepted_events=generation).SerializeToString()
-        assert store.write([(user_id, encode_value(generation, 1, with_features(b"1234", scores)))], None) == 1
+        assert store.write([(user_id, encode_value(generation, 1, with_features(b"1234", scores)))], None).accepted == 1
 
 
 def status(client: Client, user_id: str, timeout_s: float = 2.0) -> grpc.StatusCode:
