@@ -335,8 +335,8 @@ class RedisScoreStore:
         for shard, generation in claim.generations.items():
             arguments += [shard, generation, claim.progress[shard].encode()]
         keys = job_key(self._namespace), self._progress_key
-        reply = self._retry(lambda: cast("list[int]", self._client.eval(_CLAIM, len(keys), *keys, *arguments)))  # type: ignore[arg-type, no-untyped-call]
-        return Recorded(*reply) if reply else None
+        reply = self._retry(lambda: cast("list[int]", self._client.eval(_CLAIM, len(keys), *keys, *arguments)))
+        return Recorded(reply[0], reply[1]) if reply else None
 
     def recorded(self) -> Recorded:
         """See ScoreStore."""
