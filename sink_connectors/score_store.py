@@ -40,7 +40,7 @@ BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 
 _SCRIPT = files("sink_connectors").joinpath("write_scores.lua").read_bytes()  # also from a zip that Flink ships
-_CLAIM = files("sink_connectors").joinpath("claim_namespace.lua").read_bytes()
+_CLAIM = files("sink_connectors").joinpath("claim_namespace.lua").read_text()
 _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the name that EVALSHA knows it by
 
 T = TypeVar("T")
@@ -331,9 +331,9 @@ class RedisScoreStore:
 
     def claim(self, claim: Claim) -> Recorded | None:
         """See ScoreStore."""
-        arguments: list[str | int] = [claim.shards, int(claim.unproven), claim.job_id]
+        arguments = [str(claim.shards), str(int(claim.unproven)), claim.job_id]
         for shard, generation in claim.generations.items():
-            arguments += [shard, generation, claim.progress[shard].encode()]
+            arguments += [str(shard), str(generation), claim.progress[shard].encode()]
         keys = job_key(self._namespace), self._progress_key
         reply = self._retry(lambda: cast("list[int]", self._client.eval(_CLAIM, len(keys), *keys, *arguments)))
         return Recorded(reply[0], reply[1]) if reply else None
