@@ -48,7 +48,7 @@ class Decoder:
         user_id = message.user_id
         event = validate(message)
         if key != user_id.encode():
-            raise InvalidEventError(Reason.KEY_MISMATCH, "the record's key is not the event's user_id")
+            raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
         ahead_ms = event.time_ms - timestamp_ms
         if ahead_ms > self.clock_skew_ms_max and timestamp_ms >= 0:
             text = f"event_time_ms is {ahead_ms} ms ahead of the record; the bound is {self.clock_skew_ms_max} ms"
@@ -57,15 +57,60 @@ class Decoder:
 
     def _parse(self, value: bytes | None) -> UserEvent:
         if value is None:
-            raise InvalidEventError(Reason.UNDECODABLE, "the record has no value (tombstone)", Stage.DECODE)
+            raise InvalidEventError(Reason.UNDECODABLE, _TOMBSTONE, Stage.DECODE)
         if len(value) > self.event_bytes_max:
             text = f"{len(value)} bytes; the bound is {self.event_bytes_max}"
             raise InvalidEventError(Reason.TOO_LARGE, text, Stage.DECODE)
         try:
             return _PARSERS[self.events_format](value)
-        except (DecodeError, ValueError) as error:
-            text = f"not a UserEvent in {self.events_format}: {error}"
-            raise InvalidEventError(Reason.UNDECODABLE, text[:500], Stage.DECODE) from None
+        except (DecodeError, ValueError, RecursionError) as error:
+            # Protobuf's own words are not ours to vouch for: a message must hold nothing of the payload.
+            why = str(error) if isinstance(error, ValueError) else "the bytes are not a message of its schema"
+            text = f"not a UserEvent in {self.events_format}: {why}{_likeness(value, self.events_format)}"
+            raise InvalidEventError(Reason.UNDECODABLE, text, Stage.DECODE) from None
+
+
+# Not an erasure: that is an event with an id and a time of its own, so that it takes its place in any order.
+_TOMBSTONE = "the record has no value (tombstone); to erase a user, send a FORGET event"
+_FRAMING_BYTES = 5  # a zero byte and the id of a schema in four
+_COMPRESSED = "looks compressed: leave compression to Kafka (compression.type)"
+_UTF_16 = "looks like UTF-16: send plain UTF-8"
+_BEGINNINGS = (
+    (b"\x1f\x8b", _COMPRESSED),
+    (b"\x28\xb5\x2f\xfd", _COMPRESSED),
+    (b"\xef\xbb\xbf", "begins with a byte order mark: send plain UTF-8"),
+    (b"\xff\xfe", _UTF_16),
+    (b"\xfe\xff", _UTF_16),
+)
+
+
+def _likeness(value: bytes, events_format: str) -> str:
+    """What bytes that are no event look like, where that tells their producer what to change."""
+    if len(value) > _FRAMING_BYTES and value[0] == 0:
+        return "; looks like Schema Registry framing (a zero byte and a schema id): send the plain value without it"
+    for beginning, cause in _BEGINNINGS:
+        if value.startswith(beginning):
+            return "; " + cause
+    if events_format == "protobuf" and value.lstrip()[:1] in (b"{", b"["):
+        return "; looks like JSON: submit the job with events_format=json"
+    if events_format == "json" and value[:1] == b"\x0a" and value[2:3].isalnum():
+        return "; looks like protobuf: submit the job with events_format=protobuf"
+    return ""
+
+
+def _key_mismatch(key: bytes | None, user_id: str) -> str:
+    wanted = "the record's key must be the bare user_id in UTF-8"
+    if not key:
+        return f"{wanted}, but there is no key"
+    if len(key) > _FRAMING_BYTES and key[0] == 0:
+        return f"{wanted}, but the key looks like Schema Registry framing (a zero byte and a schema id)"
+    if key.strip() == b'"' + user_id.encode() + b'"':
+        return f"{wanted}, but the key is the user id in JSON quotes"
+    if key[:1] in (b"{", b"["):
+        return f"{wanted}, but the key looks like JSON"
+    if key.strip().lower() == user_id.strip().lower().encode():
+        return f"{wanted}, but the key differs from it in case or blanks"
+    return f"{wanted}, but the key is another"
 
 
 _PARSERS: dict[str, Callable[[bytes], UserEvent]] = {"protobuf": UserEvent.FromString, "json": parse_event}
@@ -86,11 +131,11 @@ def validate(message: UserEvent) -> Event:
     if time_ms <= 0:
         if time_ms == 0:
             raise InvalidEventError(Reason.MISSING_FIELD, "event_time_ms is missing")
-        raise InvalidEventError(Reason.INVALID_VALUE, f"event_time_ms is {time_ms}; it must be above 0")
+        raise InvalidEventError(Reason.INVALID_VALUE, "event_time_ms is negative; it must be above 0")
     value = message.value
     if not -VALUE_MAX <= value <= VALUE_MAX:  # false for NaN, too
         what = "finite" if not math.isfinite(value) else f"within {VALUE_MAX:g} of 0"
-        raise InvalidEventError(Reason.INVALID_VALUE, f"value is {value}; it must be {what}")
+        raise InvalidEventError(Reason.INVALID_VALUE, f"value must be {what}")
     if len(category) * 4 > TEXT_BYTES_MAX and len(category.encode()) > TEXT_BYTES_MAX:
         raise InvalidEventError(Reason.INVALID_VALUE, f"category is over {TEXT_BYTES_MAX} bytes")
     if kind == SURVEY_RESPONSE and not message.HasField("value"):

@@ -14,6 +14,7 @@ SURVEY_RESPONSE: Final = 6
 EMAIL_OPEN: Final = 7
 CUSTOM: Final = 8
 FORGET: Final = 9
+REFUND: Final = 10
 
 
 class Event:

@@ -46,6 +46,10 @@ class UserEvent(google.protobuf.message.Message):
         """Needs `name`."""
         FORGET: UserEvent._Type.ValueType  # 9
         """Erases what is known of the user up to and including this event."""
+        REFUND: UserEvent._Type.ValueType  # 10
+        """Money given back: `value`, of whichever sign, is taken off the value of purchases. A PURCHASE with a negative
+        `value` is folded as this.
+        """
 
     class Type(_Type, metaclass=_TypeEnumTypeWrapper):
         """The values carry no prefix because the JSON form of an event is a contract: {"type": "PURCHASE"}.
@@ -65,6 +69,10 @@ class UserEvent(google.protobuf.message.Message):
     """Needs `name`."""
     FORGET: UserEvent.Type.ValueType  # 9
     """Erases what is known of the user up to and including this event."""
+    REFUND: UserEvent.Type.ValueType  # 10
+    """Money given back: `value`, of whichever sign, is taken off the value of purchases. A PURCHASE with a negative
+    `value` is folded as this.
+    """
 
     class _Channel:
         ValueType = typing.NewType("ValueType", builtins.int)
@@ -124,9 +132,9 @@ class UserEvent(google.protobuf.message.Message):
     item_id: builtins.str
     category: builtins.str
     value: builtins.float
-    """The price, the amount paid, or the survey's answer. Must be finite."""
+    """The price, the amount paid or given back, or the survey's answer. Must be finite."""
     currency: builtins.str
-    """ISO 4217."""
+    """ISO 4217, in any case. Amounts in different currencies are never added up (docs/features.md)."""
     channel: Global___UserEvent.Channel.ValueType
     name: builtins.str
     """Names a CUSTOM event."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import math
 from typing import Any
 
@@ -105,6 +107,64 @@ def test_tombstone_is_undecodable() -> None:
     with pytest.raises(InvalidEventError) as caught:
         PROTOBUF.decode(b"u1", None, T0)
     assert caught.value.reason is Reason.UNDECODABLE
+
+
+def message_of(decoder: Decoder, key: bytes | None, value: bytes | None) -> str:
+    with pytest.raises(InvalidEventError) as caught:
+        decoder.decode(key, value, T0)
+    return str(caught.value)
+
+
+VALID = message().SerializeToString()
+VALID_JSON = format_event(message()).encode()
+
+
+@pytest.mark.parametrize(
+    ("decoder", "value", "cause"),
+    [
+        (PROTOBUF, None, "to erase a user, send a FORGET event"),
+        (PROTOBUF, b"\0\0\0\0\x07\0" + VALID, "looks like Schema Registry framing"),
+        (JSON, b"\0\0\0\0\x07" + VALID_JSON, "looks like Schema Registry framing"),
+        (PROTOBUF, VALID_JSON, "looks like JSON: submit the job with events_format=json"),
+        (JSON, VALID, "looks like protobuf: submit the job with events_format=protobuf"),
+        (JSON, gzip.compress(VALID_JSON), "looks compressed"),
+        (JSON, b"\xef\xbb\xbf" + VALID_JSON, "byte order mark"),
+        (JSON, VALID_JSON.decode().encode("utf-16"), "looks like UTF-16"),
+    ],
+)
+def test_a_reject_says_what_the_bytes_look_like(decoder: Decoder, value: bytes | None, cause: str) -> None:
+    assert cause in message_of(decoder, b"u1", value)
+
+
+@pytest.mark.parametrize(
+    ("key", "cause"),
+    [
+        (None, "there is no key"),
+        (b"", "there is no key"),
+        (b'"u1"', "the user id in JSON quotes"),
+        (b"\0\0\0\0\x07u1", "the key looks like Schema Registry framing"),
+        (b'{"userId":"u1"}', "the key looks like JSON"),
+        (b"U1 ", "case or blanks"),
+        (b"u2", "the key is another"),
+    ],
+)
+def test_a_reject_says_what_is_wrong_with_the_key(key: bytes | None, cause: str) -> None:
+    assert cause in message_of(PROTOBUF, key, VALID)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"value": 3.1337e13}, {"event_time_ms": -31337}, {"user_id": "31337" * 30}, {"category": "31337" * 60}],
+)
+def test_a_reject_says_nothing_of_the_payload(fields: dict[str, Any]) -> None:
+    assert "1337" not in message_of(PROTOBUF, b"31337", message(**fields).SerializeToString())
+
+
+def test_json_of_any_depth_is_undecodable_or_an_event() -> None:
+    for depth in range(1, 1_100):
+        content = b"[" * depth + b"]" * depth
+        with contextlib.suppress(InvalidEventError):
+            JSON.decode(b"u1", b'{"userId":' + content + b"}", T0)
 
 
 @given(
