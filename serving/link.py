@@ -12,12 +12,16 @@ import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import hiredis
 import redis
 
-_SAID_NO = ("NOAUTH", "WRONGPASS")  # what a Redis answers that wants a password, or another one
+from sink_connectors.redis_errors import is_transient
+
+
+class LoginRefusedError(redis.AuthenticationError):
+    """Redis is there and will not let us in as we are configured. Time alone does not heal it."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,15 @@ def pack(*command: str | bytes) -> bytes:
     return bytes(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub knows commands of one word only
 
 
+class Examined(Protocol):
+    """Looks at a Redis before it is read."""
+
+    command: bytes  # packed; one reply
+
+    def examine(self, reply: Any) -> None:
+        """Raise a redis.RedisError where a Redis that answers so must not be read."""
+
+
 class RedisLink:
     """Keeps one connection to the Redis that `locate` names. Used by one event loop.
 
@@ -57,11 +70,16 @@ class RedisLink:
     TimeoutError, AuthenticationError.
     """
 
-    def __init__(self, locate: Callable[[], Awaitable[Endpoint]], *, timeout_s: float) -> None:
+    def __init__(
+        self, locate: Callable[[], Awaitable[Endpoint]], *, timeout_s: float, examined: Examined | None = None
+    ) -> None:
+        """A new connection is `examined` before anything is read from it."""
         self._locate = locate
         self._timeout_s = timeout_s
+        self._examined = examined
         self._wire: _Wire | None = None
         self._connecting: asyncio.Task[_Wire] | None = None
+        self._closed = False
 
     async def call(self, packed: bytes, replies: int) -> list[Any]:
         """Send packed commands and return their replies; an error reply is an exception in its place.
@@ -76,58 +94,83 @@ class RedisLink:
         except redis.ConnectionError:
             return await (await self._connected()).send(packed, replies)
 
+    def drop(self, reason: str) -> None:
+        """Close the connection, so that the next call looks anew where Redis is; calls that run are sent again."""
+        if self._wire is not None:
+            self._wire.abort(redis.ConnectionError(reason))
+
     async def close(self) -> None:
-        """Close the connection; calls that run fail."""
+        """Close the connection for good; calls that run fail, and so do later ones."""
+        self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
-        if self._wire is not None:
-            self._wire.abort(redis.ConnectionError("closed"))
+            await asyncio.wait([self._connecting])
+        self.drop("closed")
 
     async def _connected(self) -> _Wire:
         """A working connection; whoever comes while one is being made waits for the same."""
+        if self._closed:
+            message = "closed"
+            raise redis.ConnectionError(message)
         if self._wire is not None and self._wire.broken is None:
             return self._wire
         if self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
             self._connecting.add_done_callback(self._connect_done)
-        return await asyncio.shield(self._connecting)
+        connecting = self._connecting
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            if self._closed and connecting.cancelled():  # not our caller's wish
+                message = "closed"
+                raise redis.ConnectionError(message) from None
+            raise
 
     def _connect_done(self, task: asyncio.Task[_Wire]) -> None:
         self._connecting = None
         if not task.cancelled() and task.exception() is None:
             self._wire = task.result()
+            if self._closed:
+                self.drop("closed")
 
     async def _connect(self) -> _Wire:
+        """A connection that is logged in, or none: whatever goes wrong, what was opened is closed."""
+        wire = _Wire(asyncio.get_running_loop(), self._timeout_s)
         try:
             async with asyncio.timeout(self._timeout_s):
                 endpoint = await self._locate()
-                wire = await _open(endpoint, self._timeout_s)
-                greeting = endpoint.greeting()
-                if greeting:
-                    _check(await wire.send(b"".join(greeting), len(greeting)))
+                await _open(endpoint, wire)
+                await self._greet(wire, endpoint.greeting())
         except TimeoutError:
             message = f"no connection within {self._timeout_s:g} s"
-            raise redis.TimeoutError(message) from None
+            raise wire.abort(redis.TimeoutError(message)) from None
         except OSError as error:
-            raise redis.ConnectionError(str(error)) from None
+            raise wire.abort(redis.ConnectionError(str(error))) from None
+        except BaseException:
+            wire.abort(redis.ConnectionError("not used"))
+            raise
         return wire
 
+    async def _greet(self, wire: _Wire, greeting: list[bytes]) -> None:
+        """Log in, and look at whom this is, in one round trip."""
+        commands = greeting if self._examined is None else [*greeting, self._examined.command]
+        if not commands:
+            return
+        replies = await wire.send(b"".join(commands), len(commands))
+        for reply in replies[: len(greeting)]:
+            if isinstance(reply, Exception):
+                raise reply if is_transient(reply) else LoginRefusedError(str(reply))
+        if self._examined is not None:
+            self._examined.examine(replies[-1])
 
-def _check(replies: list[Any]) -> None:
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise redis.AuthenticationError(str(reply)) if str(reply).startswith(_SAID_NO) else reply
 
-
-async def _open(endpoint: Endpoint, timeout_s: float) -> _Wire:
+async def _open(endpoint: Endpoint, wire: _Wire) -> None:
+    """Connect the wire, which knows its transport from then on: who aborts it closes the connection."""
     loop = asyncio.get_running_loop()
     if endpoint.path:
-        _, wire = await loop.create_unix_connection(lambda: _Wire(loop, timeout_s), endpoint.path)
+        await loop.create_unix_connection(lambda: wire, endpoint.path)
     else:
-        _, wire = await loop.create_connection(
-            lambda: _Wire(loop, timeout_s), endpoint.host, endpoint.port, ssl=endpoint.tls
-        )
-    return wire
+        await loop.create_connection(lambda: wire, endpoint.host, endpoint.port, ssl=endpoint.tls)
 
 
 @dataclass(slots=True)
@@ -161,10 +204,10 @@ class _Wire(asyncio.Protocol):
             self._timer = self._loop.call_later(self._timeout_s, self._look_at_oldest)
         return answered
 
-    def abort(self, error: redis.RedisError) -> None:
-        """Close at once; every call that waits fails."""
+    def abort(self, error: redis.RedisError) -> redis.RedisError:
+        """Close at once; every call that waits fails. Returns the error that the wire broke with first."""
         if self.broken is not None:
-            return
+            return self.broken
         self.broken = error
         if self._timer is not None:
             self._timer.cancel()
@@ -174,9 +217,12 @@ class _Wire(asyncio.Protocol):
             call = self._calls.popleft()
             if not call.answered.done():
                 call.answered.set_exception(error)
+        return error
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        if self.broken is not None:  # given up meanwhile
+            self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.abort(redis.ConnectionError(f"connection lost: {exc or 'closed by Redis'}"))

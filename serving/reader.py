@@ -37,7 +37,10 @@ class ScoreReader:
         self._live: str | None = None
         self._observer = observer or Observer()
         self._guard = RedisGuard(
-            failures=settings.breaker_failures, reset_s=settings.breaker_reset_ms / 1000, observer=self._observer
+            failures=settings.breaker_failures,
+            reset_s=settings.breaker_reset_ms / 1000,
+            refused_s=settings.login_retry_ms / 1000,
+            observer=self._observer,
         )
         self._loader = Loader(self._read_values, keys_max=KEYS_MAX)
         self._seen = _last_seen(settings) if settings.serve_stale else None
@@ -49,6 +52,7 @@ class ScoreReader:
             settings.redis_url,
             timeout_s=settings.redis_timeout_ms / 1000,
             read_from_replicas=settings.read_from_replicas,
+            cut_off_s_max=settings.replica_cut_off_s_max,
         )
         return cls(source, settings, observer)
 
@@ -64,7 +68,7 @@ class ScoreReader:
 
     async def poll(self) -> None:
         """Ask Redis which namespace is live. Returns only if Redis answers, so it serves as a ping too."""
-        (reply,) = await self._guard.read(self._source.values([LIVE_KEY]), users=0)
+        reply = await self._guard.read(self._source.probe(LIVE_KEY), users=0)
         self._live = reply.decode() if reply else DEFAULT_NAMESPACE
 
     async def read_one(self, user_id: str, namespace: str | None = None) -> Found:

@@ -18,12 +18,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException
 
 from driftline.errors import SettingError
-from serving.link import Endpoint, RedisLink, pack
-from sink_connectors.redis_errors import without_password
+from serving.link import Endpoint, LoginRefusedError, RedisLink, pack
+from serving.standing import Standing
+from sink_connectors.redis_errors import is_outage, without_password
 from sink_connectors.score_value import VERSION_BYTES
 
 KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
 SENTINEL_PORT = 26379
+CUT_OFF_S_MAX = 10.0
 _MOVED = ("MOVED", "ASK", "CLUSTERDOWN")  # the map of the cluster is not what it was
 
 FORMS = (
@@ -43,33 +45,75 @@ class ScoreSource(Protocol):
     async def versions(self, keys: Sequence[str]) -> list[bytes]:
         """The first VERSION_BYTES of each value; empty where there is none."""
 
+    async def probe(self, key: str) -> bytes | None:
+        """One value, and a look at whether this Redis is still the one to read."""
+
     async def close(self) -> None:
         """Close every connection."""
 
 
 class NodeSource:
-    """One Redis at a time, found anew for every connection."""
+    """One Redis at a time, found anew for every connection, and left where it is no longer the one to read."""
 
-    def __init__(self, locate: Locate, *, timeout_s: float) -> None:
-        self._link = RedisLink(locate, timeout_s=timeout_s)
+    def __init__(
+        self, locate: Locate, *, timeout_s: float, standing: Standing | None = None, sentinel: Any = None
+    ) -> None:
+        """Without `standing` a replica is read whatever its master says, as where replicas were asked for.
+
+        The connections of a `sentinel`, which `locate` asks, are closed with the source.
+        """
+        self._standing = standing
+        self._sentinel = sentinel
+        self._link = RedisLink(locate, timeout_s=timeout_s, examined=standing)
 
     async def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """See ScoreSource. One MGET for up to KEYS_MAX keys."""
         if len(keys) <= KEYS_MAX:
             (reply,) = await self._link.call(pack("MGET", *keys), 1)
-            return list(_checked(reply))
+            return list(self._checked(reply))
         chunks = [keys[start : start + KEYS_MAX] for start in range(0, len(keys), KEYS_MAX)]
         replies = await self._link.call(b"".join([pack("MGET", *chunk) for chunk in chunks]), len(chunks))
-        return [value for reply in replies for value in _checked(reply)]
+        return [value for reply in replies for value in self._checked(reply)]
 
     async def versions(self, keys: Sequence[str]) -> list[bytes]:
         """See ScoreSource."""
         replies = await self._link.call(b"".join(map(_get_version, keys)), len(keys))
-        return [_checked(reply) for reply in replies]
+        return [self._checked(reply) for reply in replies]
+
+    async def probe(self, key: str) -> bytes | None:
+        """See ScoreSource. Where a master was demoted, the name is looked up again."""
+        value = await self._look(key)
+        if self._standing is not None and self._standing.was_demoted:
+            self._link.drop("it is a replica now")
+            value = await self._look(key)
+        return value
 
     async def close(self) -> None:
         """See ScoreSource."""
         await self._link.close()
+        for one in self._sentinel.sentinels if self._sentinel is not None else ():
+            await one.aclose()
+
+    async def _look(self, key: str) -> bytes | None:
+        if self._standing is None:
+            return (await self.values([key]))[0]
+        values, about = await self._link.call(pack("MGET", key) + self._standing.command, 2)
+        try:
+            self._standing.examine(about)
+        except redis.RedisError as error:
+            self._link.drop(str(error))
+            raise
+        found: bytes | None = self._checked(values)[0]
+        return found
+
+    def _checked(self, reply: Any) -> Any:
+        """The reply. A Redis that cannot serve now is left: behind its name there may be one that can."""
+        if isinstance(reply, Exception):
+            error = _named(reply)
+            if is_outage(error) and not isinstance(error, redis.exceptions.AuthorizationError):
+                self._link.drop(str(reply))
+            raise error
+        return reply
 
 
 class ClusterSource:
@@ -84,6 +128,7 @@ class ClusterSource:
         self._timeout_s = timeout_s
         self._replicas = read_from_replicas
         self._links: dict[tuple[str, int], RedisLink] = {}
+        self._is_map_new = True
 
     async def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """See ScoreSource."""
@@ -92,6 +137,10 @@ class ClusterSource:
     async def versions(self, keys: Sequence[str]) -> list[bytes]:
         """See ScoreSource."""
         return await self._each(keys, _get_version)
+
+    async def probe(self, key: str) -> bytes | None:
+        """See ScoreSource. The nodes themselves refuse what another one should answer."""
+        return (await self.values([key]))[0]
 
     async def close(self) -> None:
         """See ScoreSource."""
@@ -102,11 +151,11 @@ class ClusterSource:
     async def _each(self, keys: Sequence[str], command: Callable[[str], bytes]) -> list[Any]:
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._cluster.initialize()  # nothing, once it is known
+                await self._know_map()
                 replies = await self._ask(keys, command)
                 if any(_is_moved(reply) for reply in replies):
                     await self._forget_map()
-                    await self._cluster.initialize()
+                    await self._know_map()
                     replies = await self._ask(keys, command)
         except TimeoutError:
             message = f"no answer within {self._timeout_s:g} s"
@@ -142,16 +191,33 @@ class ClusterSource:
             self._links[address] = RedisLink(_fixed(endpoint), timeout_s=self._timeout_s)
         return self._links[address]
 
+    async def _know_map(self) -> None:
+        """Load the map where it is not known. Nodes that are not on a new one keep no connection."""
+        await self._cluster.initialize()
+        if self._is_map_new:
+            self._is_map_new = False
+            known = {(str(node.host), int(node.port)) for node in self._cluster.get_nodes()}
+            for address in self._links.keys() - known:
+                await self._links.pop(address).close()
+
     async def _forget_map(self) -> None:
+        self._is_map_new = True
         await self._cluster.aclose()
 
 
-def open_source(url: str, *, timeout_s: float, read_from_replicas: bool = False) -> ScoreSource:
-    """The source at `url`; no connection is made yet. Raises SettingError where the URL is none."""
+def open_source(
+    url: str, *, timeout_s: float, read_from_replicas: bool = False, cut_off_s_max: float = CUT_OFF_S_MAX
+) -> ScoreSource:
+    """The source at `url`; no connection is made yet. Raises SettingError where the URL is none.
+
+    Unless replicas are asked for, one whose master has been out of its reach for `cut_off_s_max` seconds is an outage.
+    """
+    standing = None if read_from_replicas else Standing(cut_off_s_max=cut_off_s_max)
     try:
         scheme = urlsplit(url).scheme
         if scheme in {"redis+sentinel", "rediss+sentinel"}:
-            return NodeSource(_sentinel(url, timeout_s, read_from_replicas), timeout_s=timeout_s)
+            locate, sentinel = _sentinel(url, timeout_s, read_from_replicas)
+            return NodeSource(locate, timeout_s=timeout_s, standing=standing, sentinel=sentinel)
         if scheme in {"redis+cluster", "rediss+cluster"}:
             return _cluster(url, timeout_s, read_from_replicas)
         endpoint = _endpoint(url)
@@ -163,10 +229,10 @@ def open_source(url: str, *, timeout_s: float, read_from_replicas: bool = False)
             "DRIFTLINE_SERVE_READ_FROM_REPLICAS needs a redis+sentinel:// or redis+cluster:// URL, which names them"
         )
         raise SettingError(message)
-    return NodeSource(_fixed(endpoint), timeout_s=timeout_s)
+    return NodeSource(_fixed(endpoint), timeout_s=timeout_s, standing=standing)
 
 
-def _sentinel(url: str, timeout_s: float, replicas: bool) -> Locate:
+def _sentinel(url: str, timeout_s: float, replicas: bool) -> tuple[Locate, Any]:
     """redis+sentinel://[user:password@]host[:port],host[:port]/service[/db]; the password is the Redis's."""
     parts = urlsplit(url)
     service, _, db = parts.path.strip("/").partition("/")
@@ -184,7 +250,7 @@ def _sentinel(url: str, timeout_s: float, replicas: bool) -> Locate:
         host, port = random.choice(found) if found else await sentinel.discover_master(service)  # noqa: S311
         return replace(login, host=str(host), port=int(port))
 
-    return locate
+    return locate, sentinel
 
 
 def _cluster(url: str, timeout_s: float, replicas: bool) -> ClusterSource:
@@ -262,5 +328,12 @@ def _is_moved(reply: Any) -> bool:
 
 def _checked(reply: Any) -> Any:
     if isinstance(reply, Exception):
-        raise redis.AuthenticationError(str(reply)) if str(reply).startswith("NOAUTH") else reply
+        raise _named(reply)
     return reply
+
+
+def _named(reply: Exception) -> Exception:
+    """The class that redis-py's own client would give an error reply, where it matters here."""
+    if str(reply).startswith("NOAUTH"):
+        return LoginRefusedError(str(reply))
+    return redis.exceptions.AuthorizationError(str(reply)) if str(reply).startswith("NOPERM") else reply

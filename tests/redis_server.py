@@ -8,7 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -96,3 +97,31 @@ class RedisServer:
                 return bool(client.ping())
         except redis.ConnectionError:
             return False
+
+
+@contextmanager
+def redis_process(*arguments: str, config: str = "") -> Iterator[int]:
+    """A redis-server of its own, and its port."""
+    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="driftline-redis-"))
+    (folder / "redis.conf").write_text(config)
+    command = [redis_executable(), str(folder / "redis.conf"), "--port", str(port), "--bind", "127.0.0.1"]
+    command += ["--dir", str(folder), *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def answers() -> bool:
+        assert process.poll() is None
+        try:
+            with redis.Redis(port=port) as client:
+                return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
+        except redis.ConnectionError:
+            return False
+
+    try:
+        wait_until(answers)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -35,6 +35,12 @@ class ServeSettings(Settings):
     read_from_replicas: bool = Field(
         False, description="read from a replica where Sentinel or Cluster names one; it may lag behind"
     )
+    replica_cut_off_s_max: float = Field(
+        10.0,
+        gt=0,
+        description="how long a replica may be out of its master's reach before it counts as an outage and the URL's "
+        "name is looked up again; not asked with read_from_replicas",
+    )
     redis_timeout_ms: int = Field(
         300,
         ge=5,
@@ -49,6 +55,12 @@ class ServeSettings(Settings):
     )
     breaker_reset_ms: int = Field(
         250, ge=10, le=60_000, description="how long it is left alone before one read tries it again"
+    )
+    login_retry_ms: int = Field(
+        5_000,
+        ge=10,
+        le=600_000,
+        description="how long a Redis that refuses our login is left alone: a change of users or settings heals it",
     )
     serve_stale: bool = Field(
         False, description="while Redis is away, answer with the last scores seen, marked stale, instead of UNAVAILABLE"

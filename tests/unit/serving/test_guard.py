@@ -55,7 +55,7 @@ async def reset(guard: RedisGuard) -> None:
 def test_opens_after_failures_in_a_row_and_closes_with_the_first_answer() -> None:
     async def run() -> None:
         heard = Heard()
-        guard = RedisGuard(failures=3, reset_s=RESET_S, observer=heard)
+        guard = RedisGuard(failures=3, reset_s=RESET_S, refused_s=60.0, observer=heard)
         await fails(guard, 2)
         assert await guard.read(answer(), users=1) == "answer"  # not in a row
         await fails(guard, 3)
@@ -72,7 +72,7 @@ def test_opens_after_failures_in_a_row_and_closes_with_the_first_answer() -> Non
 
 def test_one_read_at_a_time_tries_again() -> None:
     async def run() -> None:
-        guard = RedisGuard(failures=1, reset_s=RESET_S, observer=Observer())
+        guard = RedisGuard(failures=1, reset_s=RESET_S, refused_s=60.0, observer=Observer())
         await fails(guard, 1)
         await reset(guard)
         release = asyncio.Event()
@@ -89,7 +89,7 @@ def test_one_read_at_a_time_tries_again() -> None:
 
 def test_try_that_was_given_up_lets_another_one_try() -> None:
     async def run() -> None:
-        guard = RedisGuard(failures=1, reset_s=RESET_S, observer=Observer())
+        guard = RedisGuard(failures=1, reset_s=RESET_S, refused_s=60.0, observer=Observer())
         await fails(guard, 1)
         await reset(guard)
         trying = asyncio.ensure_future(guard.read(asyncio.Event().wait(), users=1))
@@ -105,7 +105,7 @@ def test_try_that_was_given_up_lets_another_one_try() -> None:
 
 def test_bug_is_no_outage() -> None:
     async def run() -> None:
-        guard = RedisGuard(failures=1, reset_s=RESET_S, observer=Observer())
+        guard = RedisGuard(failures=1, reset_s=RESET_S, refused_s=60.0, observer=Observer())
         with pytest.raises(redis.ResponseError, match="unknown command"):
             await guard.read(bug(), users=1)
         assert guard.state is BreakerState.CLOSED

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 import redis
@@ -17,35 +12,7 @@ from driftline.errors import SettingError
 from serving.source import KEYS_MAX, open_source
 from sink_connectors.score_value import user_key
 from tests.grpc_server import running_server
-from tests.redis_server import RedisServer, free_port, redis_executable, wait_until
-
-
-@contextmanager
-def redis_process(*arguments: str, config: str = "") -> Iterator[int]:
-    """A redis-server of its own, and its port."""
-    port, folder = free_port(), Path(tempfile.mkdtemp(prefix="driftline-redis-"))
-    (folder / "redis.conf").write_text(config)
-    command = [redis_executable(), str(folder / "redis.conf"), "--port", str(port), "--bind", "127.0.0.1"]
-    command += ["--dir", str(folder), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-    def answers() -> bool:
-        assert process.poll() is None
-        try:
-            with redis.Redis(port=port) as client:
-                return bool(client.ping())
-        except redis.AuthenticationError:
-            return True
-        except redis.ConnectionError:
-            return False
-
-    try:
-        wait_until(answers)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+from tests.redis_server import RedisServer, free_port, redis_process, wait_until
 
 
 def values(url: str, *keys: str, replicas: bool = False) -> list[bytes | None]:
