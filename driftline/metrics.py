@@ -127,7 +127,8 @@ class ServingMetric(Enum):
         "gauge",
         "state",
         "0 closed, 1 half open, 2 open; the highest of the workers, as of their newest read",
-        "2: Redis does not answer; the reads that try it do so every breaker_reset_ms",
+        "2: Redis does not answer; the reads that try it do so every breaker_reset_ms; after `redis login refused` in "
+        "the log, every login_retry_ms",
     )
     WATCH_STREAMS = Metric(
         "driftline_serving_watch_streams",
