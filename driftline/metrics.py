@@ -18,6 +18,7 @@ class JobMetric(StrEnum):
     EVENTS_DUPLICATE = "events_duplicate"  # a jump: a producer retries without need
     EVENTS_LATE = "events_late"  # rising: raise disorder_ms, or find the slow producer; they are on the late topic
     EVENTS_DEAD_LETTER = "events_dead_letter"  # rising: read the dead-letter topic's driftline.errors.reason
+    FORGETS_LATE = "forgets_late"  # obeyed behind the frontier; rising: find what delays erasure requests
     BLOCKS = "blocks"  # events_accepted / blocks: the batch that pays for one crossing and one model call
     BLOCKS_SPLIT = "blocks_split"  # rising: a hot shard; raise block_events_max or lower block_ms
     SCORES_WRITTEN = "scores_written"  # accepted by Redis as newer

@@ -6,7 +6,7 @@ from array import array
 
 from driftline.state.v1.state_pb2 import UserState
 from state_schemas import codec
-from udfs.event import Event
+from udfs.event import FORGET, Event
 from udfs.profile import SLOTS, Profile
 from udfs.seen_ids import SeenIds
 from udfs.user import Published, Timeline, TimelineBounds
@@ -29,6 +29,7 @@ def encode_user(timeline: Timeline) -> bytes:
     message.published_revision = published.revision
     message.quiet_check_at_ms = timeline.quiet_check_at_ms
     message.last_arrival_ms = timeline.last_arrival_ms
+    message.forgotten_through_ms = timeline.forgotten_through_ms
     return codec.encode(message)
 
 
@@ -41,11 +42,15 @@ def _write_profile(profile: Profile, message: UserState) -> None:
 
 
 def _write_tail(tail: list[Event], message: UserState) -> None:
-    message.tail_times_ms = array("q", [event.time_ms for event in tail]).tobytes()
+    times_ms = [event.time_ms for event in tail]
+    message.tail_times_ms = array("q", times_ms).tobytes()
     message.tail_event_ids.extend([event.event_id for event in tail])
     message.tail_types = bytes([event.type for event in tail])
     message.tail_values = array("d", [event.value for event in tail]).tobytes()
     message.tail_categories.extend([event.category for event in tail])
+    known_ms = [event.known_ms for event in tail]
+    if known_ms != times_ms:
+        message.tail_known_ms = array("q", known_ms).tobytes()
 
 
 def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
@@ -67,7 +72,17 @@ def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
     )
     timeline.quiet_check_at_ms = message.quiet_check_at_ms
     timeline.last_arrival_ms = message.last_arrival_ms
+    timeline.forgotten_through_ms = message.forgotten_through_ms
+    if FORGET in message.tail_types:
+        _carry_out_forgets(timeline)
     return timeline
+
+
+def _carry_out_forgets(timeline: Timeline) -> None:
+    """Read what a release wrote that kept FORGET events in the tail, after which it had erased what came before."""
+    forgets_ms = [event.time_ms for event in timeline.tail if event.type == FORGET]
+    timeline.forgotten_through_ms = max(timeline.forgotten_through_ms, *forgets_ms)
+    timeline.tail[:] = [event for event in timeline.tail if event.known_ms > timeline.forgotten_through_ms]
 
 
 def _profile(message: UserState) -> Profile:
@@ -81,5 +96,7 @@ def _profile(message: UserState) -> Profile:
 def _tail(message: UserState) -> list[Event]:
     times = array("q", message.tail_times_ms)
     values = array("d", message.tail_values)
-    columns = zip(times, message.tail_event_ids, message.tail_types, values, message.tail_categories, strict=True)
+    known = array("q", message.tail_known_ms) or times
+    types, categories = message.tail_types, message.tail_categories
+    columns = zip(times, message.tail_event_ids, types, values, categories, known, strict=True)
     return [Event(*event) for event in columns]

@@ -15,6 +15,7 @@ from udfs.user import TimelineBounds
 
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+NOW = T0 + 400 * DAY  # wall-clock time, after all that tests tell of
 
 
 def job_settings(**changed: Any) -> ScoreEventsSettings:

@@ -89,11 +89,7 @@ class BlockProcessor:
         """Build the processor that a job's settings describe."""
         return cls(
             topic=settings.events_topic,
-            decoder=Decoder(
-                events_format=settings.events_format,
-                event_bytes_max=settings.event_bytes_max,
-                clock_skew_ms_max=settings.clock_skew_ms_max,
-            ),
+            decoder=Decoder.of(settings),
             bounds=TimelineBounds.of(settings),
             model=model,
         )
@@ -150,7 +146,7 @@ class BlockProcessor:
         columns = block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets
         for key, value, timestamp_ms, partition, offset in zip(*columns, strict=True):
             try:
-                user_id, event = self.decoder.decode(key, value, timestamp_ms)
+                user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
             except InvalidEventError as error:
                 result.dead_letters.append(reject((key, value), (self.topic, partition, offset), error, now_ms))
                 continue
@@ -202,6 +198,7 @@ class BlockProcessor:
             session = _session(user_id, closed)
             result.sessions[session.session_id] = session.SerializeToString(deterministic=True)
         result.count(JobMetric.SESSIONS_CLOSED, len(timeline.closed))
+        result.count(JobMetric.FORGETS_LATE, timeline.forgets_late)
         overflows = timeline.overflows
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
         result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)

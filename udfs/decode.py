@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 from google.protobuf.message import DecodeError
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
+from driftline.settings import ScoreEventsSettings
 from udfs.event import CUSTOM, FORGET, SURVEY_RESPONSE, Event
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 ID_BYTES_MAX = 128
 TEXT_BYTES_MAX = 256
 VALUE_MAX = 1e12  # keeps every sum of values exact enough and finite
+_UNITS = (("seconds", 1), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000))  # and how many make a second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,20 +29,36 @@ class Decoder:
     Args:
         events_format: encoding of the values.
         event_bytes_max: larger values are not decoded.
-        clock_skew_ms_max: how far an event may be ahead of its record's timestamp.
+        clock_skew_ms_max: how far an event may be ahead of its record's timestamp, and of now.
+        event_time_min_ms: the earliest time that an event may have; what is before is another unit, or a dead clock.
+        event_time_max_ms: the latest.
     """
 
     events_format: Literal["protobuf", "json"]
     event_bytes_max: int
     clock_skew_ms_max: int
+    event_time_min_ms: int
+    event_time_max_ms: int
 
-    def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int) -> tuple[str, Event]:
+    @classmethod
+    def of(cls, settings: ScoreEventsSettings) -> Decoder:
+        """Return the decoder that a job's settings name."""
+        return cls(
+            events_format=settings.events_format,
+            event_bytes_max=settings.event_bytes_max,
+            clock_skew_ms_max=settings.clock_skew_ms_max,
+            event_time_min_ms=settings.event_time_min_ms,
+            event_time_max_ms=settings.event_time_max_ms,
+        )
+
+    def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int) -> tuple[str, Event]:
         """Return the user's id and the event.
 
         Args:
             key: the record's key; must be the user's id.
             value: the record's value; None for a tombstone.
-            timestamp_ms: the record's timestamp; below 0 where the topic has none, and the skew is not checked.
+            timestamp_ms: the record's timestamp; below 0 where the topic has none.
+            now_ms: wall-clock time. It bounds how far ahead an event may be, and decides nothing else.
 
         Raises:
             InvalidEventError: the record is poison; carries the reason.
@@ -49,11 +68,48 @@ class Decoder:
         event = validate(message)
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
-        ahead_ms = event.time_ms - timestamp_ms
-        if ahead_ms > self.clock_skew_ms_max and timestamp_ms >= 0:
+        self.check_time(event, timestamp_ms, now_ms)
+        return user_id, event
+
+    def check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
+        """Refuse an event whose time cannot be right, and note when it was known at the latest.
+
+        A FORGET is an order to erase all that came before: its time says no more than what that is. One that cannot be
+        right is replaced by the record's own.
+
+        Args:
+            event: its `known_ms` is set, and the time of a FORGET if need be.
+            timestamp_ms: the record's timestamp; below 0 where there is none.
+            now_ms: wall-clock time.
+
+        Raises:
+            InvalidEventError: INVALID_VALUE or CLOCK_SKEW.
+        """
+        time_ms = event.time_ms
+        received_ms = timestamp_ms if 0 <= timestamp_ms < now_ms else now_ms
+        within = self.event_time_min_ms <= time_ms <= self.event_time_max_ms
+        ahead_ms = time_ms - received_ms
+        if not within or ahead_ms > self.clock_skew_ms_max:
+            if event.type == FORGET and self.event_time_min_ms <= timestamp_ms <= self.event_time_max_ms:
+                event.time_ms = event.known_ms = received_ms
+                return
+            if not within:
+                raise InvalidEventError(Reason.INVALID_VALUE, self._wrong_time(time_ms))
             text = f"event_time_ms is {ahead_ms} ms ahead of the record; the bound is {self.clock_skew_ms_max} ms"
             raise InvalidEventError(Reason.CLOCK_SKEW, text)
-        return user_id, event
+        if 0 <= timestamp_ms < time_ms:
+            event.known_ms = timestamp_ms
+
+    def _wrong_time(self, time_ms: int) -> str:
+        early = time_ms < self.event_time_min_ms
+        name, bound_ms = (
+            ("event_time_min_ms", self.event_time_min_ms) if early else ("event_time_max_ms", self.event_time_max_ms)
+        )
+        text = f"event_time_ms is {'before' if early else 'after'} the bound {name} ({bound_ms}, {_date(bound_ms)})"
+        for unit, a_second in _UNITS:
+            if self.event_time_min_ms <= time_ms * 1000 // a_second <= self.event_time_max_ms:
+                return f"{text}; it looks like {unit}, and must be in milliseconds"
+        return text
 
     def _parse(self, value: bytes | None) -> UserEvent:
         if value is None:
@@ -117,7 +173,7 @@ _PARSERS: dict[str, Callable[[bytes], UserEvent]] = {"protobuf": UserEvent.FromS
 
 
 def validate(message: UserEvent) -> Event:
-    """Return the event of a message, its type folded to a known one.
+    """Return the event of a message, its type folded to a known one; whether its time can be right is not checked.
 
     Raises:
         InvalidEventError: MISSING_FIELD or INVALID_VALUE.
@@ -145,6 +201,10 @@ def validate(message: UserEvent) -> Event:
     if not 0 < kind <= FORGET:
         kind = CUSTOM
     return Event(time_ms, event_id, kind, value, category)
+
+
+def _date(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d}"
 
 
 def _check_id(field: str, text: str) -> None:

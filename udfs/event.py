@@ -21,12 +21,26 @@ class Event:
     """One accepted event. Ordered by (time_ms, event_id), the order in which a user's events are folded.
 
     A plain class: compiled code reads its attributes itself, and asks Python for those of a named tuple.
+
+    Attributes:
+        time_ms: when it happened, says whoever sent it.
+        known_ms: when it was known at the latest: the timestamp of its record where the event is dated ahead of it,
+            else its own time.
     """
 
-    __slots__ = ("category", "event_id", "time_ms", "type", "value")
+    __slots__ = ("category", "event_id", "known_ms", "time_ms", "type", "value")
 
-    def __init__(self, time_ms: int, event_id: str, type: int, value: float, category: str) -> None:  # noqa: A002
+    def __init__(  # noqa: PLR0917  (what an event has)
+        self,
+        time_ms: int,
+        event_id: str,
+        type: int,  # noqa: A002
+        value: float,
+        category: str,
+        known_ms: int = -1,  # below 0: time_ms
+    ) -> None:
         self.time_ms = time_ms
+        self.known_ms = known_ms if known_ms >= 0 else time_ms
         self.event_id = event_id
         self.type = type
         self.value = value
@@ -46,8 +60,8 @@ class Event:
     def __repr__(self) -> str:
         return f"Event{self._fields()}"
 
-    def __reduce__(self) -> tuple[type[Event], tuple[int, str, int, float, str]]:
+    def __reduce__(self) -> tuple[type[Event], tuple[int, str, int, float, str, int]]:
         return Event, self._fields()  # a compiled class does not pickle by itself, and frameworks hand events on
 
-    def _fields(self) -> tuple[int, str, int, float, str]:
-        return self.time_ms, self.event_id, self.type, self.value, self.category
+    def _fields(self) -> tuple[int, str, int, float, str, int]:
+        return self.time_ms, self.event_id, self.type, self.value, self.category, self.known_ms

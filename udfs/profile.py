@@ -15,7 +15,6 @@ from udfs.event import (
     CLICK,
     CUSTOM,
     EMAIL_OPEN,
-    FORGET,
     PURCHASE,
     SEARCH,
     SURVEY_RESPONSE,
@@ -157,9 +156,6 @@ class Profile:
         Formulas: docs/features.md. An event after more than `user_ttl_ms` of silence begins a new profile, so that
         what the state's garbage collection removes can never change a score.
         """
-        if event.type == FORGET:
-            self.clear()
-            return 0
         v = self.values
         time_ms = event.time_ms
         if not v[EVENTS] or time_ms - v[LAST_MS] > bounds.user_ttl_ms:

@@ -3,6 +3,9 @@
 Events that may still be overtaken wait in a short tail, sorted by (event time, id); what is older than the disorder
 bound behind the user's newest event is committed. The present profile is always the committed one with the tail folded
 on top, so a score never waits for order, and the order of arrival never shows in it.
+
+A FORGET is an order, not one more event in the queue: it is carried out when it arrives, whatever has been committed
+meanwhile, and is never folded (docs/decisions/0014-erasure.md).
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import NamedTuple
 from driftline.settings import ScoreEventsSettings
 from udfs.event import FORGET, Event
 from udfs.hashing import id_hash
-from udfs.profile import EVENTS, LAST_MS, SESSION_EVENTS, SESSION_START_MS, Profile, ProfileBounds, Session
+from udfs.profile import EVENTS, FIRST_MS, LAST_MS, SESSION_EVENTS, SESSION_START_MS, Profile, ProfileBounds, Session
 from udfs.seen_ids import SeenIds
 
 
@@ -31,6 +34,7 @@ class TimelineBounds:
     dedupe_horizon_ms: int
     dedupe_ids_max: int
     tail_events_max: int
+    clock_skew_ms_max: int
     profile: ProfileBounds
 
     @classmethod
@@ -41,6 +45,7 @@ class TimelineBounds:
             dedupe_horizon_ms=settings.dedupe_horizon_ms,
             dedupe_ids_max=settings.dedupe_ids_max,
             tail_events_max=settings.tail_events_max,
+            clock_skew_ms_max=settings.clock_skew_ms_max,
             profile=ProfileBounds(
                 session_gap_ms=settings.session_gap_ms,
                 user_ttl_ms=settings.user_ttl_ms,
@@ -98,9 +103,11 @@ class Timeline:
     """A user's state, decoded. `offer` events, read `profile()`, `encode` it again.
 
     Attributes, besides what the state holds (state.proto):
-        overflows, closed, touched: how often a bound was hit, the sessions to publish, and whether an event was
-            accepted, all since the timeline was last settled; the caller takes them.
+        overflows, forgets_late, closed, touched: how often a bound was hit, how many FORGET events were carried out
+            behind the frontier, the sessions to publish, and whether an event was accepted, all since the timeline
+            was last settled; the caller takes them.
         committed_through_ms: events older than this are late.
+        forgotten_through_ms: the newest time of a FORGET; what was known by then is erased, and stays so.
     """
 
     __slots__ = (
@@ -109,6 +116,8 @@ class Timeline:
         "closed",
         "committed",
         "committed_through_ms",
+        "forgets_late",
+        "forgotten_through_ms",
         "last_arrival_ms",
         "newest_ms",
         "overflows",
@@ -126,6 +135,7 @@ class Timeline:
         self.tail = tail
         self.newest_ms = 0
         self.committed_through_ms = 0
+        self.forgotten_through_ms = 0
         self.accepted = 0
         self.published = _NOTHING_PUBLISHED
         self.quiet_check_at_ms = 0
@@ -139,7 +149,12 @@ class Timeline:
         return cls(bounds, seen, Profile(), [])
 
     def offer(self, event: Event) -> Outcome:
-        """Accept the event, or say that it is a duplicate or late. Closed sessions gather in `closed`."""
+        """Accept the event, or say that it is a duplicate or late. Closed sessions gather in `closed`.
+
+        A FORGET is never late. It is a duplicate only if it repeats what was carried out before.
+        """
+        if event.type == FORGET:
+            return self._obey(event)
         time_ms, seen, hashed = event.time_ms, self.seen, id_hash(event.event_id)
         if seen.holds(hashed, time_ms):
             return Outcome.DUPLICATE
@@ -151,7 +166,8 @@ class Timeline:
             self.newest_ms = time_ms
             seen.expire(time_ms)
         self.overflows.ids += seen.add(hashed, time_ms)
-        self._insert(event)
+        if event.known_ms > self.forgotten_through_ms:  # else it was forgotten before it arrived
+            insort(self.tail, event)
         self._commit()
         return Outcome.ACCEPTED
 
@@ -177,18 +193,47 @@ class Timeline:
     def settle(self) -> None:
         """Clear what was gathered since the state was read: the caller has taken it."""
         self.touched = False
+        self.forgets_late = 0
         self.closed: list[ClosedSession] = []
         self.overflows = Overflows()
 
-    def _insert(self, event: Event) -> None:
-        tail = self.tail
-        if tail and event < tail[-1] and any(e.type == FORGET and event < e for e in tail):
-            return  # forgotten before it arrived
-        if event.type == FORGET:
+    def _obey(self, forget: Event) -> Outcome:
+        """Carry out a FORGET, also one whose id another event has used, which must not protect a user's data."""
+        time_ms, seen, hashed = forget.time_ms, self.seen, id_hash(forget.event_id)
+        remembered = time_ms >= self.newest_ms - seen.horizon_ms  # an older id would be forgotten at once
+        held = seen.holds(hashed, time_ms)
+        if time_ms <= self.forgotten_through_ms and (held or not remembered):
+            return Outcome.DUPLICATE
+        self.accepted += 1
+        self.touched = True
+        if time_ms > self.newest_ms:
+            self.newest_ms = time_ms
+            seen.expire(time_ms)
+        if remembered and not held:
+            self.overflows.ids += seen.add(hashed, time_ms)
+        if time_ms > self.forgotten_through_ms:
+            self.forgotten_through_ms = time_ms
+            self._erase(time_ms)
+        self._commit()
+        return Outcome.ACCEPTED
+
+    def _erase(self, time_ms: int) -> None:
+        """Erase what was known by `time_ms`.
+
+        In the tail that is exact. Behind the frontier it depends on what has been committed, which cannot be taken
+        apart: a profile that holds anything from before is erased whole. There, events dated after the request by no
+        more than a clock may be fast count as from before it, for they arrived before it.
+        """
+        through_ms = time_ms
+        if time_ms < self.committed_through_ms:
+            self.forgets_late += 1
+            through_ms += self.bounds.clock_skew_ms_max
+        kept = [event for event in self.tail if event.known_ms > time_ms and event.time_ms > through_ms]
+        values = self.committed.values
+        if (values[EVENTS] and values[FIRST_MS] <= through_ms) or len(kept) < len(self.tail):
             self.committed.clear()
+            self.tail[:] = kept
             self.published = _NOTHING_PUBLISHED
-            tail[:] = [later for later in tail if later > event]
-        insort(tail, event)
 
     def _commit(self) -> None:
         tail, committed, bounds = self.tail, self.committed, self.bounds

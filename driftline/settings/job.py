@@ -14,6 +14,7 @@ from driftline.settings.base import Format, Settings
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999, the last that a calendar here knows
 
 
 class ScoreEventsSettings(Settings):
@@ -53,6 +54,12 @@ class ScoreEventsSettings(Settings):
     dedupe_horizon_ms: int = Field(DAY_MS, ge=0, description="how long, in event time, event ids are remembered")
     dedupe_ids_max: int = Field(4_096, ge=1, description="event ids remembered a user")
     clock_skew_ms_max: int = Field(5 * MINUTE_MS, ge=0, description="how far an event may be ahead of its Kafka record")
+    event_time_min_ms: int = Field(
+        946_684_800_000, ge=0, le=TIME_MS_MAX, description="the earliest time of an event, 2000-01-01T00:00Z by default"
+    )
+    event_time_max_ms: int = Field(
+        4_102_444_800_000, ge=0, le=TIME_MS_MAX, description="the latest time of an event, 2100-01-01T00:00Z by default"
+    )
     session_gap_ms: int = Field(30 * MINUTE_MS, ge=1, description="pause that ends a session")
     user_ttl_ms: int = Field(90 * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten")
     tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
@@ -83,6 +90,7 @@ class ScoreEventsSettings(Settings):
             ("user_ttl_ms", "session_gap_ms"),
             ("dedupe_ids_max", "tail_events_max"),  # else a repeat of an event that still waits could be folded again
             ("user_ttl_ms", "dedupe_horizon_ms"),
+            ("event_time_max_ms", "event_time_min_ms"),
             ("shards", "parallelism"),  # else slots would stay empty
         ):
             if getattr(self, larger) < getattr(self, smaller):

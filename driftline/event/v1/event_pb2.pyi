@@ -45,7 +45,7 @@ class UserEvent(google.protobuf.message.Message):
         CUSTOM: UserEvent._Type.ValueType  # 8
         """Needs `name`."""
         FORGET: UserEvent._Type.ValueType  # 9
-        """Erases what is known of the user up to and including this event."""
+        """Erases what is known of the user by its time. It is obeyed however late it arrives."""
         REFUND: UserEvent._Type.ValueType  # 10
         """Money given back: `value`, of whichever sign, is taken off the value of purchases. A PURCHASE with a negative
         `value` is folded as this.
@@ -68,7 +68,7 @@ class UserEvent(google.protobuf.message.Message):
     CUSTOM: UserEvent.Type.ValueType  # 8
     """Needs `name`."""
     FORGET: UserEvent.Type.ValueType  # 9
-    """Erases what is known of the user up to and including this event."""
+    """Erases what is known of the user by its time. It is obeyed however late it arrives."""
     REFUND: UserEvent.Type.ValueType  # 10
     """Money given back: `value`, of whichever sign, is taken off the value of purchases. A PURCHASE with a negative
     `value` is folded as this.
@@ -128,7 +128,7 @@ class UserEvent(google.protobuf.message.Message):
     """1 to 128 bytes."""
     type: Global___UserEvent.Type.ValueType
     event_time_ms: builtins.int
-    """When it happened, milliseconds since the Unix epoch, above 0."""
+    """When it happened, milliseconds since the Unix epoch; from 2000 to 2100 unless the job's settings say otherwise."""
     item_id: builtins.str
     category: builtins.str
     value: builtins.float

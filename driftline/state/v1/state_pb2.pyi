@@ -49,6 +49,8 @@ class UserState(google.protobuf.message.Message):
     PUBLISHED_REVISION_FIELD_NUMBER: builtins.int
     QUIET_CHECK_AT_MS_FIELD_NUMBER: builtins.int
     LAST_ARRIVAL_MS_FIELD_NUMBER: builtins.int
+    FORGOTTEN_THROUGH_MS_FIELD_NUMBER: builtins.int
+    TAIL_KNOWN_MS_FIELD_NUMBER: builtins.int
     seen_hashes: builtins.bytes
     """Remembered event ids: 64-bit xxh3 hashes, big-endian (xxHash's canonical form), ascending by (event time, hash)."""
     seen_times_ms: builtins.bytes
@@ -82,6 +84,14 @@ class UserState(google.protobuf.message.Message):
     """When the shard's timer will next look whether the user went quiet; 0: not on its list."""
     last_arrival_ms: builtins.int
     """Wall-clock time of the user's newest accepted event, for the quiet check alone."""
+    forgotten_through_ms: builtins.int
+    """The newest time of a FORGET that was carried out; what was known by then is erased, and stays so. The tail holds no
+    FORGET. A release that knew no such field kept them there.
+    """
+    tail_known_ms: builtins.bytes
+    """For the tail: when each event was known at the latest. int64 little-endian, milliseconds; absent where each was
+    known at its own time, which is so unless an event is dated ahead of its record.
+    """
     @property
     def categories(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ascending."""
@@ -112,8 +122,10 @@ class UserState(google.protobuf.message.Message):
         published_revision: builtins.int = ...,
         quiet_check_at_ms: builtins.int = ...,
         last_arrival_ms: builtins.int = ...,
+        forgotten_through_ms: builtins.int = ...,
+        tail_known_ms: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_event_ids", b"tail_event_ids", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
 

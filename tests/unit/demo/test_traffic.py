@@ -11,7 +11,7 @@ import pytest
 from driftline.demo.traffic import Kind, Record, Sent, Shares, Traffic, encode, mix
 from driftline.settings import Format
 from driftline.simulator import SimulatedEvent
-from tests.builders import T0, bounds
+from tests.builders import NOW, T0, bounds, job_settings
 from udfs.decode import Decoder
 from udfs.rejects import InvalidEventError, Reason
 from udfs.user import Outcome, Timeline
@@ -31,13 +31,13 @@ def mixed(count: int = 500, encoding: Format = "protobuf") -> list[Record]:
 
 @pytest.mark.parametrize("encoding", ["protobuf", "json"])
 def test_each_kind_becomes_what_it_is_meant_to_be(encoding: Format) -> None:
-    decoder = Decoder(events_format=encoding, event_bytes_max=10_000, clock_skew_ms_max=300_000)
+    decoder = Decoder.of(job_settings(events_format=encoding, event_bytes_max=10_000))
     timelines: dict[str, Timeline] = {}
     wanted = {Kind.EVENT: Outcome.ACCEPTED, Kind.REPEAT: Outcome.DUPLICATE, Kind.LATE: Outcome.LATE}
     reasons = set()
     for record in mixed(encoding=encoding):
         try:
-            user_id, event = decoder.decode(record.user_id.encode(), record.value, record.timestamp_ms)
+            user_id, event = decoder.decode(record.user_id.encode(), record.value, record.timestamp_ms, NOW)
         except InvalidEventError as error:
             assert record.kind is Kind.MALFORMED
             reasons.add(error.reason)

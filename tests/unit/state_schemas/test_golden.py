@@ -14,9 +14,9 @@ from hypothesis import given
 from driftline.state.v1.state_pb2 import QuietList, ShardState
 from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
-from tests.builders import DAY, HOUR, MINUTE, SECOND, bounds, event
+from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
 from tests.unit.udfs.strategies import histories
-from udfs.event import ADD_TO_CART, PURCHASE, SURVEY_RESPONSE, Event
+from udfs.event import ADD_TO_CART, FORGET, PURCHASE, SURVEY_RESPONSE, Event
 from udfs.user import Timeline
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -40,6 +40,19 @@ def full_timeline() -> Timeline:
     return timeline
 
 
+def forgotten_timeline() -> Timeline:
+    """A timeline that has carried out a FORGET, and holds an event dated ahead of its record."""
+    timeline = Timeline.begin(bounds())
+    for e in (
+        event(0, category="shoes"),
+        event(30 * SECOND, FORGET),
+        Event(T0 + 50 * SECOND, "ahead", PURCHASE, 2.5, "hats", T0 + 40 * SECOND),
+        event(MINUTE),
+    ):
+        timeline.offer(e)
+    return timeline
+
+
 SHARD = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4)
 COUNTED = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4, shards=16)
 QUIET = QuietList(user_ids=["u1", "zoë"])
@@ -49,6 +62,7 @@ QUIET = QuietList(user_ids=["u1", "zoë"])
     ("name", "written"),
     [
         ("user_state_v1.bin", encode_user(full_timeline())),
+        ("user_state_v1_forgotten.bin", encode_user(forgotten_timeline())),
         ("shard_state_v1.bin", codec.encode(SHARD)),
         ("shard_state_v1_shards.bin", codec.encode(COUNTED)),
         ("quiet_list_v1.bin", codec.encode(QUIET)),
@@ -72,6 +86,21 @@ def test_golden_user_reads_as_what_it_was() -> None:
     assert (timeline.newest_ms, timeline.committed_through_ms) == (expected.newest_ms, expected.committed_through_ms)
     assert (timeline.quiet_check_at_ms, timeline.last_arrival_ms) == (1_767_400_000_000, 1_767_398_200_000)
     assert timeline.profile().values == expected.profile().values
+
+
+def test_golden_user_who_was_forgotten_reads_as_what_it_was() -> None:
+    state = (GOLDEN / "user_state_v1_forgotten.bin").read_bytes()
+    timeline = decode_user(state, bounds())
+    assert (timeline.tail, timeline.forgotten_through_ms) == (forgotten_timeline().tail, T0 + 30 * SECOND)
+    assert [e.known_ms - T0 for e in timeline.tail] == [40 * SECOND, MINUTE]
+
+
+def test_a_forget_in_the_tail_of_older_state_reads_as_carried_out() -> None:
+    timeline = decode_user((GOLDEN / "user_state_v1_forget_in_tail.bin").read_bytes(), bounds())
+    assert timeline.forgotten_through_ms == T0 + 30 * SECOND
+    assert [e.category for e in timeline.tail] == ["hats"]
+    timeline.offer(event(20 * SECOND))
+    assert timeline.profile().session.events == 1
 
 
 def test_golden_shard_and_quiet_list_read_as_what_they_were() -> None:

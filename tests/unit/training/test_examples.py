@@ -17,6 +17,7 @@ from driftline.training.model import evaluate, fit, split, to_onnx
 from tests.builders import (
     HOUR,
     MINUTE,
+    NOW,
     T0,
     HalfModel,
     block,
@@ -74,7 +75,7 @@ def test_features_are_those_that_serving_computes() -> None:
     fold, users = processor(Recorder()), timelines()
     shard = ShardState()
     for e in events:
-        fold_block(fold, block(to_message("u", e)), shard, users, now_ms=1)
+        fold_block(fold, block(to_message("u", e)), shard, users, now_ms=NOW)
     served = np.asarray(seen, dtype=np.float32)
     assert np.array_equal(examples.vectors[: len(served)], served)
 

@@ -32,7 +32,8 @@ def histories(draw: st.DrawFn, size_max: int = 30, kinds: st.SearchStrategy[int]
         now += pause_ms
         value = draw(st.floats(0, 1000, width=32))
         category = draw(st.sampled_from(["", "shoes", "hats", "bags", "ties"]))
-        events.append(Event(now, f"e{draw(st.integers(0, 9))}-{number}", draw(kinds), value, category))
+        ahead_ms = draw(st.sampled_from([0, 0, 0, 1, SECOND, DISORDER_MS, 5 * MINUTE]))  # of its record
+        events.append(Event(now, f"e{draw(st.integers(0, 9))}-{number}", draw(kinds), value, category, now - ahead_ms))
     return events
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -14,17 +15,18 @@ from hypothesis import strategies as st
 import udfs.event
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event
-from tests.builders import T0, message
+from tests.builders import DAY, NOW, T0, job_settings, message
 from udfs.decode import Decoder
-from udfs.event import CUSTOM, PURCHASE, SURVEY_RESPONSE, VIEW, Event
+from udfs.event import CUSTOM, FORGET, PURCHASE, SURVEY_RESPONSE, VIEW, Event
 from udfs.rejects import InvalidEventError, Reason
 
-PROTOBUF = Decoder(events_format="protobuf", event_bytes_max=10_000, clock_skew_ms_max=300_000)
-JSON = Decoder(events_format="json", event_bytes_max=10_000, clock_skew_ms_max=300_000)
+PROTOBUF = Decoder.of(job_settings(events_format="protobuf", event_bytes_max=10_000))
+JSON = Decoder.of(job_settings(events_format="json", event_bytes_max=10_000))
+Y2000, Y2100 = 946_684_800_000, 4_102_444_800_000
 
 
-def decode(timestamp_ms: int = T0, key: bytes | None = b"u1", **fields: Any) -> tuple[str, Event]:
-    return PROTOBUF.decode(key, message(**fields).SerializeToString(), timestamp_ms)
+def decode(timestamp_ms: int = T0, key: bytes | None = b"u1", now_ms: int = NOW, **fields: Any) -> tuple[str, Event]:
+    return PROTOBUF.decode(key, message(**fields).SerializeToString(), timestamp_ms, now_ms)
 
 
 def reason(**fields: Any) -> Reason:
@@ -40,8 +42,8 @@ def test_valid_event() -> None:
 
 def test_json_and_protobuf_decode_alike() -> None:
     sent = message(type=PURCHASE, value=9.5, category="shoes", properties={"campaign": "spring"})
-    from_json = JSON.decode(b"u1", format_event(sent).encode(), T0)
-    assert from_json == PROTOBUF.decode(b"u1", sent.SerializeToString(), T0)
+    from_json = JSON.decode(b"u1", format_event(sent).encode(), T0, NOW)
+    assert from_json == PROTOBUF.decode(b"u1", sent.SerializeToString(), T0, NOW)
 
 
 @pytest.mark.parametrize(
@@ -86,32 +88,95 @@ def test_just_inside_the_rule(fields: dict[str, Any]) -> None:
     decode(**fields)
 
 
+INT64_MAX = 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "named"),
+    [
+        (1200, "before the bound event_time_min_ms (946684800000, 2000-01-01)"),
+        (Y2000 - 1, "before the bound event_time_min_ms (946684800000, 2000-01-01)"),
+        (949_778_714, "it looks like seconds, and must be in milliseconds"),
+        (1_650_950_229_000_000, "it looks like microseconds, and must be in milliseconds"),
+        (1_755_933_141_855_875_000, "it looks like nanoseconds, and must be in milliseconds"),
+        (Y2100 + 1, "after the bound event_time_max_ms (4102444800000, 2100-01-01)"),
+        (INT64_MAX, "after the bound event_time_max_ms (4102444800000, 2100-01-01)"),
+    ],
+)
+def test_a_time_that_cannot_be_right_is_refused_and_its_unit_named(time_ms: int, named: str) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        decode(event_time_ms=time_ms, timestamp_ms=time_ms)
+    assert caught.value.reason is Reason.INVALID_VALUE
+    assert named in str(caught.value)
+    assert ("looks like" in str(caught.value)) == ("looks like" in named)
+    assert str(time_ms) not in str(caught.value)
+
+
+@pytest.mark.parametrize("time_ms", [Y2000, Y2100])
+def test_the_bounds_of_time_belong_to_it(time_ms: int) -> None:
+    assert decode(event_time_ms=time_ms, timestamp_ms=-1, now_ms=time_ms)[1].time_ms == time_ms
+
+
+def test_a_record_that_carries_its_own_future_is_ahead_of_now() -> None:
+    ahead = NOW + 300_001
+    assert reason(event_time_ms=ahead, timestamp_ms=ahead) is Reason.CLOCK_SKEW
+    assert reason(event_time_ms=ahead, timestamp_ms=-1) is Reason.CLOCK_SKEW
+    assert decode(event_time_ms=ahead - 1, timestamp_ms=INT64_MAX)[1].time_ms == ahead - 1
+
+
+@pytest.mark.parametrize(("timestamp_ms", "known_ms"), [(T0 - 1, T0 - 1), (T0, T0), (T0 + DAY, T0), (-1, T0)])
+def test_an_event_is_known_when_its_record_is_unless_it_is_older(timestamp_ms: int, known_ms: int) -> None:
+    assert decode(timestamp_ms=timestamp_ms)[1].known_ms == known_ms
+
+
+@pytest.mark.parametrize("time_ms", [1200, Y2000 // 1000, T0 + DAY, T0 * 1000, INT64_MAX])
+def test_an_order_to_forget_with_an_impossible_time_is_one_as_of_its_record(time_ms: int) -> None:
+    event = decode(type=FORGET, event_time_ms=time_ms, timestamp_ms=T0)[1]
+    assert (event.time_ms, event.known_ms) == (T0, T0)
+
+
+def test_an_order_to_forget_without_any_possible_time_is_refused() -> None:
+    assert reason(type=FORGET, event_time_ms=1200, timestamp_ms=1200) is Reason.INVALID_VALUE
+    assert reason(type=FORGET, event_time_ms=1200, timestamp_ms=-1) is Reason.INVALID_VALUE
+
+
+@pytest.mark.parametrize("opened", [b"[", b'{"a":'])
+def test_json_of_any_depth_is_a_dead_letter(opened: bytes) -> None:
+    closed = b"]" if opened == b"[" else b"1}"
+    for depth in (1, 50, *range(sys.getrecursionlimit() - 90, sys.getrecursionlimit() + 10)):  # where it may escape
+        nested = opened * depth + closed + closed[-1:] * (depth - 1)
+        for field in (b"eventTimeMs", b"properties", b"value", b"unknown"):
+            record = b'{"eventId":"e","userId":"u1","type":"VIEW","%s":%s}' % (field, nested)
+            with pytest.raises(InvalidEventError):
+                JSON.decode(b"u1", record, T0, NOW)
+
+
 def test_unknown_type_folds_as_custom() -> None:
     assert decode(type=99)[1].type == CUSTOM
 
 
 def test_unknown_field_is_no_error() -> None:
     value = message().SerializeToString() + b"\xfa\x07\x01x"
-    assert PROTOBUF.decode(b"u1", value, T0)[1].type == VIEW
+    assert PROTOBUF.decode(b"u1", value, T0, NOW)[1].type == VIEW
 
 
 @pytest.mark.parametrize("decoder", [PROTOBUF, JSON])
 @pytest.mark.parametrize("value", [None, b"\xff\xff", b"\x0a\x02\xff\xfe", b"{", b"[]", b'{"eventId": 1}'])
 def test_what_is_no_event_is_undecodable(decoder: Decoder, value: bytes | None) -> None:
     with pytest.raises(InvalidEventError) as caught:
-        decoder.decode(b"u1", value, T0)
+        decoder.decode(b"u1", value, T0, NOW)
     assert caught.value.reason in (Reason.UNDECODABLE, Reason.MISSING_FIELD)
 
 
 def test_tombstone_is_undecodable() -> None:
     with pytest.raises(InvalidEventError) as caught:
-        PROTOBUF.decode(b"u1", None, T0)
+        PROTOBUF.decode(b"u1", None, T0, NOW)
     assert caught.value.reason is Reason.UNDECODABLE
 
 
 def message_of(decoder: Decoder, key: bytes | None, value: bytes | None) -> str:
     with pytest.raises(InvalidEventError) as caught:
-        decoder.decode(key, value, T0)
+        decoder.decode(key, value, T0, NOW)
     return str(caught.value)
 
 
@@ -164,7 +229,7 @@ def test_json_of_any_depth_is_undecodable_or_an_event() -> None:
     for depth in range(1, 1_100):
         content = b"[" * depth + b"]" * depth
         with contextlib.suppress(InvalidEventError):
-            JSON.decode(b"u1", b'{"userId":' + content + b"}", T0)
+            JSON.decode(b"u1", b'{"userId":' + content + b"}", T0, NOW)
 
 
 @given(
@@ -175,7 +240,7 @@ def test_json_of_any_depth_is_undecodable_or_an_event() -> None:
 def test_no_bytes_whatever_crash_the_decoder(key: bytes | None, value: bytes | None, timestamp_ms: int) -> None:
     for decoder in (PROTOBUF, JSON):
         try:
-            user_id, _ = decoder.decode(key, value, timestamp_ms)
+            user_id, _ = decoder.decode(key, value, timestamp_ms, NOW)
         except InvalidEventError as error:
             assert error.reason in Reason
         else:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from driftline.state.v1.state_pb2 import ShardState
 from state_schemas.user_state import decode_user, encode_user
-from tests.builders import HalfModel, States, block, bounds, fold_block, processor, timelines, to_message
+from tests.builders import NOW, HalfModel, States, block, bounds, fold_block, processor, timelines, to_message
 from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
-from udfs.event import Event
+from udfs.event import FORGET, Event
 from udfs.features import affinities, vector
+from udfs.profile import FIRST_MS
 from udfs.user import Outcome, Timeline
 
 
@@ -63,6 +64,18 @@ def test_any_split_into_blocks_and_any_memory_give_the_same_state_scores_and_ses
     assert parts == whole
 
 
+@given(st.data(), histories())
+def test_nothing_from_before_an_erasure_remains_whatever_the_order(data: st.DataObject, history: list[Event]) -> None:
+    timeline = Timeline.begin(bounds())
+    for e in data.draw(st.permutations(history)):
+        timeline.offer(e)
+    forgets_ms = [e.time_ms for e in history if e.type == FORGET]
+    profile = timeline.profile()
+    assert timeline.forgotten_through_ms == max(forgets_ms, default=0)
+    assert profile.empty or profile.values[FIRST_MS] > max(forgets_ms, default=0)
+    assert all(e.known_ms > max(forgets_ms, default=0) for e in timeline.tail)
+
+
 def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # type: ignore[type-arg]
     """States, newest scores, sessions and totals after the records in blocks of these sizes."""
     fold = processor(HalfModel())
@@ -71,7 +84,7 @@ def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # 
     scores: dict[str, bytes | None] = {}
     sessions: dict[str, bytes] = {}
     for size in sizes:
-        result = fold_block(fold, block(*records[:size]), shard, users, now_ms=1)
+        result = fold_block(fold, block(*records[:size]), shard, users, now_ms=NOW)
         records = records[size:]
         scores |= result.scores
         sessions |= result.sessions

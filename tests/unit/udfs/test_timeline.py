@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
-from udfs.event import ADD_TO_CART, FORGET, PURCHASE
+from udfs.event import ADD_TO_CART, FORGET, PURCHASE, VIEW, Event
+from udfs.profile import EVENTS, FIRST_MS
 from udfs.user import Outcome, Timeline
 
 ACCEPTED, DUPLICATE, LATE = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.LATE
@@ -191,6 +192,104 @@ def test_forget_erases_what_came_before_also_what_arrives_after_it() -> None:
     timeline.offer(event(25))
     assert timeline.profile().session.events == 1
     assert timeline.accepted == 5
+
+
+def ahead(at_ms: int, known_at_ms: int) -> Event:
+    """An event dated ahead of its record."""
+    return Event(T0 + at_ms, f"ahead-{at_ms}", VIEW, 0.0, "", T0 + known_at_ms)
+
+
+def kept(timeline: Timeline) -> int:
+    return int(timeline.profile().values[EVENTS])
+
+
+def test_a_forget_behind_the_frontier_erases_what_was_committed_and_keeps_what_came_since() -> None:
+    timeline = timeline_of(0, 8 * HOUR)
+    timeline.settle()
+    assert timeline.offer(event(10 * MINUTE, FORGET)) is ACCEPTED
+    assert (kept(timeline), timeline.accepted, timeline.touched, timeline.forgets_late) == (1, 3, True, 1)
+    assert timeline.profile().values[FIRST_MS] == T0 + 8 * HOUR
+
+
+def test_a_forget_behind_the_frontier_erases_what_a_fast_clock_may_have_dated_after_it() -> None:
+    timeline = timeline_of(0, 2 * MINUTE)
+    timeline.offer(event(30 * SECOND, FORGET))
+    assert timeline.profile().empty
+    timeline.offer(event(2 * MINUTE + 1))
+    assert kept(timeline) == 1
+
+
+@pytest.mark.parametrize(("at_ms", "left"), [(5 * MINUTE, 0), (5 * MINUTE + 1, 1)])
+def test_the_allowed_skew_is_the_bound_of_what_may_be_from_before(at_ms: int, left: int) -> None:
+    timeline = timeline_of(at_ms)
+    timeline.offer(event(0, FORGET))
+    assert kept(timeline) == left
+
+
+def test_a_profile_that_holds_nothing_from_before_a_forget_is_left_alone() -> None:
+    timeline = timeline_of(HOUR, 2 * HOUR, 4 * HOUR)
+    published = timeline.published
+    assert timeline.offer(event(0, FORGET)) is ACCEPTED
+    assert (kept(timeline), timeline.published) == (3, published)
+
+
+def test_what_a_forget_erased_stays_erased_whatever_arrives_later() -> None:
+    timeline = timeline_of(0)
+    timeline.offer(event(30 * SECOND, FORGET))
+    assert [timeline.offer(event(10)), timeline.offer(ahead(80 * SECOND, 20 * SECOND))] == [ACCEPTED, ACCEPTED]
+    assert timeline.profile().empty
+    timeline.offer(ahead(80 * SECOND + 1, 31 * SECOND))
+    assert kept(timeline) == 1
+
+
+def test_an_event_dated_ahead_but_received_before_the_request_is_erased() -> None:
+    timeline = timeline_of(0)
+    timeline.offer(ahead(50 * SECOND, 10 * SECOND))
+    timeline.offer(event(30 * SECOND, FORGET))
+    assert timeline.profile().empty
+
+
+def test_a_forget_is_obeyed_under_an_id_that_another_event_has_used() -> None:
+    timeline = timeline_of(0)
+    assert timeline.offer(event(1, FORGET, event_id="at-0")) is ACCEPTED
+    assert timeline.profile().empty
+    assert timeline.offer(event(1, FORGET, event_id="at-0")) is DUPLICATE
+
+
+def test_a_repeated_forget_is_a_duplicate_and_erases_nothing_of_the_new_history() -> None:
+    timeline = timeline_of(0, 8 * HOUR)
+    assert timeline.offer(event(HOUR, FORGET)) is ACCEPTED
+    for at_ms in (9 * HOUR, 10 * HOUR, 3 * DAY):  # after the last one, the id is beyond the horizon
+        timeline.offer(event(at_ms))
+        assert timeline.offer(event(HOUR, FORGET)) is DUPLICATE
+    assert timeline.offer(event(HOUR - 1, FORGET)) is DUPLICATE
+    assert (kept(timeline), timeline.accepted) == (4, 6)
+
+
+def test_another_forget_for_what_is_forgotten_already_is_accepted_and_changes_nothing() -> None:
+    timeline = timeline_of(0)
+    timeline.offer(event(20, FORGET))
+    timeline.offer(event(30))
+    assert timeline.offer(event(10, FORGET)) is ACCEPTED
+    assert (kept(timeline), timeline.accepted) == (1, 4)
+
+
+def test_an_old_forget_does_not_make_a_later_repeat_an_event_of_its_own() -> None:
+    timeline = timeline_of(10 * DAY)
+    timeline.offer(event(0, FORGET, event_id=f"at-{10 * DAY}"))
+    assert timeline.offer(event(10 * DAY)) is DUPLICATE
+
+
+def test_a_forget_that_erases_a_published_session_begins_the_revisions_anew() -> None:
+    timeline = timeline_of(0, 3 * HOUR)
+    timeline.close_quiet()
+    timeline.offer(event(3 * HOUR + 1, FORGET))
+    timeline.settle()
+    timeline.offer(event(3 * HOUR + 2))
+    timeline.close_quiet()
+    assert [(c.session.start_ms - T0, c.revision, c.supersedes_start_ms) for c in timeline.closed] == [
+        (3 * HOUR + 2, 1, 0)
+    ]
 
 
 def test_bounds_that_contradict_each_other_are_refused() -> None:
