@@ -41,13 +41,15 @@ def job_settings(job: str, stack: StackSettings, assignments: Mapping[str, str])
     _, kind = JOBS[job]
     services = {
         "kafka_bootstrap": stack.kafka_address,
-        "redis_url": stack.redis_address,
+        "redis_url": stack.redis_location,
         "models_dir": str(stack.models_dir),
         "events_topic": stack.events_topic,
         "events_format": stack.events_format,
     }
     from_environment = {name for name in services if f"DRIFTLINE_JOB_{name.upper()}" in os.environ}
     given = {name: value for name, value in services.items() if name not in from_environment} | dict(assignments)
+    if stack.redis_password_file and given.get("redis_url") == stack.redis_location:
+        given.setdefault("redis_password_file", str(stack.redis_password_file.absolute()))
     settings: ScoreEventsSettings = kind.load(**given)
     return settings
 
@@ -101,12 +103,11 @@ def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, s
             options += ["--pyFiles", str(_copy_code(Path(scratch)))]
         if savepoint:
             options += ["--fromSavepoint", savepoint]
-        changed = settings.model_dump(mode="json", exclude_unset=True)
-        arguments = [part for name, value in changed.items() for part in ("--set", f"{name}={value}")]
         try:
             done = subprocess.run(
-                flink_client(stack, "run", *options, *arguments),
-                env=flink_env(stack) | {"PYTHONUNBUFFERED": "1"},
+                flink_client(stack, "run", *options),
+                # Not as arguments: the process list and the client's log show those to everyone.
+                env=flink_env(stack) | settings.as_environment(only_given=True) | {"PYTHONUNBUFFERED": "1"},
                 capture_output=True,
                 text=True,
                 timeout=SUBMIT_TIMEOUT_S,

@@ -49,7 +49,7 @@ class ScoreReader:
     def connect(cls, settings: ServeSettings, observer: Observer | None = None) -> ScoreReader:
         """A reader of the Redis of the settings; no connection is made yet. Raises SettingError on a bad URL."""
         source = open_source(
-            settings.redis_url,
+            settings.redis_address,
             timeout_s=settings.redis_timeout_ms / 1000,
             read_from_replicas=settings.read_from_replicas,
             cut_off_s_max=settings.replica_cut_off_s_max,

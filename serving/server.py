@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from driftline.errors import StackError
 from driftline.settings import ServeSettings
+from driftline.settings.redis_url import without_password
 from serving.edge import Edge, edge_of, prepared
 from serving.guard import StoreUnavailable
 from serving.logs import configure, log_event
@@ -24,7 +25,6 @@ from serving.reader import ScoreReader
 from serving.service import SERVICE_NAME, ScoreService
 from serving.watch import WatchHub
 from serving.workers import free_address, parent_gone, run_workers
-from sink_connectors.redis_errors import without_password
 
 POLL_S = 0.5  # a promoted namespace is followed, and an outage shown, within a second
 PING_GAP_MS_MIN = 20_000  # our client pings every 30 s; gRPC's own 5 min would end a silent watch at the third ping
@@ -166,7 +166,7 @@ async def _serve(settings: ServeSettings, number: int, edge: Edge) -> None:
             log,
             "listening",
             address=address,
-            redis=without_password(settings.redis_url),
+            redis=without_password(settings.redis_url.get_secret_value()),
             namespace=settings.namespace or "(live)",
             worker=number,
         )

@@ -18,9 +18,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException
 
 from driftline.errors import SettingError
+from driftline.settings.redis_url import why_not, without_password
 from serving.link import Endpoint, LoginRefusedError, RedisLink, pack
 from serving.standing import Standing
-from sink_connectors.redis_errors import is_outage, without_password
+from sink_connectors.redis_errors import is_outage
 from sink_connectors.score_value import VERSION_BYTES
 
 KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
@@ -222,7 +223,7 @@ def open_source(
             return _cluster(url, timeout_s, read_from_replicas)
         endpoint = _endpoint(url)
     except (ValueError, TypeError, OSError) as error:
-        message = f"redis_url {without_password(url)}: {error}; {FORMS}"
+        message = f"redis_url {without_password(url)}: {why_not(url, error)}; {FORMS}"
         raise SettingError(message) from None
     if read_from_replicas:
         message = (

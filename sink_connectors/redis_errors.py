@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 import redis
 
@@ -37,9 +36,3 @@ def is_outage(error: BaseException) -> bool:
 def unavailable(error: redis.RedisError, name: str) -> ServiceUnavailable | None:
     """What to raise for an outage of the Redis called `name`; None where the error is a bug."""
     return ServiceUnavailable(f"Redis at {name} cannot be used: {error}") if is_outage(error) else None
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown: no user, password or query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

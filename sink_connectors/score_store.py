@@ -16,7 +16,8 @@ import redis
 import tenacity
 
 from driftline.errors import SettingError
-from sink_connectors.redis_errors import is_transient, unavailable, without_password
+from driftline.settings.redis_url import why_not, without_password
+from sink_connectors.redis_errors import is_transient, unavailable
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
     GENERATION_BYTES,
@@ -282,7 +283,7 @@ class RedisScoreStore:
                 url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=READ_TIMEOUT_S, socket_keepalive=True
             )
         except ValueError as error:
-            message = f"Redis at {without_password(url)}: {error}"
+            message = f"Redis at {without_password(url)}: {why_not(url, error)}"
             raise SettingError(message) from None
         return cls(client, name=without_password(url), namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
 

@@ -90,7 +90,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._processor = BlockProcessor.of(settings, self._model)
         self._users = Timelines(states, self._processor.bounds, settings.users_kept_max)
         self._store = _score_store(
-            settings.redis_url, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
+            settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:

@@ -6,10 +6,12 @@ import time
 from typing import Annotated
 
 import typer
+from pydantic import SecretStr
 from rich.console import Console
 
 from driftline.errors import InputError
 from driftline.settings import ScoreEventsSettings, StackSettings, parse_assignments
+from driftline.settings.redis_url import without_password
 
 
 def submit(
@@ -102,4 +104,6 @@ def drain(
 
 def _list_settings() -> None:
     for name, field in ScoreEventsSettings.model_fields.items():
-        typer.echo(f"{name} = {field.default!s}\n    {field.description}")
+        default = field.default
+        shown = without_password(default.get_secret_value()) if isinstance(default, SecretStr) else default
+        typer.echo(f"{name} = {shown!s}\n    {field.description}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import SecretStr
 
 from driftline.settings import ServeSettings, StackSettings
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sink_connectors.score_store import ScoreStore
 
 EXPORT_PAGE = 1_000  # users read at a time
+_UNSET = (None, "", SecretStr(""))
 
 
 def _flag(name: str) -> Any:
@@ -28,7 +30,7 @@ def _flag(name: str) -> Any:
     field = ServeSettings.model_fields[name]
     text = str(field.description)
     return typer.Option(
-        help=f"{text[0].upper()}{text[1:]}.", show_default=False if field.default in (None, "") else str(field.default)
+        help=f"{text[0].upper()}{text[1:]}.", show_default=str(field.default) if field.default not in _UNSET else False
     )
 
 
@@ -37,6 +39,7 @@ def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
     host: Annotated[str | None, _flag("host")] = None,
     workers: Annotated[int | None, _flag("workers")] = None,
     redis_url: Annotated[str | None, _flag("redis_url")] = None,
+    redis_password_file: Annotated[Path | None, _flag("redis_password_file")] = None,
     read_from_replicas: Annotated[bool | None, _flag("read_from_replicas")] = None,
     redis_timeout_ms: Annotated[int | None, _flag("redis_timeout_ms")] = None,
     serve_stale: Annotated[bool | None, _flag("serve_stale")] = None,
@@ -61,7 +64,8 @@ def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
     Every setting of the server, also those without a flag, is DRIFTLINE_SERVE_<NAME> in the environment.
 
     Forms of the Redis URL: redis://host:6379/0, rediss:// for TLS, unix:///path/of.sock,
-    redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379.
+    redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379. A password belongs in a file
+    or in the environment: flags show in the process list.
 
     Then ask it: driftline scores USER, or grpcurl -plaintext localhost:PORT list.
     """

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any, ClassVar, Literal
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from driftline.errors import SettingError
@@ -20,9 +21,9 @@ _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)
 
 
 class Settings(BaseSettings):
-    """Frozen, documented settings whose errors name the setting and what it accepts."""
+    """Frozen, documented settings whose errors name the setting and what it accepts, but show no secret."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True)
     _shown_as: ClassVar[str] = "{name}"
 
     @classmethod
@@ -44,6 +45,14 @@ class Settings(BaseSettings):
         """What the environment variables of these settings begin with."""
         return cls.model_config["env_prefix"]
 
+    def as_environment(self, *, only_given: bool = False) -> dict[str, str]:
+        """The variables that another process reads these settings from; a secret belongs there, not in its arguments.
+
+        `only_given` leaves out what has its default.
+        """
+        values = self.model_dump(exclude_unset=only_given)
+        return {f"{self.prefix()}{name.upper()}": _text(value) for name, value in values.items() if value is not None}
+
     @classmethod
     def _check_variable(cls, variable: str) -> None:
         """Raise SettingError for a variable that has the prefix of these settings and is none of them."""
@@ -61,8 +70,15 @@ class Settings(BaseSettings):
         if problem["type"] == "extra_forbidden":
             return unknown("setting", name, cls.model_fields)
         shown = cls._shown_as.format(name=name, upper=name.upper())
-        about = cls.model_fields[name].description or ""
-        return f"{shown}: {problem['msg'].removeprefix('Value error, ')}, not {problem['input']!r} ({about})"
+        field = cls.model_fields[name]
+        found = "" if field.annotation is SecretStr else f", not {problem['input']!r}"
+        return f"{shown}: {problem['msg'].removeprefix('Value error, ')}{found} ({field.description or ''})"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, dict | list | tuple) else str(value)
 
 
 def nearest(name: str, known: Iterable[str], alike: float = _SIMILAR) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline.errors import SettingError
 from driftline.settings.base import Format, Settings
+from driftline.settings.redis_url import RedisUrl, check_login, with_password
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -26,7 +27,14 @@ class ScoreEventsSettings(Settings):
     kafka_bootstrap: str = Field(
         "127.0.0.1:9092", min_length=1, description="host:port of Kafka, as the cluster sees it"
     )
-    redis_url: str = Field("redis://127.0.0.1:6379/0", min_length=1, description="Redis URL, as the cluster sees it")
+    redis_url: RedisUrl = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        min_length=1,
+        description="Redis URL, as the cluster sees it; a password in it becomes a part of the job",
+    )
+    redis_password_file: Path | None = Field(
+        None, description="file with the password of Redis on every TaskManager, read when a task starts"
+    )
     models_dir: Path = Field(
         Path(".driftline/models"), description="folder of the trained models, as the TaskManagers see it"
     )
@@ -84,6 +92,7 @@ class ScoreEventsSettings(Settings):
 
     @model_validator(mode="after")
     def _ordered(self) -> ScoreEventsSettings:
+        check_login(self.redis_url, self.redis_password_file)
         for larger, smaller in (
             ("dedupe_horizon_ms", "disorder_ms"),  # else a duplicate inside the bound could be forgotten
             ("session_gap_ms", "disorder_ms"),  # else a tail could hold several whole sessions
@@ -100,6 +109,11 @@ class ScoreEventsSettings(Settings):
                 raise ValueError(message)
         return self
 
+    @property
+    def redis_address(self) -> str:
+        """The URL to connect with, password included: not to be shown. Raises SettingError without the file."""
+        return with_password(self.redis_url.get_secret_value(), self.redis_password_file)
+
     def with_model_seen(self) -> ScoreEventsSettings:
         """With `require_model` decided, for whoever submits: a model that is there now must not be missing later."""
         if self.require_model is not None:
@@ -114,12 +128,10 @@ def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:
         SettingError: an argument is not an assignment.
     """
     values: dict[str, str] = {}
-    for argument in arguments:
-        if argument == "--set":
-            continue
+    for number, argument in enumerate((one for one in arguments if one != "--set"), 1):
         name, equals, value = argument.partition("=")
-        if not equals or not name.isidentifier():
-            message = f"{argument!r} is not NAME=VALUE; example: --set block_ms=100"
+        if not equals or not name.isidentifier():  # the argument may be a value, and secret
+            message = f"argument {number} of --set is not NAME=VALUE; example: --set block_ms=100"
             raise SettingError(message)
         values[name] = value
     return values

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline.settings.base import Settings
+from driftline.settings.redis_url import RedisUrl, check_login, with_password
 from driftline.settings.stack import StackSettings
 
 
@@ -22,10 +23,13 @@ class ServeSettings(Settings):
     workers: int = Field(
         1, ge=1, le=256, description="processes that share the port; one a core is the most that helps"
     )
-    redis_url: str = Field(
-        "",
+    redis_url: RedisUrl = Field(
+        SecretStr(""),
         description="URL of Redis, of Sentinel (redis+sentinel://) or of a Cluster (redis+cluster://); empty: "
         "DRIFTLINE_REDIS_URL, else the local one",
+    )
+    redis_password_file: Path | None = Field(
+        None, description="file with the password of Redis, read at the start; unset: as in the URL"
     )
     namespace: str = Field(
         "",
@@ -103,6 +107,7 @@ class ServeSettings(Settings):
 
     @model_validator(mode="after")
     def _complete(self) -> ServeSettings:
+        check_login(self.redis_url, self.redis_password_file)
         for setting, needed in (
             ("tls_cert", "tls_key"),
             ("tls_key", "tls_cert"),
@@ -118,12 +123,18 @@ class ServeSettings(Settings):
                 raise ValueError(message)
         return self
 
+    @property
+    def redis_address(self) -> str:
+        """The URL to connect with, password included: not to be shown. Raises SettingError without the file."""
+        return with_password(self.redis_url.get_secret_value(), self.redis_password_file)
+
     def resolved(self, stack: StackSettings) -> ServeSettings:
         """With port, Redis and namespace of the stack where they are not set."""
-        return self.model_copy(
-            update={
-                "port": stack.grpc_port if self.port is None else self.port,
-                "redis_url": self.redis_url or stack.redis_address,
-                "namespace": self.namespace or stack.namespace,
-            }
-        )
+        changed: dict[str, object] = {
+            "port": stack.grpc_port if self.port is None else self.port,
+            "namespace": self.namespace or stack.namespace,
+        }
+        if not self.redis_url.get_secret_value():
+            changed["redis_url"] = SecretStr(stack.redis_location)
+            changed["redis_password_file"] = self.redis_password_file or stack.redis_password_file
+        return self.model_copy(update=changed)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline.errors import SettingError
 from driftline.settings.base import Format, Settings, nearest
+from driftline.settings.redis_url import RedisUrl, check_login, with_password
 
 _OF_COMMANDS = ("REST_HOST", "REST_PORT")  # of flags that are no settings
 _MISSPELT = 0.85  # alike: letters swapped or missing. What is less alike may be somebody else's
@@ -26,7 +27,8 @@ class StackSettings(Settings):
     flink_port: int = Field(8081, ge=1, le=65535, description="port of the local Flink REST API and web UI")
     grpc_port: int = Field(50051, ge=1, le=65535, description="port of the local gRPC server")
     kafka_bootstrap: str = Field("", description="host:port of an existing Kafka; empty: the local broker")
-    redis_url: str = Field("", description="redis:// URL of an existing Redis; empty: the local one")
+    redis_url: RedisUrl = Field(SecretStr(""), description="redis:// URL of an existing Redis; empty: the local one")
+    redis_password_file: Path | None = Field(None, description="file with that Redis's password; unset: as in the URL")
     flink_rest: str = Field("", description="http://host:port of an existing Flink REST API; empty: the local cluster")
     grpc_target: str = Field("", description="host:port of an existing gRPC server; empty: the local one")
     events_topic: str = Field("events", min_length=1, description="topic that events are published to and drained from")
@@ -35,6 +37,19 @@ class StackSettings(Settings):
     namespace: str = Field(
         "", pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="Redis namespace to read; empty: the live one"
     )
+
+    @field_validator("flink_rest")
+    @classmethod
+    def _no_login(cls, url: str) -> str:
+        if "@" in url:
+            message = "a user and a password are not sent, and would be shown"
+            raise ValueError(message)
+        return url
+
+    @model_validator(mode="after")
+    def _one_password(self) -> StackSettings:
+        check_login(self.redis_url, self.redis_password_file)
+        return self
 
     @classmethod
     def _check_variable(cls, variable: str) -> None:
@@ -56,8 +71,13 @@ class StackSettings(Settings):
 
     @property
     def redis_address(self) -> str:
-        """Redis URL."""
-        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+        """The URL to connect with, password included: not to be shown. Raises SettingError without the file."""
+        return with_password(self.redis_location, self.redis_password_file)
+
+    @property
+    def redis_location(self) -> str:
+        """Redis URL as it was given, without the password of the file."""
+        return self.redis_url.get_secret_value() or f"redis://127.0.0.1:{self.redis_port}/0"
 
     @property
     def flink_address(self) -> str:

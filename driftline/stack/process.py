@@ -93,6 +93,7 @@ def spawn(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=0o077,  # what services write, events and scores, is their owner's alone
             )
     except OSError as error:
         message = f"cannot start {service}: {command[0]}: {error.strerror}"

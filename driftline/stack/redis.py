@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from driftline.errors import StackError
+from driftline.settings.redis_url import why_not, without_password
 from driftline.stack.logs import rotate
 from driftline.stack.ports import HOST, PortClaim
 from driftline.stack.process import ProcessRecord
@@ -40,12 +41,12 @@ class Redis(Service):
     @property
     def external(self) -> bool:
         """Whether DRIFTLINE_REDIS_URL points to an existing Redis."""
-        return bool(self.settings.redis_url)
+        return bool(self.settings.redis_url.get_secret_value())
 
     @property
     def address(self) -> str:
-        """Its URL."""
-        return self.settings.redis_address
+        """Its URL, without a login."""
+        return without_password(self.settings.redis_location)
 
     @property
     def claim(self) -> PortClaim | None:
@@ -68,10 +69,13 @@ class Redis(Service):
         import redis  # noqa: PLC0415  (`driftline --help` should not pay for it)
 
         try:
-            with redis.Redis.from_url(self.address, socket_connect_timeout=2, socket_timeout=2) as client:
+            url = self.settings.redis_address
+            with redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as client:
                 client.ping()
-        except (redis.RedisError, ValueError) as error:
+        except redis.RedisError as error:
             raise NotReady(str(error)) from None
+        except ValueError as error:
+            raise NotReady(why_not(self.settings.redis_location, error)) from None
 
     @property
     def _config(self) -> Path:

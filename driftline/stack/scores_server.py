@@ -44,7 +44,7 @@ class ScoresServer(Service):
 
     def launch(self) -> Launch:
         """The command, with the settings of this stack."""
-        env = {f"DRIFTLINE_{name.upper()}": str(value) for name, value in self.settings.model_dump().items()}
+        env = self.settings.as_environment()
         env["DRIFTLINE_HOME"] = str(self.home.path)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         env["PYTHONUNBUFFERED"] = "1"  # its last words must reach the log

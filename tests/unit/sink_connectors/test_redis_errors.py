@@ -4,7 +4,7 @@ import pytest
 import redis
 from redis.exceptions import BusyLoadingError, OutOfMemoryError
 
-from sink_connectors.redis_errors import is_transient, unavailable, without_password
+from sink_connectors.redis_errors import is_transient, unavailable
 
 TRANSIENT = [
     redis.ConnectionError("Connection refused"),
@@ -40,16 +40,3 @@ def test_refused_credentials_are_reported_but_not_retried() -> None:
     error = redis.AuthenticationError("invalid username-password pair")
     assert not is_transient(error)
     assert unavailable(error, "redis://r") is not None
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
-        ("rediss://user:p@ss@host:1/2?password=x", "rediss://host:1/2"),
-        ("redis://:secret@[::1]:6379", "redis://[::1]:6379"),
-        ("unix://u:secret@/run/redis.sock?db=1", "unix:///run/redis.sock"),
-    ],
-)
-def test_shown_url_has_no_secret(url: str, shown: str) -> None:
-    assert without_password(url) == shown

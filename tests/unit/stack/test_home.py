@@ -1,3 +1,4 @@
+import stat
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,22 @@ def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         Home(tmp_path / "file" / "home").folder("run")
     with pytest.raises(StackError, match="cannot use DRIFTLINE_HOME"):
         Home(tmp_path / "file" / "home").lock()
+
+
+def permissions(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_home_and_its_data_folders_are_their_owners_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "new" / "home")
+    home.lock().release()
+    folders = [home.folder(name) for name in DATA_FOLDERS]
+    assert {permissions(folder) for folder in (home.path, *folders)} == {0o700}
+
+
+def test_a_data_folder_of_an_earlier_release_is_closed_and_a_shared_home_stays_open(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.folder("logs").chmod(0o755)
+    tmp_path.chmod(0o750)
+    assert permissions(home.folder("logs")) == 0o700
+    assert permissions(tmp_path) == 0o750

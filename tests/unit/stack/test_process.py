@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -98,3 +99,9 @@ def test_the_console_of_the_last_run_is_kept(run: Path) -> None:
 
 def test_the_recorded_time_is_that_of_the_process(run: Path) -> None:
     assert abs(start(run).created_s - time.time()) < 60
+
+
+def test_what_a_service_writes_is_its_owners_alone(run: Path) -> None:
+    record = start(run, "touch", str(run.parent / "written"))
+    wait_until(lambda: record.process() is None)
+    assert stat.S_IMODE((run.parent / "written").stat().st_mode) == 0o600
