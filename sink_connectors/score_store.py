@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import redis
@@ -27,6 +28,7 @@ from sink_connectors.score_value import (
     check_namespace,
     decode_value,
     job_key,
+    offsets_key,
     progress_key,
     user_key,
     user_key_prefix,
@@ -43,6 +45,8 @@ BACKOFF_MAX_S = 1.0
 _SCRIPT = files("sink_connectors").joinpath("write_scores.lua").read_bytes()  # also from a zip that Flink ships
 _CLAIM = files("sink_connectors").joinpath("claim_namespace.lua").read_text()
 _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the name that EVALSHA knows it by
+
+_SKIPPED = "skipped"
 
 T = TypeVar("T")
 
@@ -79,6 +83,24 @@ class Progress(NamedTuple):
         return cls(*map(int, text.split()))
 
 
+class ShardReport(NamedTuple):
+    """What a shard says of itself with every block."""
+
+    totals: Progress
+    shards: int = 0  # how many there are; 0: not known, as are the offsets
+    offsets: bytes = b""  # how far each partition was read, packed by udfs.offsets
+
+    def encode_offsets(self) -> bytes:
+        """The number of shards (8 bytes, little-endian), then the packed offsets; empty where they are not known."""
+        return self.shards.to_bytes(8, "little") + self.offsets if self.shards else b""
+
+    @classmethod
+    def decode(cls, totals: bytes, offsets: bytes | None) -> ShardReport:
+        """The inverse of Progress.encode and encode_offsets."""
+        known = offsets or bytes(8)
+        return cls(Progress.decode(totals), int.from_bytes(known[:8], "little"), known[8:])
+
+
 class Claim(NamedTuple):
     """What a subtask tells of its job before it writes: its shards, each with its generation and totals."""
 
@@ -87,6 +109,12 @@ class Claim(NamedTuple):
     progress: Mapping[int, Progress]  # of the same shards
     job_id: str = ""  # Flink's
     unproven: bool = False  # the job was restored, and no state here tells with how many shards it was made
+    offsets: Mapping[int, bytes] = MappingProxyType({})  # of the same shards, packed by udfs.offsets; absent: not known
+
+    def report(self, shard: int) -> ShardReport:
+        """What the shard says of itself."""
+        packed = self.offsets.get(shard)
+        return ShardReport(self.progress[shard], 0 if packed is None else self.shards, packed or b"")
 
 
 class Recorded(NamedTuple):
@@ -110,7 +138,7 @@ class ScoreStore(Protocol):
     def write(
         self,
         values: Sequence[tuple[str, bytes]],
-        progress: tuple[int, Progress] | None,
+        progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object] = _nothing,
     ) -> Written:
         """Store encoded values by user id, and the totals of the shard that they came from.
@@ -138,8 +166,17 @@ class ScoreStore(Protocol):
     def read_progress(self) -> dict[int, Progress]:
         """The totals of every shard that has written, by shard."""
 
+    def read_reports(self) -> dict[int, ShardReport]:
+        """The totals and the offsets of every shard that has written, of one moment, by shard."""
+
     def reset_progress(self) -> None:
-        """Forget the totals: a job that begins without state counts from the first event again."""
+        """Forget totals, offsets and skips: a job that begins without state counts from the first event again."""
+
+    def note_skipped(self, skipped: Mapping[int, tuple[int, int]]) -> None:
+        """Remember ranges of offsets (by partition: the first, and the one behind the last) that no job will read."""
+
+    def read_skipped(self) -> dict[int, list[tuple[int, int]]]:
+        """The ranges of note_skipped since the last reset_progress, by partition, in no order."""
 
     def claim(self, claim: Claim) -> Recorded | None:
         """Record the generations of a subtask's shards, and set their progress; called before their first write.
@@ -166,16 +203,17 @@ class InMemoryScoreStore:
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
-        self._progress: dict[int, Progress] = {}
         self._shards = 0
         self._generations: dict[int, int] = {}
         self._job_ids: list[str] = []
+        self._reports: dict[int, ShardReport] = {}
+        self._skipped: dict[int, set[tuple[int, int]]] = {}
         self._live = DEFAULT_NAMESPACE
 
     def write(
         self,
         values: Sequence[tuple[str, bytes]],
-        progress: tuple[int, Progress] | None,
+        progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object] = _nothing,
     ) -> Written:
         """See ScoreStore. Bytes of equal length compare like the big-endian numbers that they hold."""
@@ -188,7 +226,7 @@ class InMemoryScoreStore:
             elif value[:GENERATION_BYTES] < stored[:GENERATION_BYTES]:
                 outranked += 1
         if progress:
-            self._progress[progress[0]] = progress[1]
+            self._reports[progress[0]] = progress[1]
         meanwhile()
         return Written(accepted, outranked)
 
@@ -206,11 +244,25 @@ class InMemoryScoreStore:
 
     def read_progress(self) -> dict[int, Progress]:
         """See ScoreStore."""
-        return dict(self._progress)
+        return {shard: report.totals for shard, report in self._reports.items()}
+
+    def read_reports(self) -> dict[int, ShardReport]:
+        """See ScoreStore."""
+        return dict(self._reports)
 
     def reset_progress(self) -> None:
         """See ScoreStore."""
-        self._progress.clear()
+        self._reports.clear()
+        self._skipped.clear()
+
+    def note_skipped(self, skipped: Mapping[int, tuple[int, int]]) -> None:
+        """See ScoreStore."""
+        for partition, span in skipped.items():
+            self._skipped.setdefault(partition, set()).add(span)
+
+    def read_skipped(self) -> dict[int, list[tuple[int, int]]]:
+        """See ScoreStore."""
+        return {partition: list(spans) for partition, spans in self._skipped.items()}
 
     def claim(self, claim: Claim) -> Recorded | None:
         """See ScoreStore."""
@@ -224,10 +276,11 @@ class InMemoryScoreStore:
                 return Recorded(known, self._shards)
         if self._shards != claim.shards:
             self._generations.clear()
-            self._progress.clear()
+            self._reports.clear()
+            self._skipped.clear()
         self._shards = claim.shards
         self._generations |= claim.generations
-        self._progress |= claim.progress
+        self._reports |= {shard: claim.report(shard) for shard in claim.generations}
         if self._job_ids[:1] != [claim.job_id]:
             self._job_ids.insert(0, claim.job_id)
         return None
@@ -262,6 +315,7 @@ class RedisScoreStore:
         self._ttl_ms = round(ttl_s * 1000)
         self._prefix = user_key_prefix(namespace)
         self._progress_key = progress_key(namespace)
+        self._offsets_key = offsets_key(namespace)
         # Not the pool's: taking one from the pool polls the socket, which costs more than packing a block of 40 users.
         self._connection: Any = client.connection_pool.make_connection()
         self._turn = threading.Lock()
@@ -290,7 +344,7 @@ class RedisScoreStore:
     def write(
         self,
         values: Sequence[tuple[str, bytes]],
-        progress: tuple[int, Progress] | None,
+        progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object] = _nothing,
     ) -> Written:
         """See ScoreStore. One round trip for every BATCH_MAX values; progress goes with the last ones."""
@@ -326,16 +380,45 @@ class RedisScoreStore:
         replies = self._retry(lambda: cast("dict[bytes, bytes]", self._client.hgetall(self._progress_key)))
         return {int(shard): Progress.decode(text) for shard, text in replies.items()}
 
+    def read_reports(self) -> dict[int, ShardReport]:
+        """See ScoreStore."""
+
+        def read() -> list[dict[bytes, bytes]]:
+            with self._client.pipeline(transaction=True) as both:
+                both.hgetall(self._progress_key)
+                both.hgetall(self._offsets_key)
+                return cast("list[dict[bytes, bytes]]", both.execute())
+
+        totals, offsets = self._retry(read)
+        return {int(shard): ShardReport.decode(text, offsets.get(shard)) for shard, text in totals.items()}
+
     def reset_progress(self) -> None:
         """See ScoreStore."""
-        self._retry(lambda: self._client.delete(self._progress_key))
+        self._retry(lambda: self._client.delete(self._progress_key, self._offsets_key))
+
+    def note_skipped(self, skipped: Mapping[int, tuple[int, int]]) -> None:
+        """See ScoreStore. Fields beside those of the shards: skipped:PARTITION:FIRST:BEHIND_LAST."""
+        fields = {f"{_SKIPPED}:{partition}:{first}:{end}": "" for partition, (first, end) in skipped.items()}
+        if fields:
+            self._retry(lambda: cast("int", self._client.hset(self._offsets_key, mapping=fields)))
+
+    def read_skipped(self) -> dict[int, list[tuple[int, int]]]:
+        """See ScoreStore."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for field in self._retry(lambda: cast("list[bytes]", self._client.hkeys(self._offsets_key))):
+            kind, *numbers = field.decode().split(":")
+            if kind == _SKIPPED:
+                partition, first, end = map(int, numbers)
+                found.setdefault(partition, []).append((first, end))
+        return found
 
     def claim(self, claim: Claim) -> Recorded | None:
         """See ScoreStore."""
-        arguments = [str(claim.shards), str(int(claim.unproven)), claim.job_id]
+        arguments: list[str | bytes] = [str(claim.shards), str(int(claim.unproven)), claim.job_id]
         for shard, generation in claim.generations.items():
-            arguments += [str(shard), str(generation), claim.progress[shard].encode()]
-        keys = job_key(self._namespace), self._progress_key
+            report = claim.report(shard)
+            arguments += [str(shard), str(generation), report.totals.encode(), report.encode_offsets()]
+        keys = job_key(self._namespace), self._progress_key, self._offsets_key
         reply = self._retry(lambda: cast("list[int]", self._client.eval(_CLAIM, len(keys), *keys, *arguments)))
         return Recorded(reply[0], reply[1]) if reply else None
 
@@ -369,7 +452,7 @@ class RedisScoreStore:
     def _write_batch(
         self,
         values: Sequence[tuple[str, bytes]],
-        progress: tuple[int, Progress] | None,
+        progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object],
     ) -> Written:
         # Standalone Redis: one script call a batch. A cluster would want one a key, and the HSET on its own.
@@ -378,11 +461,11 @@ class RedisScoreStore:
             return Written(0, 0)
         prefix = self._prefix
         keys = [f"{prefix}{user_id}}}" for user_id, _ in values]
-        shard, totals = "", ""
+        shard, totals, offsets = "", "", b""
         if progress is not None:
-            keys.append(self._progress_key)
-            shard, totals = str(progress[0]), progress[1].encode()
-        arguments = [len(keys), *keys, self._ttl_ms, shard, totals, *[value for _, value in values]]
+            keys += self._progress_key, self._offsets_key
+            shard, totals, offsets = str(progress[0]), progress[1].totals.encode(), progress[1].encode_offsets()
+        arguments = [len(keys), *keys, self._ttl_ms, shard, totals, offsets, *[value for _, value in values]]
         once = [meanwhile]  # however many attempts it takes
         return Written(*self._retry(lambda: self._run_script(arguments, lambda: once and once.pop()())))
 

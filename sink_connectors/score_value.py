@@ -116,3 +116,8 @@ def progress_key(namespace: str) -> str:
 def job_key(namespace: str) -> str:
     """The key of the hash that holds what is known of the jobs that wrote the namespace."""
     return f"driftline:{namespace}:job"
+
+
+def offsets_key(namespace: str) -> str:
+    """The key of the hash that holds how far each shard has read its topic, a field a shard."""
+    return f"driftline:{namespace}:offsets"

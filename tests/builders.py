@@ -40,13 +40,13 @@ def message(user_id: str = "u1", at_ms: int = 0, **fields: Any) -> UserEvent:
     return UserEvent(user_id=user_id, **(valid | fields))
 
 
-def block(*messages: UserEvent) -> Block:
-    """The messages as records of partition 0, keyed by user, with the event's time as timestamp."""
+def block(*messages: UserEvent, offset: int = 0) -> Block:
+    """The messages as records of partition 0 from an offset on, keyed by user, with the event's time as timestamp."""
     return Block(
         [m.user_id.encode() for m in messages],
         [m.SerializeToString() for m in messages],
         [0] * len(messages),
-        list(range(len(messages))),
+        list(range(offset, offset + len(messages))),
         [m.event_time_ms for m in messages],
     )
 

@@ -12,6 +12,7 @@ from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import encode_value, with_features
 from udfs.decode import Decoder
 from udfs.event import Event
+from udfs.offsets import advance
 from udfs.profile import Profile
 from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
 from udfs.scoring import Model, score, session_id
@@ -106,6 +107,7 @@ class BlockProcessor:
         timelines = self._fold(block, users, result, now_ms)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
+        shard.offsets = advance(shard.offsets, block.partitions, block.offsets)
         touched = {user_id: timeline for user_id, timeline in timelines.items() if timeline.touched}
         if touched:
             self._score(touched, shard.generation, result, now_ms)

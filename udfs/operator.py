@@ -20,7 +20,7 @@ from driftline.metrics import JobMetric
 from driftline.model_watch import Gauges, ModelFollower, watcher
 from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
-from sink_connectors.score_store import Progress, RedisScoreStore
+from sink_connectors.score_store import Progress, RedisScoreStore, ShardReport
 from state_schemas import codec
 from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.rejects import Reject
@@ -134,10 +134,11 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         for check_at_ms, user_ids in result.quiet_checks.items():
             self._list_for_quiet_check(check_at_ms, user_ids)
             ctx.timer_service().register_processing_time_timer(check_at_ms)
-        progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
+        totals = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
+        report = ShardReport(totals, self._settings.shards, shard.offsets)
         # The state is written while Redis works: neither is final before the next checkpoint.
         put_back = functools.partial(self._users.put_all, result.timelines)
-        written = self._store.write(result.stored, (int(ctx.get_current_key()), progress), put_back)
+        written = self._store.write(result.stored, (int(ctx.get_current_key()), report), put_back)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
         for metric, number in result.counts.items():

@@ -20,6 +20,7 @@ from sink_connectors.score_store import (
     Recorded,
     RedisScoreStore,
     ScoreStore,
+    ShardReport,
     Written,
 )
 from sink_connectors.score_value import StoredScores, encode_value, job_key, progress_key, user_key
@@ -131,7 +132,7 @@ class TestWrite:
 
     def test_batch_larger_than_one_command(self, store: ScoreStore) -> None:
         values = [(f"u{number}", value(1)) for number in range(2 * BATCH_MAX + 1)]
-        assert store.write(values, (1, Progress(accepted=7))).accepted == len(values)
+        assert store.write(values, (1, ShardReport(Progress(accepted=7)))).accepted == len(values)
         assert None not in store.read([user_id for user_id, _ in values])
         assert store.read_progress() == {1: Progress(accepted=7)}
 
@@ -170,17 +171,17 @@ class TestRead:
 
     def test_scan_finds_every_user_once_or_more(self, store: ScoreStore) -> None:
         user_ids = ODD_IDS + [f"u{number}" for number in range(3_000)]
-        store.write([(user_id, value(1)) for user_id in user_ids], (1, Progress()))
+        store.write([(user_id, value(1)) for user_id in user_ids], (1, ShardReport(Progress())))
         assert set(store.scan()) == {(user_id, StoredScores(1, 1, b"scores")) for user_id in user_ids}
         assert set(store.user_ids()) == set(user_ids)
 
 
 class TestProgress:
     def test_absolute_totals_of_each_shard(self, store: ScoreStore) -> None:
-        store.write([("u", value(1))], (5, Progress(1, 2, 3, 4)))
-        store.write([], (127, Progress(accepted=2**60)))
-        store.write([], (5, Progress(10, 2, 3, 4)))
-        store.write([], (5, Progress(10, 2, 3, 4)))  # a replay
+        store.write([("u", value(1))], (5, ShardReport(Progress(1, 2, 3, 4))))
+        store.write([], (127, ShardReport(Progress(accepted=2**60))))
+        store.write([], (5, ShardReport(Progress(10, 2, 3, 4))))
+        store.write([], (5, ShardReport(Progress(10, 2, 3, 4))))  # a replay
         assert store.read_progress() == {5: Progress(10, 2, 3, 4), 127: Progress(2**60, 0, 0, 0)}
         store.reset_progress()
         assert store.read_progress() == {}
@@ -193,6 +194,31 @@ class TestProgress:
 
     def test_none_yet(self, store: ScoreStore) -> None:
         assert store.read_progress() == {}
+        assert store.read_reports() == {}
+        assert store.read_skipped() == {}
+
+    def test_offsets_come_with_the_totals(self, store: ScoreStore) -> None:
+        packed = bytes(range(256))
+        store.write([("u", value(1))], (5, ShardReport(Progress(1), 8, packed)))
+        store.write([], (7, ShardReport(Progress(2))))
+        assert store.read_reports() == {5: ShardReport(Progress(1), 8, packed), 7: ShardReport(Progress(2))}
+        store.reset_progress()
+        assert store.read_reports() == {}
+
+    def test_skipped_ranges_are_remembered_until_the_progress_is_reset(self, store: ScoreStore) -> None:
+        store.write([], (5, ShardReport(Progress(1), 8, b"")))
+        store.note_skipped({})
+        assert store.read_skipped() == {}
+        store.note_skipped({0: (3, 9), 2: (0, 4)})
+        store.note_skipped({0: (20, 21)})
+        store.note_skipped({0: (20, 21)})  # said twice
+        assert {key: sorted(spans) for key, spans in store.read_skipped().items()} == {
+            0: [(3, 9), (20, 21)],
+            2: [(0, 4)],
+        }
+        assert set(store.read_reports()) == {5}
+        store.reset_progress()
+        assert store.read_skipped() == {}
 
 
 def claim(generations: dict[int, int], shards: int = 2, job_id: str = "job", *, unproven: bool = False) -> Claim:
@@ -217,7 +243,7 @@ class TestClaim:
     def test_job_of_an_earlier_generation_is_refused_and_changes_nothing(self, store: ScoreStore) -> None:
         store.claim(claim({250: 1_000}))
         store.claim(claim({250: 2_000}, job_id="stray"))
-        store.write([], (250, Progress(40)))
+        store.write([], (250, ShardReport(Progress(40))))
         assert store.claim(claim({250: 1_000}, job_id="again")) == Recorded(2_000, 2)
         assert store.recorded() == Recorded(2_000, 2, ("stray", "job"))
         assert store.read_progress() == {250: Progress(40)}
@@ -245,8 +271,14 @@ class TestClaim:
         assert store.claim(claim({39: 5_000}, shards=4, unproven=True)) == Recorded(1_000, 2)
         assert store.claim(claim({110: 5_000}, unproven=True)) is None  # the recorded number is proof enough
 
+    def test_claim_tells_offsets_with_the_totals_where_they_are_known(self, store: ScoreStore) -> None:
+        store.write([], (250, ShardReport(Progress(9), 2, b"newer than what was restored")))
+        one = claim({250: 1_000, 110: 1_000})
+        assert store.claim(one._replace(offsets={250: b"packed"})) is None
+        assert store.read_reports() == {250: ShardReport(Progress(250), 2, b"packed"), 110: ShardReport(Progress(110))}
+
     def test_claims_do_not_hide_progress_from_before_they_were_made(self, store: ScoreStore) -> None:
-        store.write([], (77, Progress(1)))  # of a release that did not claim, and perhaps of another spread
+        store.write([], (77, ShardReport(Progress(1))))  # of a release that did not claim, and perhaps of another spread
         store.claim(claim({250: 1_000}))
         assert store.read_progress() == {250: Progress(250)}
 
@@ -292,7 +324,7 @@ def test_any_order_and_duplication_of_writes_ends_alike(
 class TestRedis:
     def test_keys_and_bytes_are_those_of_the_contract(self, redis_server: RedisServer) -> None:
         store = connected(redis_server, namespace="layout")
-        store.write([("u", value(2))], (3, Progress(1, 2, 3, 4)))
+        store.write([("u", value(2))], (3, ShardReport(Progress(1, 2, 3, 4))))
         with redis_server.client() as client:
             assert client.get("driftline:layout:{u}") == bytes.fromhex("0000000000000001 0000000000000002") + b"scores"
             assert client.hgetall("driftline:layout:progress") == {b"3": b"1 2 3 4"}
@@ -310,7 +342,7 @@ class TestRedis:
 
     def test_namespaces_do_not_see_each_other(self, redis_server: RedisServer) -> None:
         one, other = (connected(redis_server, namespace=namespace) for namespace in ("nsXa", "ns.a"))
-        one.write([("u", value(1))], (1, Progress()))
+        one.write([("u", value(1))], (1, ShardReport(Progress())))
         assert list(other.scan()) == []
         assert other.read(["u"]) == [None]
         assert other.read_progress() == {}
@@ -321,7 +353,7 @@ class TestRedis:
         short, long = (connected(redis_server, namespace="ttl", ttl_s=ttl_s) for ttl_s in (50.5, 100))
         key = user_key("ttl", "u")
         with redis_server.client() as client:
-            short.write([("u", value(2))], (1, Progress()))
+            short.write([("u", value(2))], (1, ShardReport(Progress(), 8, b"packed")))
             assert 45_000 < client.pttl(key) <= 50_500
             long.write([("u", value(1)), ("u", value(2))], None)
             assert client.pttl(key) <= 50_500
@@ -331,6 +363,7 @@ class TestRedis:
             store_key = job_key("ttl")
             long.claim(claim({1: 1}))
             assert client.pttl(store_key) == -1
+            assert client.hget("driftline:ttl:offsets", "1") == (8).to_bytes(8, "little") + b"packed"
         short.close()
         long.close()
 
@@ -348,7 +381,7 @@ class TestRedis:
         with redis_server.client() as client:
             client.rpush(user_key("bug", "u"), "a list")
         with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
-            store.write([("u", value(1))], (1, Progress(accepted=1)))
+            store.write([("u", value(1))], (1, ShardReport(Progress(accepted=1))))
         assert store.read_progress() == {}  # never ahead of the values
         store.close()
 
@@ -392,7 +425,7 @@ class TestRedisTrouble:
         assert store.write([("u", value(1))], None).accepted == 1
         own_redis.stop()
         own_redis.start()
-        assert store.write([("u", value(1))], (1, Progress(accepted=1))).accepted == 1
+        assert store.write([("u", value(1))], (1, ShardReport(Progress(accepted=1)))).accepted == 1
         assert store.write([("u", value(2))], None).accepted == 1
         with own_redis.client() as client:
             client.script_flush()
@@ -447,7 +480,7 @@ class TestRedisTrouble:
             client.replicaof("127.0.0.1", str(own_redis.port))  # of itself: never in sync
             promoted = threading.Timer(0.3, lambda: own_redis.client().replicaof("NO", "ONE"))
             promoted.start()
-            assert store.write([("u", value(1))], (1, Progress())).accepted == 1
+            assert store.write([("u", value(1))], (1, ShardReport(Progress()))).accepted == 1
             promoted.join()
         store.close()
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from udfs.shards import KEY_GROUPS, KEYS, shard_keys
+from udfs.shards import KEY_GROUPS, KEYS, shard_keys, shard_of
 
 # In a process of its own: the gateway's JVM ends with it.
 _KEY_GROUPS = """
@@ -50,3 +50,33 @@ def test_every_parallelism_has_as_many_shards_on_each_slot(key_groups: list[int]
     for parallelism in (2**power for power in range(8) if 2**power <= shards):
         slots = [group * parallelism // KEY_GROUPS for group in groups]  # Flink's computeOperatorIndexForKeyGroup
         assert {slots.count(slot) for slot in range(parallelism)} == {shards // parallelism}
+
+
+# What the job's SQL makes of a record's key: HASH_CODE(DECODE(record_key, 'UTF-8')).
+_HASHES = """
+import json, sys
+from pyflink.java_gateway import get_gateway
+
+jvm = get_gateway().jvm
+hashes = []
+for key in map(bytes.fromhex, json.loads(sys.argv[1])):
+    text = jvm.java.lang.String(key, "UTF-8")
+    hashes.append(jvm.org.apache.flink.table.data.binary.BinaryStringData.fromString(text).hashCode())
+print(json.dumps(hashes))
+"""
+_KEYS = [
+    *(f"user-{number}".encode() for number in range(40)),
+    *(text.encode() for text in ("", "a", "ab", "abc", "ü", "日本語", "😀", "nul\0inside", "é" * 64, "{x}:y")),
+    *(b"\xff\x00 none", b"a\xe2\x82", b"\xed\xa0\x80x", b"\xf0\x9f\x98z", b"\xc0\x80", b"\xf8\x88\x80"),
+]
+
+
+def test_the_shard_of_a_key_is_the_one_that_flink_gives_it() -> None:
+    command = [sys.executable, "-c", _HASHES, json.dumps([key.hex() for key in _KEYS])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    hashes: list[int] = json.loads(done.stdout.splitlines()[-1])
+    for shards in (1, 8, 128):
+        wanted = [shard_keys(shards)[abs(hashed) % shards] for hashed in hashes]
+        assert [shard_of(key, shards) for key in _KEYS] == wanted
+    assert shard_of(None, 8) == shard_keys(8)[0]

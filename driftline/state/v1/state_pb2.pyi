@@ -141,6 +141,7 @@ class ShardState(google.protobuf.message.Message):
     LATE_FIELD_NUMBER: builtins.int
     DEAD_LETTER_FIELD_NUMBER: builtins.int
     SHARDS_FIELD_NUMBER: builtins.int
+    OFFSETS_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """Milliseconds since the epoch when the shard's state began; the major part of every score's version."""
     accepted: builtins.int
@@ -150,6 +151,10 @@ class ShardState(google.protobuf.message.Message):
     dead_letter: builtins.int
     shards: builtins.int
     """How many shards the users are spread over; 0 stands for 128."""
+    offsets: builtins.bytes
+    """How far each partition of the topic was read: rows of four int64 little-endian, ascending by the first: partition,
+    first offset seen, records counted, next offset (udfs/offsets.py). Empty in state from before it was kept.
+    """
     def __init__(
         self,
         *,
@@ -159,8 +164,9 @@ class ShardState(google.protobuf.message.Message):
         late: builtins.int = ...,
         dead_letter: builtins.int = ...,
         shards: builtins.int = ...,
+        offsets: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "shards", b"shards"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "offsets", b"offsets", "shards", b"shards"]) -> None: ...
 
 Global___ShardState: typing_extensions.TypeAlias = ShardState
 

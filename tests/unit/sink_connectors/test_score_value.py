@@ -17,6 +17,7 @@ from sink_connectors.score_value import (
     check_user_id,
     decode_value,
     encode_value,
+    offsets_key,
     progress_key,
     split_features,
     user_key,
@@ -59,6 +60,7 @@ def test_names_of_keys() -> None:
     assert user_key("main", "u1") == "driftline:main:{u1}"
     assert user_key("a.b-c_1", "}{:é") == "driftline:a.b-c_1:{}{:é}"
     assert progress_key("main") == "driftline:main:progress"
+    assert offsets_key("main") == "driftline:main:offsets"
     assert (LIVE_KEY, DEFAULT_NAMESPACE) == ("driftline:live", "main")
 
 

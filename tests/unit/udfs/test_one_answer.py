@@ -83,8 +83,10 @@ def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # 
     users = timelines(states, kept_max)
     scores: dict[str, bytes | None] = {}
     sessions: dict[str, bytes] = {}
+    count = len(records)
     for size in sizes:
-        result = fold_block(fold, block(*records[:size]), shard, users, now_ms=NOW)
+        here = block(*records[:size], offset=count - len(records))
+        result = fold_block(fold, here, shard, users, now_ms=NOW)
         records = records[size:]
         scores |= result.scores
         sessions |= result.sessions
