@@ -45,6 +45,7 @@ def job_settings(job: str, stack: StackSettings, assignments: Mapping[str, str])
         "models_dir": str(stack.models_dir),
         "events_topic": stack.events_topic,
         "events_format": stack.events_format,
+        "isolation_level": stack.isolation_level,
     }
     from_environment = {name for name in services if f"DRIFTLINE_JOB_{name.upper()}" in os.environ}
     given = {name: value for name, value in services.items() if name not in from_environment} | dict(assignments)
@@ -81,7 +82,9 @@ def submit(
             "`driftline up --detach --task-managers N` adds TaskManagers of one slot each"
         )
         raise StackError(message)
-    if not savepoint:  # it counts from the first event again
+    if savepoint:
+        _check_offsets(stack, settings, report)
+    else:  # it counts from the first event again
         with closing(RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)) as store:
             store.reset_progress()
     if settings.models_dir == stack.models_dir:  # the local one may be empty; another that is missing is a mistake
@@ -91,6 +94,29 @@ def submit(
     report("waiting for its tasks")
     _await_tasks(flink, job, job_id)
     return job_id
+
+
+def _check_offsets(stack: StackSettings, settings: ScoreEventsSettings, report: Callable[[str], None]) -> None:
+    """Refuse to continue where Kafka has deleted what comes next; with deleted_offsets=skip remember what is missing.
+
+    What Redis does not know, because an older savepoint is restored, Kafka's client finds in the job itself.
+    """
+    from driftline.progress import TopicProgress, lost_text  # noqa: PLC0415  (imports Kafka's client)
+
+    there = stack.model_copy(update={"events_topic": settings.events_topic})
+    try:
+        with closing(TopicProgress(there, settings.namespace)) as progress:
+            lost = progress.look().lost
+            if lost and settings.deleted_offsets == "skip":
+                progress.skip(lost)
+    except ServiceUnavailable as error:  # the cluster may reach a Kafka that this machine does not
+        if settings.deleted_offsets == "skip":
+            raise
+        report(f"not checked whether the next events are still there: {error}")
+        return
+    if lost and settings.deleted_offsets == "stop":
+        message = f"{lost_text(settings.events_topic, lost)}; --set deleted_offsets=skip goes on without them"
+        raise StackError(message)
 
 
 def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, savepoint: str | None) -> str:

@@ -38,6 +38,8 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, genera
         settings.group_id,
         shards=settings.shards,
         block_ms=settings.block_ms,
+        isolation_level=settings.isolation_level,
+        skip_deleted=settings.deleted_offsets == "skip",
     )
     results = blocks.process(ScoreBlocks(settings, generation), RESULTS_TYPE).uid("score-blocks").name("score blocks")
 

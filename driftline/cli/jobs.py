@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
@@ -12,6 +13,11 @@ from rich.console import Console
 from driftline.errors import InputError
 from driftline.settings import ScoreEventsSettings, StackSettings, parse_assignments
 from driftline.settings.redis_url import without_password
+
+if TYPE_CHECKING:
+    from driftline.progress import Drained, TopicProgress
+
+_LOST_S = 3.0  # as long stands still what looks as if it were missing: it may be inside the job
 
 
 def submit(
@@ -77,29 +83,53 @@ def drain(
 ) -> None:
     """Wait until every event in the events topic has been processed, and print where the events went.
 
-    Exits 1 if that takes longer than the time-out. The totals belong to the job's state: a restart does not lose or
+    Exits 1 if that takes longer than the time-out, or if Kafka has deleted events before they were read. The totals belong to the job's state: a restart does not lose or
     repeat any.
     """
-    from driftline.progress import TopicProgress  # noqa: PLC0415  (imports Kafka's client)
+    from driftline.progress import TopicProgress, lost_text  # noqa: PLC0415  (imports Kafka's client)
 
-    progress = TopicProgress(StackSettings.load(), namespace)
-    deadline = time.monotonic() + timeout
-    with Console(stderr=True).status("") as status:
-        while not (seen := progress.look()).done and time.monotonic() < deadline:
-            status.update(f"{seen.totals.events:,} of {seen.published:,} events processed")
-            time.sleep(0.1)
-    progress.close()
+    settings = StackSettings.load()
+    with closing(TopicProgress(settings, namespace)) as progress:
+        seen = _await_drained(progress, timeout)
     totals = seen.totals
     typer.echo(
         f"published={seen.published} processed={totals.events} accepted={totals.accepted} "
         f"duplicate={totals.duplicate} late={totals.late} dead_letter={totals.dead_letter}"
     )
+    for number, what in (
+        (seen.no_events, "offsets are no events: markers of transactions, aborted or compacted away"),
+        (seen.skipped, "events were deleted from Kafka before the job had read them, and skipped"),
+    ):
+        if number:
+            typer.echo(f"{number:,} {what}", err=True)
+    if seen.lost:
+        message = (
+            f"{lost_text(settings.events_topic, seen.lost)}; `driftline submit --from-savepoint PATH "
+            "--set deleted_offsets=skip` goes on without them"
+        )
+        raise InputError(message)
     if not seen.done:
         message = (
             f"not drained after {timeout:g} s: {seen.published - totals.events:,} events are missing in namespace "
         )
         message += f"{progress.namespace}; does the job run? `driftline status`, and the Flink UI"
         raise InputError(message)
+
+
+def _await_drained(progress: TopicProgress, timeout_s: float) -> Drained:
+    """Look until everything is processed, the time is over, or events are missing that no job can read any more."""
+    deadline_s = time.monotonic() + timeout_s
+    with Console(stderr=True).status("") as status:
+        still_since_s, before = time.monotonic(), None
+        while not (seen := progress.look()).done and time.monotonic() < deadline_s:
+            if (seen.lost, seen.totals) != before:
+                still_since_s, before = time.monotonic(), (seen.lost, seen.totals)
+            elif seen.lost and time.monotonic() > still_since_s + _LOST_S:
+                break
+            reading = f"; reading {seen.reading}" if seen.reading else ""
+            status.update(f"{seen.totals.events:,} of {seen.published:,} events processed{reading}")
+            time.sleep(0.1)
+    return seen
 
 
 def _list_settings() -> None:

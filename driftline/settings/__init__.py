@@ -10,7 +10,7 @@ A variable with one of the longer prefixes that is no setting is an error; one t
 where it is a misspelling.
 """
 
-from driftline.settings.base import Format
+from driftline.settings.base import Format, IsolationLevel
 from driftline.settings.client import ClientSettings
 from driftline.settings.job import DAY_MS, HOUR_MS, MINUTE_MS, ScoreEventsSettings, parse_assignments
 from driftline.settings.server import ServeSettings
@@ -22,6 +22,7 @@ __all__ = [
     "MINUTE_MS",
     "ClientSettings",
     "Format",
+    "IsolationLevel",
     "ScoreEventsSettings",
     "ServeSettings",
     "StackSettings",

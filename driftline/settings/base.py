@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from driftline.errors import SettingError
 
 Format = Literal["protobuf", "json"]
+IsolationLevel = Literal["read_committed", "read_uncommitted"]
 
 _SIMILAR = 0.6  # of 1: worth to be named beside what is wrong in any case
 _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)")  # made for a service of our name

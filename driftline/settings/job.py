@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline.errors import SettingError
-from driftline.settings.base import Format, Settings
+from driftline.settings.base import Format, IsolationLevel, Settings
 from driftline.settings.redis_url import RedisUrl, check_login, with_password
 
 MINUTE_MS = 60_000
@@ -44,6 +45,12 @@ class ScoreEventsSettings(Settings):
     sessions_topic: str = Field("sessions", min_length=1, description="topic of closed sessions")
     scores_topic: str = Field("scores", min_length=1, description="changelog topic of scores")
     events_format: Format = Field("protobuf", description="encoding of the values on the input topic")
+    isolation_level: IsolationLevel = Field(
+        "read_committed", description="whether the events of aborted and open transactions are read, too"
+    )
+    deleted_offsets: Literal["stop", "skip"] = Field(
+        "stop", description="what a job does whose next events Kafka has deleted: stop, or go on at the oldest kept"
+    )
     group_id: str = Field("driftline-score-events", min_length=1, description="Kafka consumer group, for monitoring")
     namespace: str = Field("main", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Redis namespace to write")
     parallelism: int = Field(1, ge=1, le=128, description="slots to use; one a TaskManager")

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline.errors import SettingError
-from driftline.settings.base import Format, Settings, nearest
+from driftline.settings.base import Format, IsolationLevel, Settings, nearest
 from driftline.settings.redis_url import RedisUrl, check_login, with_password
 
 _OF_COMMANDS = ("REST_HOST", "REST_PORT")  # of flags that are no settings
@@ -34,6 +34,9 @@ class StackSettings(Settings):
     events_topic: str = Field("events", min_length=1, description="topic that events are published to and drained from")
     events_format: Format = Field("protobuf", description="encoding of the values on the events topic")
     events_partitions: int = Field(4, ge=1, le=1000, description="partitions of the topics that `up` creates")
+    isolation_level: IsolationLevel = Field(
+        "read_committed", description="whether the events of aborted and open transactions are read, too"
+    )
     namespace: str = Field(
         "", pattern=r"^[A-Za-z0-9_.-]{0,64}$", description="Redis namespace to read; empty: the live one"
     )
