@@ -414,7 +414,7 @@ class RedisScoreStore:
 
     def claim(self, claim: Claim) -> Recorded | None:
         """See ScoreStore."""
-        arguments: list[str | bytes] = [str(claim.shards), str(int(claim.unproven)), claim.job_id]
+        arguments: list[Any] = [str(claim.shards), str(int(claim.unproven)), claim.job_id]
         for shard, generation in claim.generations.items():
             report = claim.report(shard)
             arguments += [str(shard), str(generation), report.totals.encode(), report.encode_offsets()]

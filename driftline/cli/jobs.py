@@ -83,8 +83,8 @@ def drain(
 ) -> None:
     """Wait until every event in the events topic has been processed, and print where the events went.
 
-    Exits 1 if that takes longer than the time-out, or if Kafka has deleted events before they were read. The totals belong to the job's state: a restart does not lose or
-    repeat any.
+    Exits 1 if that takes longer than the time-out, or if Kafka has deleted events before they were read. The totals
+    belong to the job's state: a restart does not lose or repeat any.
     """
     from driftline.progress import TopicProgress, lost_text  # noqa: PLC0415  (imports Kafka's client)
 

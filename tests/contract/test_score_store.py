@@ -278,7 +278,9 @@ class TestClaim:
         assert store.read_reports() == {250: ShardReport(Progress(250), 2, b"packed"), 110: ShardReport(Progress(110))}
 
     def test_claims_do_not_hide_progress_from_before_they_were_made(self, store: ScoreStore) -> None:
-        store.write([], (77, ShardReport(Progress(1))))  # of a release that did not claim, and perhaps of another spread
+        store.write(
+            [], (77, ShardReport(Progress(1)))
+        )  # of a release that did not claim, and perhaps of another spread
         store.claim(claim({250: 1_000}))
         assert store.read_progress() == {250: Progress(250)}
 
@@ -360,10 +362,10 @@ class TestRedis:
             long.write([("u", value(3))], None)
             assert 95_000 < client.pttl(key) <= 100_000
             assert client.pttl(progress_key("ttl")) == -1
+            assert client.hget("driftline:ttl:offsets", "1") == (8).to_bytes(8, "little") + b"packed"
             store_key = job_key("ttl")
             long.claim(claim({1: 1}))
             assert client.pttl(store_key) == -1
-            assert client.hget("driftline:ttl:offsets", "1") == (8).to_bytes(8, "little") + b"packed"
         short.close()
         long.close()
 
