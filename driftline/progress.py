@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from driftline.accounting import Account, Extent, PartitionAccount
+from driftline.accounting import Account, PartitionAccount
 from driftline.errors import InputError, ServiceUnavailable
+from driftline.extents import connect_consumer, extents_of, partitions_of
 from driftline.settings import StackSettings
 from sink_connectors.score_store import Progress, RedisScoreStore
 
-_REQUEST_MS_MAX = 10_000
 _READ_EVERY_S = 1.0  # how often offsets that may be no records are read at most
 _READ_S_MAX = 2.0  # and for how long at a time: a look must stay a look
 _POLL_MS = 500
@@ -57,7 +57,7 @@ class TopicProgress:
         with ExitStack() as opened:
             store = RedisScoreStore.connect(settings.redis_address, namespace=self.namespace, retry_s=5.0)
             self._store = opened.enter_context(closing(store))
-            self._consumer = opened.enter_context(closing(consumer(settings)))
+            self._consumer = opened.enter_context(closing(connect_consumer(settings)))
             self._partitions = partitions_of(self._consumer, self._topic)
             self._close = opened.pop_all().close
         self._settled: dict[int, tuple[int, int]] = {}  # partition: all is processed below, and what then was no event
@@ -158,45 +158,6 @@ def lost_text(topic: str, lost: Mapping[int, tuple[int, int]]) -> str:
     ]
     total = sum(end - begin for begin, end in lost.values())
     return f"Kafka has deleted {total:,} events of {topic} before the job has read them: {', '.join(spans)}"
-
-
-def consumer(settings: StackSettings) -> KafkaConsumer:
-    """A consumer of the stack's Kafka without a group. Raises ServiceUnavailable if there is none."""
-    try:
-        return KafkaConsumer(
-            bootstrap_servers=settings.kafka_address.split(","),
-            isolation_level=settings.isolation_level,
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-            request_timeout_ms=_REQUEST_MS_MAX,
-        )
-    except (KafkaError, OSError) as error:
-        message = f"Kafka at {settings.kafka_address} cannot be used: {error}; see DRIFTLINE_KAFKA_PORT"
-        raise ServiceUnavailable(message) from None
-
-
-def partitions_of(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
-    """The partitions of a topic, ascending. Raises InputError if there is none, ServiceUnavailable without Kafka."""
-    try:
-        numbers = consumer.partitions_for_topic(topic)
-    except KafkaError as error:
-        message = f"Kafka: {error}"
-        raise ServiceUnavailable(message) from None
-    if not numbers:
-        message = f"topic {topic} does not exist; `driftline up` creates it"
-        raise InputError(message)
-    return [TopicPartition(topic, number) for number in sorted(numbers)]
-
-
-def extents_of(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> dict[int, Extent]:
-    """The offsets that each partition holds now. Raises ServiceUnavailable when Kafka does not tell."""
-    try:
-        begins = consumer.beginning_offsets(partitions)
-        ends = consumer.end_offsets(partitions)
-    except KafkaError as error:
-        message = f"Kafka: {error}"
-        raise ServiceUnavailable(message) from None
-    return {one.partition: Extent(begins[one], max(ends[one], begins[one])) for one in partitions}
 
 
 def _live_namespace(settings: StackSettings) -> str:

@@ -1,10 +1,16 @@
-"""Publishing events to Kafka: in order per user, acknowledged by all replicas, within a bounded memory."""
+"""Publishing events to Kafka: in order per user, acknowledged by all replicas, within a bounded memory.
+
+A record's timestamp is its event's time, so that history keeps its own; but never a time to come: the job tells a wrong
+clock by an event that is ahead of its record.
+"""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
@@ -14,8 +20,10 @@ from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, Un
 from kafka.partitioner.default import murmur2
 
 from driftline.errors import InputError, ServiceUnavailable
+from driftline.extents import connect_consumer, extents_of, partitions_of
 from driftline.jsonlines import parse_event
 from driftline.settings import Format, StackSettings
+from driftline.topic_rules import RuleError, TopicRules, read_rules
 
 RECORD_BYTES_MAX = 16 * 1024 * 1024
 _VALUE_BYTES_MAX = RECORD_BYTES_MAX - 1024 * 1024  # leaves room for the key, and for a request around the record
@@ -30,9 +38,15 @@ _LINGER_MS = 2  # all of it is latency of a single event; a busy producer gather
 _MARK_EVERY_RECORDS = 5_000
 _MARK_EVERY_BYTES = 4 * 1024 * 1024
 _MARKS_MAX = 5
-_PARTITION_OF_MAX = (
-    1_000_000  # users whose partition is remembered: hashing a key in Python costs as much as sending it
-)
+_USERS_MAX = 1_000_000  # whose key's hash is remembered: hashing in Python costs as much as sending
+_METADATA_MS_MAX = 30_000  # how long a topic may have more partitions before users move as they do for other clients
+
+
+_LOOK_MS = 1_000  # how often the client is asked what it knows of the topic
+
+
+def _wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Sent(Protocol):
@@ -91,6 +105,7 @@ def connect(settings: StackSettings) -> Producer:
             max_block_ms=_CONNECT_MS_MAX,
             delivery_timeout_ms=_DELIVERY_MS_MAX,
             request_timeout_ms=_DELIVERY_MS_MAX - 10_000,
+            metadata_max_age_ms=_METADATA_MS_MAX,
             metrics_enabled=False,
         )
     except (KafkaError, OSError, ValueError) as error:
@@ -101,42 +116,63 @@ def connect(settings: StackSettings) -> Producer:
 class EventPublisher:
     """Publishes encoded events to the events topic; a context manager that waits for all acknowledgements at its end.
 
-    Used by one thread. Raises ServiceUnavailable when Kafka cannot be reached or a record is not delivered; what was
-    acknowledged until then stays published.
+    Used by one thread. Raises ServiceUnavailable when Kafka cannot be reached or a record is not delivered, and
+    RuleError before a record is sent that the topic would refuse or delete; what was acknowledged until then stays
+    published.
+
+    Args:
+        settings: where Kafka is.
+        connect: makes the producer.
+        topic: the topic, if it is not that of the settings.
+        rules: asks what the topic does to records; None: forbidden to know. Not called if `force`.
+        force: publish whatever the topic will do to it.
+        now_ms: the wall clock.
     """
 
     def __init__(
-        self, settings: StackSettings, *, connect: Callable[[StackSettings], Producer] = connect, topic: str = ""
+        self,
+        settings: StackSettings,
+        *,
+        connect: Callable[[StackSettings], Producer] = connect,
+        topic: str = "",
+        rules: Callable[[StackSettings, str], TopicRules | None] = read_rules,
+        force: bool = False,
+        now_ms: Callable[[], int] = _wall_clock_ms,
     ) -> None:
         self.topic = topic or settings.events_topic
         self.published = 0
+        self.warning = ""  # what the topic may do to the events, where that is not known or not certain
         self._settings = settings
         self._connect = connect
+        self._read_rules = None if force else rules
+        self._rules: TopicRules | None = None
+        self._now_ms = now_ms
+        self._oldest_ms = 0  # what the topic keeps, as of the last look
+        self._look_at_ms = 0  # when to look again what the topic is like
         self._producer: Producer | None = None
         self._partitions: list[int] = []
-        self._partition_of: dict[str, tuple[bytes, int]] = {}
-        self._seen: set[str] = set()
+        self._key_of: dict[str, tuple[bytes, int]] = {}  # with its hash
+        self._more_users = False
+        self._first_of: dict[int, Sent] = {}
         self._marks: deque[Sent] = deque()
         self._records_since_mark = 0
         self._bytes_since_mark = 0
         self._failure: BaseException | None = None
 
     @property
-    def users(self) -> int:
-        """How many different users have been published."""
-        return len(self._seen)
+    def users(self) -> str:
+        """How many different users have been published; above a million, that they are more."""
+        return f"more than {_USERS_MAX:,}" if self._more_users else f"{len(self._key_of):,}"
 
     def __enter__(self) -> EventPublisher:
-        """Connect, and find the topic's partitions."""
+        """Connect, and find the topic's partitions and rules."""
         self._producer = self._connect(self._settings)
         try:
-            self._partitions = sorted(self._producer.partitions_for(self.topic) or ())
-        except KafkaError as error:
+            self._look(self._now_ms())
+            self._ask()
+        except BaseException:
             self._close()
-            raise self._unknown_topic(error) from None
-        if not self._partitions:
-            self._close()
-            raise self._unknown_topic(None)
+            raise
         return self
 
     def __exit__(
@@ -156,16 +192,24 @@ class EventPublisher:
         if len(value) > _VALUE_BYTES_MAX:
             message = f"an event of {len(value):,} bytes is larger than the {_VALUE_BYTES_MAX:,} that one may have"
             raise InputError(message)
-        known = self._partition_of.get(user_id) or self._place(user_id)
+        now_ms = self._now_ms()
+        if now_ms >= self._look_at_ms:
+            self._look(now_ms)
+        if timestamp_ms < self._oldest_ms and self._rules is not None:
+            self._rules.check_time(timestamp_ms, now_ms)
+        key, hashed = self._key_of.get(user_id) or self._hash(user_id)
+        partition = self._partitions[hashed % len(self._partitions)]
         try:
             sent = self._connected().send(
-                self.topic, value=value, key=known[0], partition=known[1], timestamp_ms=timestamp_ms
+                self.topic, value=value, key=key, partition=partition, timestamp_ms=min(timestamp_ms, now_ms)
             )
         except KafkaTimeoutError as error:
             raise _unreachable(self._settings, error) from None
         except KafkaError as error:
             raise self._undelivered(error) from None
         sent.add_errback(self._failed)
+        if partition not in self._first_of:
+            self._first_of[partition] = sent
         self.published += 1
         self._records_since_mark += 1
         self._bytes_since_mark += len(value)
@@ -182,21 +226,65 @@ class EventPublisher:
         if self._failure is not None:
             raise self._undelivered(self._failure)
 
+    def check_kept(self) -> None:
+        """After `flush`: raise RuleError if the broker has begun to delete what was published."""
+        with closing(connect_consumer(self._settings)) as consumer:
+            extents = extents_of(consumer, partitions_of(consumer, self.topic))
+        for partition, sent in self._first_of.items():
+            first, begin = sent.get(timeout=_CLOSE_S_MAX).offset, extents[partition].begin
+            if 0 <= first < begin:
+                message = (
+                    f"topic {self.topic} has deleted events that were just published: partition {partition} begins at "
+                    f"offset {begin:,}, they began at {first:,}; see its retention.ms and retention.bytes"
+                )
+                raise RuleError(message)
+
     def _connected(self) -> Producer:
         if self._producer is None:
             message = "EventPublisher is used outside its `with` block"
             raise RuntimeError(message)
         return self._producer
 
-    def _place(self, user_id: str) -> tuple[bytes, int]:
-        """The key and partition of a user, as Kafka's own clients choose it."""
+    def _hash(self, user_id: str) -> tuple[bytes, int]:
+        """The key of a user and its hash, as Kafka's own clients compute it."""
         key = user_id.encode()
-        partition = self._partitions[(murmur2(key) & 0x7FFFFFFF) % len(self._partitions)]
-        if len(self._partition_of) >= _PARTITION_OF_MAX:
-            self._partition_of.clear()
-        self._partition_of[user_id] = key, partition
-        self._seen.add(user_id)
-        return key, partition
+        known = key, murmur2(key) & 0x7FFFFFFF
+        if len(self._key_of) >= _USERS_MAX:
+            self._key_of.clear()
+            self._more_users = True
+        self._key_of[user_id] = known
+        return known
+
+    def _look(self, now_ms: int) -> None:
+        """Find the topic's partitions, which may have become more, and what it keeps."""
+        try:
+            self._partitions = sorted(self._connected().partitions_for(self.topic) or ())
+        except KafkaError as error:
+            raise self._unknown_topic(error) from None
+        if not self._partitions:
+            raise self._unknown_topic(None)
+        if self._rules is not None:
+            self._oldest_ms = self._rules.oldest_ms(now_ms)
+        self._look_at_ms = now_ms + _LOOK_MS
+
+    def _ask(self) -> None:
+        """Find out what the topic does to records. Raises RuleError if it keeps no history."""
+        if self._read_rules is None:
+            return
+        self._rules = self._read_rules(self._settings, self.topic)
+        if self._rules is None:
+            self.warning = (
+                f"Kafka does not say how topic {self.topic} is configured (DescribeConfigs is forbidden): "
+                "whether it keeps old events is not known"
+            )
+            return
+        self._rules.check_policy()
+        self._oldest_ms = self._rules.oldest_ms(self._now_ms())
+        if self._rules.deletes and self._rules.retention_bytes >= 0:
+            self.warning = (
+                f"topic {self.topic} has retention.bytes={self._rules.retention_bytes}: of more than that a partition "
+                "the broker deletes the oldest"
+            )
 
     def _mark(self, sent: Sent) -> None:
         self._records_since_mark = self._bytes_since_mark = 0

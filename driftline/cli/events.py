@@ -30,6 +30,7 @@ T = TypeVar("T")
 _EVENTS_A_WRITE = 1_000
 _EVENTS_A_PROGRESS = 1_000
 _STDIO = Path("-")
+_FORCE = "Publish to Kafka even if the topic will delete or refuse events because of their age."
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -63,6 +64,7 @@ def simulate(
         typer.Option(help="Live traffic of so many events a second: event times follow the clock. Ctrl-C ends it."),
     ] = None,
     duration_s: Annotated[float | None, typer.Option(help="End live traffic after this many seconds.")] = None,
+    force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
     """Make the events of believable shoppers, reproducibly.
 
@@ -87,7 +89,7 @@ def simulate(
     )
     with _ending_softly() as ending:
         if out is None:
-            _simulate_to_kafka(spec, ending)
+            _simulate_to_kafka(spec, ending, force=force)
         else:
             _simulate_to_file(spec, out, ending)
     if ending.is_set() and rate is None:
@@ -101,8 +103,12 @@ def publish(
         bool,
         typer.Option("--skip-bad", help="Leave out lines that are no events, and count them, instead of stopping."),
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
     """Publish a file of events to Kafka, keyed by user, with the event's time as the record's timestamp.
+
+    An event of the future has the present as its record's timestamp; the job will refuse it. A topic that would delete
+    or refuse the events because of their age is an error.
 
     A line is an event as `driftline simulate --out` writes it. The order of the file is kept for each user.
     DRIFTLINE_EVENTS_FORMAT says what the topic holds: protobuf, the default, or json, which gets each line unchanged.
@@ -114,12 +120,15 @@ def publish(
     settings: StackSettings = StackSettings.load()
     counts = LineCounts()
     name = "the standard input" if file == _STDIO else str(file)
-    with _ending_softly() as ending, _reading(file) as source, EventPublisher(settings) as publisher:
+    with _ending_softly() as ending, _reading(file) as source, EventPublisher(settings, force=force) as publisher:
+        _warn(publisher)
         started_s = time.monotonic()
         lines = _with_progress(_until(ending, source), None)
         publish_lines(publisher, lines, name=name, encoding=settings.events_format, skip_bad=skip_bad, counts=counts)
         publisher.flush()
         _report(publisher, started_s)
+        if not force:
+            publisher.check_kept()
     if counts.bad:
         _say(f"lines left out because they are no events: {counts.bad:,}")
     if ending.is_set():
@@ -127,19 +136,22 @@ def publish(
         raise typer.Exit(1)
 
 
-def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event) -> None:
+def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event, *, force: bool) -> None:
     from driftline.publishing import EventPublisher  # noqa: PLC0415  (see the top)
     from driftline.simulator import json_line, user_event  # noqa: PLC0415  (see the top)
 
     settings: StackSettings = StackSettings.load()
     as_json = settings.events_format == "json"
-    with EventPublisher(settings) as publisher:
+    with EventPublisher(settings, force=force) as publisher:
+        _warn(publisher)
         started_s = time.monotonic()
         for event in _with_progress(_until(ending, _made(spec, ending.wait)), spec):
             value = json_line(event).encode() if as_json else user_event(event).SerializeToString()
             publisher.send(event.user_id, value, event.event_time_ms)
         publisher.flush()
         _report(publisher, started_s)
+        if spec.rate is None and not force:  # of live traffic the beginning may be read and deleted by now
+            publisher.check_kept()
 
 
 def _simulate_to_file(spec: SimulationSpec, out: Path, ending: threading.Event) -> None:
@@ -257,9 +269,14 @@ def _writing(out: Path) -> Iterator[BinaryIO]:
 def _report(publisher: EventPublisher, started_s: float) -> None:
     took_s = time.monotonic() - started_s
     _say(
-        f"published {publisher.published:,} events of {publisher.users:,} users to topic {publisher.topic} "
+        f"published {publisher.published:,} events of {publisher.users} users to topic {publisher.topic} "
         f"in {took_s:.1f} s"
     )
+
+
+def _warn(publisher: EventPublisher) -> None:
+    if publisher.warning:
+        _say(f"warning: {publisher.warning}")
 
 
 def _say(text: str) -> None:

@@ -59,3 +59,17 @@ def producer(settings: StackSettings) -> Iterator[Any]:
         yield client
     finally:
         client.close()
+
+
+def delete_all(settings: StackSettings, topic: str) -> None:
+    """Delete every record that the topic holds, as retention does in time."""
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_address)
+    consumer = KafkaConsumer(bootstrap_servers=settings.kafka_address)
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
+        ends = consumer.end_offsets(partitions)
+        admin.delete_records(ends)
+        assert consumer.beginning_offsets(partitions) == ends
+    finally:
+        consumer.close()
+        admin.close()

@@ -58,19 +58,15 @@ class RealStack:
 
     def driftline(self, *arguments: str, exit_code: int = 0, env: Mapping[str, str] | None = None) -> str:
         """Run a command, check how it ends, and return its standard output; what went wrong shows both outputs."""
-        started_s = time.monotonic()
-        done = subprocess.run(
-            self._command(arguments),
-            env=self.env | dict(env or {}),
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S_MAX,
-            check=False,
-        )
-        _log.info("%5.1f s: driftline %s", time.monotonic() - started_s, " ".join(arguments))
-        check_exit(arguments, done.returncode, exit_code, done.stdout, done.stderr)
-        return done.stdout
+        return self._run(arguments, exit_code, env).stdout
+
+    def errors(self, *arguments: str, exit_code: int = 0, env: Mapping[str, str] | None = None) -> str:
+        """The same; returns its standard error."""
+        return self._run(arguments, exit_code, env).stderr
+
+    def fails(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        """Run a command that is to fail; returns its standard error."""
+        return self.errors(*arguments, exit_code=1, env=env)
 
     def begin(self, *arguments: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a command that the test feeds or waits for."""
@@ -140,6 +136,23 @@ class RealStack:
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
         return [sys.executable, "-m", "driftline.cli", *arguments]
+
+    def _run(
+        self, arguments: Sequence[str], exit_code: int, env: Mapping[str, str] | None
+    ) -> subprocess.CompletedProcess[str]:
+        started_s = time.monotonic()
+        done = subprocess.run(
+            self._command(arguments),
+            env=self.env | dict(env or {}),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S_MAX,
+            check=False,
+        )
+        _log.info("%5.1f s: driftline %s", time.monotonic() - started_s, " ".join(arguments))
+        check_exit(arguments, done.returncode, exit_code, done.stdout, done.stderr)
+        return done
 
     def _make_room(self, slots: int) -> None:
         while self.flink.free_slots() < slots:

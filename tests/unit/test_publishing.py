@@ -13,8 +13,14 @@ from driftline.errors import InputError, ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.publishing import EventPublisher, LineCounts, publish_lines
 from driftline.settings import StackSettings
+from driftline.topic_rules import RuleError, TopicRules
 
 SETTINGS: StackSettings = StackSettings.load(kafka_bootstrap="127.0.0.1:1", events_topic="events")
+
+
+KEEPS_ALL = TopicRules(topic="events", retention_ms=-1)
+DAY_MS = 86_400_000
+NOW_MS = 1_760_000_000_000
 
 
 class FakeSent:
@@ -61,8 +67,8 @@ class FakeProducer:
         self.closed = True
 
 
-def publisher(producer: FakeProducer) -> EventPublisher:
-    return EventPublisher(SETTINGS, connect=lambda _: producer)
+def publisher(producer: FakeProducer, rules: TopicRules | None = KEEPS_ALL, **more: Any) -> EventPublisher:
+    return EventPublisher(SETTINGS, connect=lambda _: producer, rules=lambda *_: rules, **more)
 
 
 def line(user: str = "u1", time_ms: int = 5, event_id: str = "e1") -> bytes:
@@ -88,7 +94,7 @@ def test_users_go_where_kafka_s_own_clients_put_them() -> None:
     # murmur2 of the key, as org.apache.kafka.clients.producer computes it: Utils.murmur2("21") = -973932308.
     assert producer.records[-1][3] == (-973932308 & 0x7FFFFFFF) % 4
     assert producer.records[0][3] == producer.records[2][3]
-    assert (opened.published, opened.users) == (5, 4)
+    assert (opened.published, opened.users) == (5, "4")
 
 
 def test_a_failed_delivery_is_raised_at_the_end() -> None:
@@ -192,3 +198,109 @@ def test_bad_lines_are_left_out_and_counted_if_asked() -> None:
     with publisher(producer) as opened:
         counts = publish_lines(opened, [line(), b"{", line()], name="f", encoding="json", skip_bad=True)
     assert counts == LineCounts(published=2, bad=1)
+
+
+def test_a_record_is_never_ahead_of_the_clock() -> None:
+    producer = FakeProducer()
+    with publisher(producer, now_ms=lambda: NOW_MS) as opened:
+        for time_ms in (5, NOW_MS, NOW_MS + 1, NOW_MS * 1_000):  # the last one was meant to be milliseconds
+            opened.send("u", b"", time_ms)
+    assert [record[4] for record in producer.records] == [5, NOW_MS, NOW_MS, NOW_MS]
+
+
+def test_history_that_the_topic_would_delete_is_refused_with_the_remedy() -> None:
+    producer = FakeProducer()
+    rules = TopicRules(topic="events", retention_ms=7 * DAY_MS)
+    with pytest.raises(RuleError) as caught, publisher(producer, rules, now_ms=lambda: NOW_MS) as opened:
+        opened.send("u", b"young", NOW_MS - 7 * DAY_MS)
+        opened.send("u", b"old", NOW_MS - 8 * DAY_MS)
+    assert [record[2] for record in producer.records] == [b"young"]
+    assert "retention.ms=604800000" in str(caught.value)
+    assert "8.0 days old" in str(caught.value)
+    assert "retention.ms=-1" in str(caught.value)
+    assert "--force" in str(caught.value)
+    with publisher(producer, rules, now_ms=lambda: NOW_MS, force=True) as opened:
+        opened.send("u", b"old", NOW_MS - 8 * DAY_MS)
+    assert len(producer.records) == 2
+
+
+def test_what_was_young_enough_becomes_too_old_in_a_long_run() -> None:
+    times = iter([NOW_MS] * 4 + [NOW_MS + 3 * DAY_MS] * 2)
+    rules = TopicRules(topic="events", retention_ms=7 * DAY_MS)
+    with pytest.raises(RuleError), publisher(FakeProducer(), rules, now_ms=lambda: next(times)) as opened:
+        opened.send("u", b"", NOW_MS - 6 * DAY_MS)
+        opened.send("u", b"", NOW_MS - 6 * DAY_MS)
+        opened.send("u", b"", NOW_MS - 6 * DAY_MS)
+
+
+def test_a_compacted_topic_is_refused_before_anything_is_sent() -> None:
+    producer = FakeProducer()
+    rules = TopicRules(topic="events", deletes=False, compacts=True, retention_ms=-1)
+    with pytest.raises(RuleError, match=r"cleanup\.policy=compact.*newest event of each user"):
+        publisher(producer, rules).__enter__()
+    assert producer.closed
+    assert not producer.records
+
+
+def test_rules_that_may_not_be_known_are_a_warning() -> None:
+    with publisher(FakeProducer(), None) as opened:
+        opened.send("u", b"", 1)
+    assert "not known" in opened.warning
+    with publisher(FakeProducer(), TopicRules(topic="events", retention_ms=-1, retention_bytes=1_000)) as opened:
+        assert "retention.bytes=1000" in opened.warning
+    with publisher(FakeProducer()) as opened:
+        assert not opened.warning
+
+
+def test_rules_are_read_from_a_topic_s_configuration() -> None:
+    configs = {"retention.ms": "1000", "retention.bytes": "-1", "cleanup.policy": "compact,delete"}
+    configs |= {"message.timestamp.type": "LogAppendTime", "message.timestamp.before.max.ms": "77"}
+    assert TopicRules.of("t", configs) == TopicRules(
+        topic="t", compacts=True, retention_ms=1_000, append_time=True, before_ms_max=77
+    )
+    assert TopicRules.of("t", {"message.timestamp.difference.max.ms": "5"}) == TopicRules(topic="t", before_ms_max=5)
+
+
+@pytest.mark.parametrize(
+    ("rules", "age_ms", "refused_for"),
+    [
+        ({}, 7 * DAY_MS, ""),
+        ({}, 7 * DAY_MS + 1, "retention.ms"),
+        ({"retention_ms": -1}, 20_000 * DAY_MS, ""),
+        ({"retention_ms": -1, "before_ms_max": DAY_MS}, DAY_MS + 1, "message.timestamp.before.max.ms"),
+        ({"before_ms_max": DAY_MS}, DAY_MS + 1, "message.timestamp.before.max.ms"),
+        ({"append_time": True, "before_ms_max": 1}, 20_000 * DAY_MS, ""),
+        ({"deletes": False, "retention_ms": 1}, DAY_MS, ""),
+    ],
+)
+def test_the_age_that_a_topic_takes(rules: dict[str, Any], age_ms: int, refused_for: str) -> None:
+    topic_rules = TopicRules(topic="events", **rules)
+    if not refused_for:
+        topic_rules.check_time(NOW_MS - age_ms, NOW_MS)
+        return
+    with pytest.raises(RuleError, match=refused_for):
+        topic_rules.check_time(NOW_MS - age_ms, NOW_MS)
+
+
+def test_users_move_when_the_topic_has_more_partitions() -> None:
+    clock = iter(range(NOW_MS, NOW_MS + 100 * publishing._LOOK_MS, publishing._LOOK_MS))
+    producer = FakeProducer()
+    with publisher(producer, now_ms=lambda: next(clock)) as opened:
+        opened.send("21", b"", 1)
+        producer.partitions = set(range(7))
+        opened.send("21", b"", 1)
+    hashed = -973932308 & 0x7FFFFFFF
+    assert [record[3] for record in producer.records] == [hashed % 4, hashed % 7]
+    assert opened.users == "1"
+
+
+def test_what_is_remembered_of_users_is_bounded_and_their_number_stays_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "_USERS_MAX", 10)
+    with publisher(FakeProducer()) as opened:
+        for number in range(10):
+            opened.send(f"u{number}", b"", 1)
+        assert opened.users == "10"
+        for number in range(1_000):
+            opened.send(f"v{number}", b"", 1)
+            assert sum(len(kept) for kept in vars(opened).values() if isinstance(kept, dict | set)) <= 10 + 4
+    assert opened.users == "more than 10"
