@@ -91,9 +91,16 @@ def submit(
         settings.models_dir.mkdir(parents=True, exist_ok=True)
     report(f"submitting {job}")
     job_id = _run_client(job, stack, settings, savepoint)
+    _remember(stack, job_id, job, settings.namespace)
     report("waiting for its tasks")
     _await_tasks(flink, job, job_id)
     return job_id
+
+
+def _remember(stack: StackSettings, job_id: str, job: str, namespace: str) -> None:
+    from driftline.stack.checkpoints import remember_job  # noqa: PLC0415  (needs the extra `jobs`)
+
+    remember_job(stack, job_id, job, namespace)
 
 
 def _check_offsets(stack: StackSettings, settings: ScoreEventsSettings, report: Callable[[str], None]) -> None:

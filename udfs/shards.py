@@ -58,29 +58,18 @@ def shard_of(record_key: bytes | None, shards: int) -> int:
     else:
         # Java reads a surrogate that was encoded by itself as one unreadable character, Python as three.
         text = _LONE_SURROGATE.sub(_UNREADABLE, record_key).decode("utf-8", "replace")
-        bucket = abs(_flink_hash(text.encode())) % shards
+        bucket = abs(_java_hash(text)) % shards
     return shard_keys(shards)[bucket]
 
 
 _LONE_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _UNREADABLE = "\ufffd".encode()
-_WORD = 0xFFFFFFFF
 
 
-def _flink_hash(utf8: bytes) -> int:
-    """HASH_CODE of a string in Flink's SQL: 32-bit murmur3 that takes the bytes behind the last word one by one."""
-    words = len(utf8) // 4
-    parts = [*struct.unpack_from(f"<{words}I", utf8), *struct.unpack(f"{len(utf8) % 4}b", utf8[4 * words :])]
-    mixed = 42  # Flink's seed
-    for part in parts:
-        scrambled = _rotated((part & _WORD) * 0xCC9E2D51 & _WORD, 15) * 0x1B873593 & _WORD
-        mixed = (_rotated(mixed ^ scrambled, 13) * 5 + 0xE6546B64) & _WORD
-    mixed ^= len(utf8)
-    mixed = (mixed ^ mixed >> 16) * 0x85EBCA6B & _WORD
-    mixed = (mixed ^ mixed >> 13) * 0xC2B2AE35 & _WORD
-    mixed ^= mixed >> 16
-    return mixed - (mixed >> 31 << 32)
-
-
-def _rotated(word: int, bits: int) -> int:
-    return (word << bits | word >> 32 - bits) & _WORD
+def _java_hash(text: str) -> int:
+    """HASH_CODE of a string in Flink's SQL: Java's, over UTF-16, as a signed number of 32 bits."""
+    units = text.encode("utf-16-le")
+    hashed = 0
+    for unit in struct.unpack(f"<{len(units) // 2}H", units):
+        hashed = (31 * hashed + unit) & 0xFFFFFFFF
+    return hashed - (hashed >> 31 << 32)

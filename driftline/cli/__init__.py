@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from driftline import __version__
-from driftline.cli import ask, demo, events, jobs, rest, scores, stack, token, train
+from driftline.cli import ask, checkpoints, demo, events, jobs, rest, scores, stack, token, topics, train
 from driftline.errors import DriftlineError
 
 app = typer.Typer(
@@ -27,8 +27,8 @@ app = typer.Typer(
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo.demo,),
     "Local stack": (stack.up, stack.status, stack.down),
-    "Jobs": (jobs.submit, jobs.stop, jobs.drain),
-    "Events": (events.simulate, events.publish),
+    "Jobs": (jobs.submit, jobs.stop, jobs.drain, checkpoints.checkpoints),
+    "Events": (events.simulate, events.publish, topics.topics),
     "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores),
     "Model": (train.train,),
 }

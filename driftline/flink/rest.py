@@ -64,6 +64,11 @@ class FlinkRest:
             return ""
         return root_cause(history[0]["stacktrace"])
 
+    def restored_from(self, job_id: str) -> str:
+        """Return the path of the checkpoint or savepoint that the job was last restored from, empty where from none."""
+        restored = self._call(f"/jobs/{job_id}/checkpoints")["latest"]["restored"]
+        return str(restored["external_path"] or "") if restored else ""
+
     def free_slots(self) -> int:
         """How many slots are free."""
         return int(self._call("/overview")["slots-available"])

@@ -12,6 +12,7 @@ from driftline.settings.base import Format, IsolationLevel, Settings, nearest
 from driftline.settings.redis_url import RedisUrl, check_login, with_password
 
 _OF_COMMANDS = ("REST_HOST", "REST_PORT")  # of flags that are no settings
+_RETENTION_DAYS_MAX = 36_500
 _MISSPELT = 0.85  # alike: letters swapped or missing. What is less alike may be somebody else's
 
 
@@ -34,6 +35,18 @@ class StackSettings(Settings):
     events_topic: str = Field("events", min_length=1, description="topic that events are published to and drained from")
     events_format: Format = Field("protobuf", description="encoding of the values on the events topic")
     events_partitions: int = Field(4, ge=1, le=1000, description="partitions of the topics that `up` creates")
+    events_retention_days: float = Field(
+        -1, description="how long the events topic keeps events, by their own time; -1: for ever, as replays want it"
+    )
+    late_retention_days: float = Field(
+        30, description="how long events.late keeps what came too late; -1: for ever. FORGET does not reach it"
+    )
+    dead_letter_retention_days: float = Field(
+        30, description="how long events.dead-letter keeps what was rejected; -1: for ever. FORGET does not reach it"
+    )
+    sessions_retention_days: float = Field(
+        -1, description="how long the topic sessions keeps closed sessions; -1: for ever. FORGET does not reach it"
+    )
     isolation_level: IsolationLevel = Field(
         "read_committed", description="whether the events of aborted and open transactions are read, too"
     )
@@ -53,6 +66,16 @@ class StackSettings(Settings):
     def _one_password(self) -> StackSettings:
         check_login(self.redis_url, self.redis_password_file)
         return self
+
+    @field_validator(
+        "events_retention_days", "late_retention_days", "dead_letter_retention_days", "sessions_retention_days"
+    )
+    @classmethod
+    def _some_time_or_for_ever(cls, days: float) -> float:
+        if not (days == -1 or 0 < days <= _RETENTION_DAYS_MAX):
+            message = f"should be -1 or a number of days above 0, at most {_RETENTION_DAYS_MAX:,}"
+            raise ValueError(message)
+        return days
 
     @classmethod
     def _check_variable(cls, variable: str) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
-from driftline.settings import StackSettings
+from driftline.errors import ServiceUnavailable
+from driftline.settings import DAY_MS, StackSettings
 from driftline.stack.service import NotReady
 
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 MESSAGE_BYTES_MAX = EVENT_BYTES_MAX + 64 * 1024  # a dead letter is an event and its headers
 _TIMEOUT_MS = 10_000
-_DAY_MS = 86_400_000
-# A broker deletes and rolls by record timestamp, and events carry their own past. So keep everything, and do not start
-# a new segment whenever shuffled history steps by more than a week (the default of segment.ms): it would be thousands
-# of small files.
-_KEEP = {"retention.ms": "-1", "retention.bytes": "-1", "segment.ms": str(3_650 * _DAY_MS)}
+# A broker deletes and rolls by record timestamp, and events carry their own past. So what is kept for ever must not
+# start a new segment whenever shuffled history steps by more than a week (the default of segment.ms): it would be
+# thousands of small files. What is deleted must: only closed segments are.
+_KEEP = {"retention.ms": "-1", "retention.bytes": "-1", "segment.ms": str(3_650 * DAY_MS)}
 _LARGE = {"max.message.bytes": str(EVENT_BYTES_MAX)}
 _LARGER = {"max.message.bytes": str(MESSAGE_BYTES_MAX)}
 _COMPACTED = {
@@ -30,12 +31,87 @@ _COMPACTED = {
 def topics(settings: StackSettings) -> dict[str, dict[str, str]]:
     """Every topic of the contract with its configuration."""
     return {
-        settings.events_topic: _KEEP | _LARGE,
-        "events.dead-letter": _KEEP | _LARGER,
-        "events.late": _KEEP | _LARGER,
-        "sessions": dict(_KEEP),
+        settings.events_topic: _kept(settings.events_retention_days) | _LARGE,
+        "events.dead-letter": _kept(settings.dead_letter_retention_days) | _LARGER,
+        "events.late": _kept(settings.late_retention_days) | _LARGER,
+        "sessions": _kept(settings.sessions_retention_days),
         "scores": dict(_COMPACTED),
     }
+
+
+def _kept(days: float) -> dict[str, str]:
+    """The configuration of a topic that keeps records for so many days; -1: for ever."""
+    if days < 0:
+        return dict(_KEEP)
+    retention_ms = max(1, round(days * DAY_MS))
+    return _KEEP | {"retention.ms": str(retention_ms), "segment.ms": str(min(retention_ms, DAY_MS))}
+
+
+@dataclass(frozen=True)
+class TopicStatus:
+    """A topic as it is, beside what the settings say of it."""
+
+    name: str
+    exists: bool
+    partitions: int = 0
+    offsets: int = 0  # held now: events, and what transactions leave
+    cleanup_policy: str = ""
+    retention_ms: int | None = None  # None where the broker does not tell; -1: for ever
+    wanted_retention_ms: int = -1
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether it keeps its records as long as the settings say, as far as is known."""
+        return self.retention_ms in (None, self.wanted_retention_ms)
+
+
+def describe_topics(settings: StackSettings) -> list[TopicStatus]:
+    """Every topic of the contract. Raises ServiceUnavailable without Kafka."""
+    from driftline.extents import connect_consumer, extents_of, partitions_of  # noqa: PLC0415  (Kafka's client)
+    from driftline.topic_rules import read_configs  # noqa: PLC0415
+
+    found = []
+    with closing(connect_consumer(settings)) as consumer:
+        existing = consumer.topics()
+        for name, wanted in topics(settings).items():
+            wanted_ms = int(wanted["retention.ms"])
+            if name not in existing:
+                found.append(TopicStatus(name, False, wanted_retention_ms=wanted_ms))
+                continue
+            configs = (read_configs(settings, [name]) or {}).get(name, {})
+            retention = configs.get("retention.ms")
+            extents = extents_of(consumer, partitions_of(consumer, name)).values()
+            held = sum(extent.end - extent.begin for extent in extents)
+            policy, kept_ms = configs.get("cleanup.policy") or "", None if retention is None else int(retention)
+            found.append(TopicStatus(name, True, len(extents), held, policy, kept_ms, wanted_ms))
+    return found
+
+
+def apply_retention(settings: StackSettings) -> list[str]:
+    """Give the existing topics the retention of the settings, and return the names of those that had another.
+
+    Raises ServiceUnavailable without Kafka, or where the broker forbids it.
+    """
+    from kafka.admin import ConfigResource, ConfigResourceType  # noqa: PLC0415
+
+    changed = [one.name for one in describe_topics(settings) if one.exists and not one.as_wanted]
+    wanted = topics(settings)
+    resources = [
+        ConfigResource(
+            ConfigResourceType.TOPIC,
+            name,
+            {key: value for key, value in wanted[name].items() if key in ("retention.ms", "segment.ms")},
+        )
+        for name in changed
+    ]
+    try:
+        if resources:
+            with _admin(settings) as admin:
+                admin.alter_configs(resources)
+    except NotReady as error:
+        message = f"Kafka at {settings.kafka_address} did not change its topics: {error}"
+        raise ServiceUnavailable(message) from None
+    return changed
 
 
 def topic_names(settings: StackSettings) -> set[str]:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from driftline.errors import StackError
-from driftline.settings import StackSettings
+from driftline.errors import SettingError, StackError
+from driftline.settings import DAY_MS, StackSettings
 from driftline.stack import Stack
 from driftline.stack.home import Home
 from driftline.stack.kafka import _cluster_id
@@ -16,11 +16,29 @@ from driftline.stack.topics import topics
 def test_topics_keep_events_of_any_age() -> None:
     made = topics(StackSettings.load(events_topic="clicks"))
     assert list(made) == ["clicks", "events.dead-letter", "events.late", "sessions", "scores"]
-    assert {config["retention.ms"] for config in made.values()} == {"-1"}
+    assert {made[name]["retention.ms"] for name in ("clicks", "sessions", "scores")} == {"-1"}
     assert made["scores"]["cleanup.policy"] == "compact"
     assert made["clicks"]["max.message.bytes"] == str(16 * 1024 * 1024)
     for name in ("events.dead-letter", "events.late"):  # room for an event of that size and its headers
         assert int(made[name]["max.message.bytes"]) >= 16 * 1024 * 1024 + 10_000
+
+
+def test_payloads_of_rejected_events_are_not_kept_for_ever() -> None:
+    """A FORGET does not reach them; both are stamped when they are written, so no history is deleted with them."""
+    made = topics(StackSettings.load())
+    for name in ("events.dead-letter", "events.late"):
+        assert made[name]["retention.ms"] == str(30 * DAY_MS)
+        assert int(made[name]["segment.ms"]) <= DAY_MS  # only closed segments are deleted
+
+
+def test_retention_is_a_setting() -> None:
+    made = topics(StackSettings.load(events_retention_days=0.5, late_retention_days=-1, sessions_retention_days=7))
+    kept = {name: int(config["retention.ms"]) for name, config in made.items()}
+    assert (kept["events"], kept["events.late"], kept["sessions"]) == (DAY_MS // 2, -1, 7 * DAY_MS)
+    assert int(made["events"]["segment.ms"]) == DAY_MS // 2
+    for days in (0, -2, float("nan"), 1e9):
+        with pytest.raises(SettingError, match="DRIFTLINE_EVENTS_RETENTION_DAYS: should be -1 or a number of days"):
+            StackSettings.load(events_retention_days=days)
 
 
 def test_a_cluster_id_is_no_option() -> None:

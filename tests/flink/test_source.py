@@ -1,0 +1,52 @@
+"""The Kafka source of the job, as Flink would deploy it; no cluster and no Kafka are needed to lay it out."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from driftline.settings import StackSettings
+from driftline.stack import flink_env
+
+# In a process of its own: the gateway's JVM ends with it.
+_PROPERTIES = """
+import json, sys
+from pyflink.datastream import StreamExecutionEnvironment
+from jobs.score_events import build
+from driftline.settings import ScoreEventsSettings
+
+
+
+def consumer_properties(settings):
+    env = StreamExecutionEnvironment.get_execution_environment()
+    build(env, ScoreEventsSettings.load(**settings), generation=1)
+    for node in env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray():
+        factory = node.getOperatorFactory()
+        if factory.getClass().getSimpleName() == "SourceOperatorFactory":
+            properties = private(private(factory, "source"), "props")
+            return {name: properties[name] for name in ("auto.offset.reset", "isolation.level")}
+
+
+def private(java_object, name):
+    field = java_object.getClass().getDeclaredField(name)
+    field.setAccessible(True)
+    return field.get(java_object)
+
+
+print(json.dumps([consumer_properties(settings) for settings in json.loads(sys.argv[1])]))
+"""
+
+
+def test_the_source_has_nowhere_to_fall_back_to_unless_it_is_told_to(tmp_path: Path) -> None:
+    environment = flink_env(StackSettings.load(home=tmp_path / "home"))
+    settings = [{}, {"deleted_offsets": "skip", "isolation_level": "read_uncommitted"}]
+    command = [sys.executable, "-c", _PROPERTIES, json.dumps(settings)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, env=environment, cwd=root)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == [
+        {"auto.offset.reset": "none", "isolation.level": "read_committed"},
+        {"auto.offset.reset": "earliest", "isolation.level": "read_uncommitted"},
+    ]
