@@ -44,10 +44,16 @@ GC_THRESHOLD = (50_000, 20, 50)
 STATE_TTL_MARGIN_MS = 7 * DAY_MS
 
 
-@functools.cache
+_stores: dict[tuple[object, ...], RedisScoreStore] = {}
+
+
 def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> RedisScoreStore:
-    """One store a process: in thread mode a failed operator is never closed, and would leak its sockets."""
-    return RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+    """One store a process, until it fails: in thread mode a failed operator is never closed, and would leak sockets."""
+    key = (url, namespace, ttl_s, retry_s)
+    store = _stores.get(key)
+    if store is None or store.failed:
+        store = _stores[key] = RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+    return store
 
 
 class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types

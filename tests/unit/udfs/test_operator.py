@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from driftline.errors import ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, message
 from tests.fake_flink import Task
+from udfs.operator import _score_store
 from udfs.shards import shard_keys
 
 NOW = T0 + 10 * HOUR
@@ -50,3 +52,12 @@ def test_state_of_a_crashed_operator_is_read_by_the_next(task: Task) -> None:
     assert (task.counts["events_duplicate"], task.counts["events_accepted"]) == (1, 1)
     (stored,) = task.store.read(["u1"])
     assert stored is not None and stored.accepted_events == 2
+
+
+def test_a_store_that_failed_is_replaced() -> None:
+    arguments = "redis://127.0.0.1:1/0", "main", 100.0, 0.0
+    store = _score_store(*arguments)
+    assert _score_store(*arguments) is store
+    with pytest.raises(ServiceUnavailable):
+        store.ping()
+    assert _score_store(*arguments) is not store
