@@ -30,8 +30,8 @@ class ScoreEventsSettings(Settings):
     redis_url: RedisUrl = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         min_length=1,
-        description="Redis URL (redis://, rediss://, redis+sentinel://), as the cluster sees it; a password in it becomes a "
-        "part of the job",
+        description="URL of Redis (redis://, rediss://, redis+sentinel://), as the cluster sees it; a password in it "
+        "becomes a part of the job",
     )
     redis_password_file: Path | None = Field(
         None, description="file with the password of Redis on every TaskManager, read when a task starts"

@@ -289,7 +289,7 @@ class TestWhatTimeDoesNotHeal:
             store = RedisScoreStore.connect(shown.replace("//", f"//{login}@" if login else "//"), retry_s=600)
             with pytest.raises(ServiceUnavailable, match=said) as caught:
                 write(store)
-            assert "correct redis_url" in str(caught.value)
+            assert "correct redis_url or redis_password_file" in str(caught.value)
             assert "secret" not in str(caught.value) and "wrong" not in str(caught.value)
             assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
                 str(caught.value)
