@@ -58,15 +58,20 @@ class Namespace:
         """This namespace's topic of that kind, by the name that the contract gives the live one."""
         return contract_name if self.name == LIVE else f"{self.name}.{contract_name}"
 
-    def submit(self, parallelism: int = 1, savepoint: str = "") -> str:
-        """Submit the job and return its id."""
+    @property
+    def given(self) -> dict[str, object]:
+        """The settings of its job that have not their defaults."""
         settings = dict(self.job_settings)
         if self.name != LIVE:
             settings |= {"namespace": self.name, "group_id": f"driftline-{self.name}"}
             kinds = {"events": "events", "dead_letter": "events.dead-letter", "late": "events.late"}
             kinds |= {"sessions": "sessions", "scores": "scores"}
             settings |= {f"{setting}_topic": self.topic(kind) for setting, kind in kinds.items()}
-        arguments = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        return settings
+
+    def submit(self, parallelism: int = 1, savepoint: str = "") -> str:
+        """Submit the job and return its id."""
+        arguments = [part for name, value in self.given.items() for part in ("--set", f"{name}={value}")]
         resumed = ["--from-savepoint", savepoint] if savepoint else []
         self.job_id = self.stack.submit(*arguments, *resumed, parallelism=parallelism)
         return self.job_id
