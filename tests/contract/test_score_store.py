@@ -377,7 +377,7 @@ class TestRedis:
 
     @pytest.mark.parametrize("url", ["http://localhost", "localhost:6379"])
     def test_bad_url_says_what_is_accepted(self, url: str) -> None:
-        with pytest.raises(SettingError, match="redis_url .*accepted are redis://host:6379/0"):
+        with pytest.raises(SettingError, match=r"redis_url .*accepted are redis://host:6379/0"):
             RedisScoreStore.connect(url)
 
     def test_bad_namespace(self) -> None:
