@@ -35,6 +35,7 @@ def compiled_core() -> list[Extension]:
     extensions: list[Extension] = mypycify([*flags, *sources], opt_level="3", debug_level="0", group_name="udfs.core")
     for extension in extensions:
         extension.optional = True  # without a compiler the build goes on
+        extension.extra_compile_args.append("-ffp-contract=off")  # else ARM would round a sum of a product once
     return extensions
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -24,14 +25,19 @@ KINDS = st.one_of(st.integers(VIEW, CUSTOM), st.integers(VIEW, FORGET))
 
 
 @st.composite
-def histories(draw: st.DrawFn, size_max: int = 30, kinds: st.SearchStrategy[int] = KINDS) -> list[Event]:
+def histories(
+    draw: st.DrawFn,
+    size_max: int = 30,
+    kinds: st.SearchStrategy[int] = KINDS,
+    categories: Sequence[str] = ("", "shoes", "hats", "bags", "ties"),
+) -> list[Event]:
     """One user's events in order of time, ids distinct."""
     now = T0
     events = []
     for number, pause_ms in enumerate(draw(st.lists(PAUSES_MS, min_size=1, max_size=size_max))):
         now += pause_ms
         value = draw(st.floats(0, 1000, width=32))
-        category = draw(st.sampled_from(["", "shoes", "hats", "bags", "ties"]))
+        category = draw(st.sampled_from(categories))
         ahead_ms = draw(st.sampled_from([0, 0, 0, 1, SECOND, DISORDER_MS, 5 * MINUTE]))  # of its record
         events.append(Event(now, f"e{draw(st.integers(0, 9))}-{number}", draw(kinds), value, category, now - ahead_ms))
     return events
