@@ -125,7 +125,7 @@ class Answers:
             while True:
                 client, _ = self._listener.accept()
                 self.accepted += 1
-                reply = self._error if self.accepted == 1 else b":1\r\n"
+                reply = self._error if self.accepted == 1 else b"*2\r\n:1\r\n:0\r\n"  # accepted, outranked
                 threading.Thread(target=self._serve, args=(client, reply), daemon=True).start()
 
     @staticmethod
