@@ -131,6 +131,13 @@ class ServingMetric(Enum):
         "2: Redis does not answer; the reads that try it do so every breaker_reset_ms; after `redis login refused` in "
         "the log, every login_retry_ms",
     )
+    HEALTH = Metric(
+        "driftline_serving_health",
+        "gauge",
+        "state",
+        "0 does not serve, 1 serves from memory alone (serve_stale), 2 fresh; the lowest of the workers",
+        "below 2: Redis is away; at 1 users that were not seen lately get UNAVAILABLE, and at 0 all do",
+    )
     WATCH_STREAMS = Metric(
         "driftline_serving_watch_streams",
         "gauge",

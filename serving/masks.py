@@ -39,10 +39,10 @@ class ReadMask:
         kept = UserScores.FromString(message)
         kept.DiscardUnknownFields()  # type: ignore[attr-defined]  # its stub lacks it
         for name in self._dropped:
-            kept.ClearField(name)  # type: ignore[arg-type]  # its stub wants literals
+            kept.ClearField(name)
         if self._dropped_of_session and kept.HasField("session"):
             for name in self._dropped_of_session:
-                kept.session.ClearField(name)  # type: ignore[arg-type]
+                kept.session.ClearField(name)
         if self._scores is not None:
             for name in [name for name in kept.scores if name not in self._scores]:
                 del kept.scores[name]

@@ -18,6 +18,7 @@ from prometheus_client import Counter, Gauge, Histogram, values
 from driftline.metrics import ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import ended_as
+from serving.health import Health
 from serving.middleware import Context, Handler, UnaryHandler, is_stream
 from serving.observer import BreakerState, Observer
 from serving.requests import BATCH_IDS_MAX
@@ -52,6 +53,7 @@ class Telemetry(Observer):
         self._rejected = _counter(ServingMetric.REJECTED)
         self._stale = _counter(ServingMetric.STALE)
         self._breaker = _gauge(ServingMetric.BREAKER, "livemax")
+        self._health = _gauge(ServingMetric.HEALTH, "livemin")
         self._gauges = {
             one: _gauge(one, "livesum")
             for one in (ServingMetric.IN_FLIGHT, ServingMetric.WATCH_STREAMS, ServingMetric.WATCHED_USERS)
@@ -80,6 +82,10 @@ class Telemetry(Observer):
     def served_stale(self, *, users: int) -> None:
         """See Observer."""
         self._stale.inc(users)
+
+    def health_changed(self, health: Health) -> None:
+        """See Observer."""
+        self._health.set(health)
 
     def _answering(self, method: str, handler: Handler) -> Handler:
         answer = cast("UnaryHandler", handler)
