@@ -21,6 +21,7 @@ class JobMetric(StrEnum):
     FORGETS_LATE = "forgets_late"  # obeyed behind the frontier; rising: find what delays erasure requests
     BLOCKS = "blocks"  # events_accepted / blocks: the batch that pays for one crossing and one model call
     BLOCKS_SPLIT = "blocks_split"  # rising: a hot shard; raise block_events_max or lower block_ms
+    BLOCKS_EMPTY = "blocks_empty"  # not 0: the clock was set back; slew it, and compare the totals with the offsets
     SCORES_WRITTEN = "scores_written"  # accepted by Redis as newer
     SCORES_OUTRANKED = "scores_outranked"  # not 0: a job of a later generation wrote there; resubmit --new-generation
     SESSIONS_CLOSED = "sessions_closed"  # published

@@ -38,6 +38,7 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, genera
         settings.group_id,
         shards=settings.shards,
         block_ms=settings.block_ms,
+        event_bytes_max=settings.event_bytes_max,
     )
     results = blocks.process(ScoreBlocks(settings, generation), RESULTS_TYPE).uid("score-blocks").name("score blocks")
 

@@ -1,7 +1,7 @@
 """Flink's side of the operator: keyed state, timers, counters and contexts in memory, without a JVM.
 
-A test drives the real `ScoreBlocks` as a task thread does: blocks and due timers, one after the other. `crash` drops
-the operator object and keeps state and timers, as a restart from a checkpoint does.
+A test drives the real `ScoreBlocks` as a task thread does: blocks and due timers, one after the other. `open` again
+drops the operator object and keeps state and timers, as a restart from a checkpoint does.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from driftline.event.v1 import session_pb2
 from driftline.metrics import JobMetric
@@ -12,6 +13,7 @@ from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import encode_value, with_features
 from udfs.decode import Decoder
 from udfs.event import Event
+from udfs.oversized import travelling
 from udfs.profile import Profile
 from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
 from udfs.scoring import Model, score, session_id
@@ -44,6 +46,14 @@ class Block:
             )
 
 
+class PublishedSession(NamedTuple):
+    """A closed session on its way to the topic; `value` is a ClosedSession."""
+
+    user_id: str
+    session_id: str
+    value: bytes
+
+
 @dataclass(slots=True)
 class BlockResult:
     """What a block gives rise to; the adapter writes and emits all of it before it returns."""
@@ -51,7 +61,7 @@ class BlockResult:
     timelines: dict[str, Timeline] = field(default_factory=dict)  # those that changed, to be put back
     scores: dict[str, bytes | None] = field(default_factory=dict)  # UserScores by user; None: the user was forgotten
     stored: list[tuple[str, bytes]] = field(default_factory=list)  # the same behind their versions, for the score store
-    sessions: dict[str, bytes] = field(default_factory=dict)  # ClosedSession by session id
+    sessions: list[PublishedSession] = field(default_factory=list)  # in the order in which they were closed
     dead_letters: list[Reject] = field(default_factory=list)
     late: list[Reject] = field(default_factory=list)
     quiet_checks: dict[int, list[str]] = field(default_factory=dict)  # users to look at, by wall-clock time
@@ -148,7 +158,8 @@ class BlockProcessor:
             try:
                 user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
             except InvalidEventError as error:
-                result.dead_letters.append(reject((key, value), (self.topic, partition, offset), error, now_ms))
+                record = travelling(key, value, too_large=error.reason is Reason.TOO_LARGE)
+                result.dead_letters.append(reject(record, (self.topic, partition, offset), error, now_ms))
                 continue
             timeline = timelines.get(user_id)
             if timeline is None:
@@ -196,7 +207,8 @@ class BlockProcessor:
     def _collect(user_id: str, timeline: Timeline, result: BlockResult) -> None:
         for closed in timeline.closed:
             session = _session(user_id, closed)
-            result.sessions[session.session_id] = session.SerializeToString(deterministic=True)
+            value = session.SerializeToString(deterministic=True)
+            result.sessions.append(PublishedSession(user_id, session.session_id, value))
         result.count(JobMetric.SESSIONS_CLOSED, len(timeline.closed))
         result.count(JobMetric.FORGETS_LATE, timeline.forgets_late)
         overflows = timeline.overflows

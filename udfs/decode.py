@@ -14,6 +14,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
 from driftline.settings import ScoreEventsSettings
 from udfs.event import CUSTOM, FORGET, SURVEY_RESPONSE, Event
+from udfs.oversized import explain, marked_sizes
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 ID_BYTES_MAX = 128
@@ -63,7 +64,7 @@ class Decoder:
         Raises:
             InvalidEventError: the record is poison; carries the reason.
         """
-        message = self._parse(value)
+        message = self._parse(key, value)
         user_id = message.user_id
         event = validate(message)
         if key != user_id.encode():
@@ -111,19 +112,24 @@ class Decoder:
                 return f"{text}; it looks like {unit}, and must be in milliseconds"
         return text
 
-    def _parse(self, value: bytes | None) -> UserEvent:
+    def _parse(self, key: bytes | None, value: bytes | None) -> UserEvent:
         if value is None:
             raise InvalidEventError(Reason.UNDECODABLE, _TOMBSTONE, Stage.DECODE)
         if len(value) > self.event_bytes_max:
-            text = f"{len(value)} bytes; the bound is {self.event_bytes_max}"
-            raise InvalidEventError(Reason.TOO_LARGE, text, Stage.DECODE)
+            raise self._too_large(len(value), len(key or b""))
         try:
             return _PARSERS[self.events_format](value)
         except (DecodeError, ValueError, RecursionError) as error:
+            if (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
+                raise self._too_large(*sizes) from None
             # Protobuf's own words are not ours to vouch for: a message must hold nothing of the payload.
             why = str(error) if isinstance(error, ValueError) else "the bytes are not a message of its schema"
             text = f"not a UserEvent in {self.events_format}: {why}{_likeness(value, self.events_format)}"
             raise InvalidEventError(Reason.UNDECODABLE, text, Stage.DECODE) from None
+
+    def _too_large(self, value_size: int, key_size: int) -> InvalidEventError:
+        text = explain(value_size, key_size, self.event_bytes_max)
+        return InvalidEventError(Reason.TOO_LARGE, text, Stage.DECODE)
 
 
 # Not an erasure: that is an event with an id and a time of its own, so that it takes its place in any order.

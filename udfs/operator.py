@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pyflink.common import Row, Time, Types
@@ -22,14 +23,14 @@ from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
 from sink_connectors.score_store import Progress, RedisScoreStore
 from state_schemas import codec
-from udfs.block import Block, BlockProcessor, BlockResult
+from udfs.block import Block, BlockProcessor, BlockResult, PublishedSession
 from udfs.rejects import Reject
 from udfs.shards import require_same_shards
 from udfs.timelines import Timelines
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 # One element a block, with a map of user id to scores and one of session id to session: crossing to the JVM costs about
-# the same for a map as for one of its entries.
+# the same for a map as for one of its entries. A user's second session of the block follows in an element of its own.
 RESULTS_TYPE = Types.ROW_NAMED(["scores", "sessions"], [Types.MAP(Types.STRING(), _BYTES)] * 2)
 REJECT_TYPE = Types.ROW_NAMED(["k", "v", "headers"], [_BYTES, _BYTES, Types.MAP(Types.STRING(), _BYTES)])
 DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
@@ -101,6 +102,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
         """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
+        if value is None or value[0] is None:  # a window that fired twice, because the clock was set back
+            self._count(JobMetric.BLOCKS_EMPTY)
+            return []
         block = Block(*value)
         shard = self._read_shard(int(ctx.get_current_key()))
         outputs: list[Any] = []
@@ -163,9 +167,27 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 def _outputs(result: BlockResult) -> list[Any]:
     outputs: list[Any] = [(DEAD_LETTERS, _reject_row(dead)) for dead in result.dead_letters]
     outputs += [(LATE, _reject_row(late)) for late in result.late]
-    if result.scores or result.sessions:
-        outputs.append(Row(result.scores, result.sessions))
+    sessions = sessions_in_order(result.sessions)
+    if result.scores or sessions:
+        outputs.append(Row(result.scores, sessions[0] if sessions else {}))
+    outputs += [Row({}, following) for following in sessions[1:]]
     return outputs
+
+
+def sessions_in_order(published: Sequence[PublishedSession]) -> list[dict[str, bytes]]:
+    """Return maps of session id to session, with at most one session of a user in each, a user's in their order.
+
+    The entries of a map reach the topic in the order of their hashes, those of one row before those of the next.
+    """
+    maps: list[dict[str, bytes]] = []
+    before: dict[str, int] = {}
+    for user_id, session_id, value in published:
+        number = before.get(user_id, 0)
+        before[user_id] = number + 1
+        if number == len(maps):
+            maps.append({})
+        maps[number][session_id] = value
+    return maps
 
 
 def _reject_row(rejected: Reject) -> Row:

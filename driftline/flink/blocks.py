@@ -12,6 +12,7 @@ from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
 
 from driftline.flink.outputs import literal
+from udfs.oversized import KEY_BYTES_MAX, MARKER, SIZE_COUNTED_MAX
 from udfs.shards import shard_keys
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -28,12 +29,22 @@ _KEYED_TYPE = Types.ROW([Types.INT(), BLOCK_TYPE])
 
 
 def read_blocks(
-    tables: StreamTableEnvironment, topic: str, bootstrap: str, group_id: str, *, shards: int, block_ms: int
+    tables: StreamTableEnvironment,
+    topic: str,
+    bootstrap: str,
+    group_id: str,
+    *,
+    shards: int,
+    block_ms: int,
+    event_bytes_max: int,
 ) -> KeyedStream:
     """Read a topic from its beginning (or the restored offsets) as blocks, keyed by shard.
 
     Windows are of processing time: ingest time would leave the last block of a pause hanging, because its watermark
     only moves with events. Neither has to do with event time; order is kept per user, in state.
+
+    A value above `event_bytes_max` and a key above `KEY_BYTES_MAX` are left behind: a marker says how large they were
+    (udfs/oversized.py).
     """
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE records (
@@ -50,14 +61,15 @@ def read_blocks(
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )""")
     keys = ", ".join(map(str, shard_keys(shards)))
+    key, value = bounded_columns(event_bytes_max)
     # HASH_CODE may be Integer.MIN_VALUE, whose ABS is negative: reduce first. A record without a key has shard 0.
-    bucket = f"ABS(MOD(COALESCE(HASH_CODE(DECODE(record_key, 'UTF-8')), 0), {shards}))"
+    bucket = f"ABS(MOD(COALESCE(HASH_CODE(DECODE({key}, 'UTF-8')), 0), {shards}))"
     # Milliseconds since the epoch: seconds alone would make the skew check coarse.
     epoch_ms = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
     tables.execute_sql(f"""
         CREATE TEMPORARY VIEW sharded AS
-        SELECT (ARRAY[{keys}])[{bucket} + 1] AS shard, record_key, record_value, `partition`, `offset`,
-            {epoch_ms} AS timestamp_ms, read_at
+        SELECT (ARRAY[{keys}])[{bucket} + 1] AS shard,
+            {key} AS record_key, {value} AS record_value, `partition`, `offset`, {epoch_ms} AS timestamp_ms, read_at
         FROM records""")  # noqa: S608  (nothing in it comes from outside)
     blocks = tables.to_data_stream(
         tables.sql_query(f"""
@@ -68,6 +80,28 @@ def read_blocks(
             GROUP BY shard, window_start, window_end""")  # noqa: S608  (nothing in it comes from outside)
     )
     return _keyed(blocks)
+
+
+def bounded_columns(event_bytes_max: int) -> tuple[str, str]:
+    """Return the expressions for a record's key and value that keep an oversized one's bytes from travelling.
+
+    SQL has no length of bytes. A cast to a length leaves shorter bytes as they are, so only longer ones differ from it;
+    their size is counted in characters of an encoding that has one for each byte.
+    """
+
+    def is_over(column: str, bytes_max: int) -> str:
+        return f"CAST({column} AS VARBINARY({bytes_max})) <> {column}"
+
+    def size(column: str) -> str:
+        counted = f"CHAR_LENGTH(DECODE(CAST({column} AS VARBINARY({SIZE_COUNTED_MAX})), 'ISO-8859-1'))"
+        return f"COALESCE(CAST({counted} AS STRING), '0')"
+
+    key_over, value_over = is_over("record_key", KEY_BYTES_MAX), is_over("record_value", event_bytes_max)
+    marker = f"ENCODE(CONCAT(U&'\\{MARKER[0]:04x}', {size('record_value')}, ' ', {size('record_key')}), 'UTF-8')"
+    return (
+        f"CASE WHEN {key_over} THEN CAST(NULL AS BYTES) ELSE record_key END",
+        f"CASE WHEN {value_over} THEN {marker} WHEN {key_over} THEN {marker} ELSE record_value END",
+    )
 
 
 def _keyed(blocks: DataStream) -> KeyedStream:

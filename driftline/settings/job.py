@@ -74,7 +74,13 @@ class ScoreEventsSettings(Settings):
     tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
     categories_max: int = Field(32, ge=10, le=1_000, description="categories whose affinity is kept a user")
     users_kept_max: int = Field(10_000, ge=0, description="users kept decoded in memory, an operator; about 3 KB each")
-    event_bytes_max: int = Field(262_144, ge=1_024, description="size of the largest event that is decoded")
+    event_bytes_max: int = Field(
+        262_144,
+        ge=1_024,
+        le=1_000_000,
+        description="size of the largest event that is decoded; one that is rejected fits a topic of Kafka's defaults, "
+        "with its headers",
+    )
     redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
     require_model: bool | None = Field(

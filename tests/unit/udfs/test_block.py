@@ -105,9 +105,10 @@ def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again()
     later = fold_block(fold, block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
     assert later.quiet_checks == {}
     result = fold.check_quiet([*listed, "unknown"], users, check_at_ms)
-    ((session_id, session),) = result.sessions.items()
-    assert (session_id, ClosedSession.FromString(session).session_id) == (f"quiet:{T0}", f"quiet:{T0}")
-    assert ClosedSession.FromString(session).closed_by == ClosedSession.CLOSED_BY_QUIET
+    (published,) = result.sessions
+    session = ClosedSession.FromString(published.value)
+    assert (published.user_id, published.session_id, session.session_id) == ("quiet", f"quiet:{T0}", f"quiet:{T0}")
+    assert session.closed_by == ClosedSession.CLOSED_BY_QUIET
     assert result.quiet_checks == {check_at_ms + MINUTE: ["busy"]}
 
 
