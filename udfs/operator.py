@@ -24,8 +24,9 @@ from driftline.state.v1.state_pb2 import QuietList, ShardState
 from sink_connectors.score_store import Progress, RedisScoreStore
 from state_schemas import codec
 from udfs.block import Block, BlockProcessor, BlockResult, PublishedSession
+from udfs.due import Due, DueQueue
 from udfs.rejects import Reject
-from udfs.shards import require_same_shards
+from udfs.shards import KEY_GROUPS, KEYS, require_same_shards
 from udfs.timelines import Timelines
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -39,6 +40,9 @@ LATE = OutputTag("late", REJECT_TYPE)
 # Python's own collector looks for reference cycles after 700 new objects; a block makes thousands, and none. It took a
 # tenth of the time.
 GC_THRESHOLD = (50_000, 20, 50)
+
+# Users who are due within so long of each other share a timer.
+GRID_MS_MAX = 10_000
 
 # Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
 # margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
@@ -85,6 +89,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._quiet = runtime_context.get_map_state(
             MapStateDescriptor("quiet", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
         )
+        self._due = runtime_context.get_map_state(MapStateDescriptor("due", Types.LONG(), Types.PICKLED_BYTE_ARRAY()))
+        self._due_pages = runtime_context.get_map_state(MapStateDescriptor("due_pages", Types.LONG(), Types.LONG()))
+        self._queues: dict[int, DueQueue] = {}  # by shard; this operator is their only user
         self._shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
         self._shards: dict[int, ShardState] = {}  # as last written; this operator is their only writer
         group = runtime_context.get_metrics_group().add_group("driftline")
@@ -95,7 +102,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._model.open()
         self._gauges.show(self._model.gauges())
         self._processor = BlockProcessor.of(settings, self._model)
-        self._users = Timelines(states, self._processor.bounds, settings.users_kept_max)
+        self._users = Timelines(states, self._processor.bounds, settings.users_kept_max, settings.users_kept_bytes_max)
         self._store = _score_store(
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
@@ -108,25 +115,36 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         block = Block(*value)
         shard = self._read_shard(int(ctx.get_current_key()))
         outputs: list[Any] = []
-        for part in block.split(self._settings.block_events_max):
-            result = self._processor.process(part, shard, self._users, _now_ms())
-            outputs += self._flush(result, shard, ctx)
-            self._count(JobMetric.BLOCKS)
-        if len(block) > self._settings.block_events_max:
+        parts = 0
+        for part in block.split(self._settings.block_events_max, self._settings.block_bytes_max):
+            while len(part):
+                result = self._processor.process(part, shard, self._users, _now_ms())
+                outputs += self._flush(result, shard, ctx)
+                part = part.part(result.taken)  # noqa: PLW2901  (what was left for another call)
+                parts += 1
+        self._count(JobMetric.BLOCKS, parts)
+        if parts > 1:
             self._count(JobMetric.BLOCKS_SPLIT)
         self._shard.update(codec.encode(shard))
         self._gauges.show(self._model.gauges())
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
-        """Publish the sessions of the shard's users who went quiet."""
-        listed = self._quiet.get(timestamp)
-        if listed is None:
-            return []
-        self._quiet.remove(timestamp)
-        user_ids = codec.decode(listed, QuietList).user_ids
-        result = self._processor.check_quiet(user_ids, self._users, _now_ms())
-        return self._flush(result, self._read_shard(int(ctx.get_current_key())), ctx)
+        """Publish the sessions of some of the shard's users who went quiet; a moment later, those of the rest."""
+        now_ms = max(timestamp, _now_ms())  # the clock may have been set back since the timer was set
+        queue = self._due_queue(int(ctx.get_current_key()))
+        if (listed := self._quiet.get(timestamp)) is not None:  # by an earlier release
+            self._quiet.remove(timestamp)
+            queue.put(timestamp, [Due(user_id, timestamp) for user_id in codec.decode(listed, QuietList).user_ids])
+        at_ms, due = queue.take(now_ms)
+        result = self._processor.check_quiet(due, self._users, now_ms)
+        queue.put(at_ms, due[result.taken :])
+        self._wait(queue, result, ctx, after_ms=now_ms)
+        if queue.has_come(now_ms):
+            ctx.timer_service().register_processing_time_timer(now_ms + 1)  # blocks and barriers pass in between
+        self._users.put_all(result.timelines, keep=False)
+        result.count(JobMetric.QUIET_CHECKS, result.taken)
+        return self._hand_over(result)
 
     def _read_shard(self, number: int) -> ShardState:
         shard = self._shards.get(number)
@@ -141,24 +159,33 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         return ShardState(generation=self._generation, shards=self._settings.shards)
 
     def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
-        for check_at_ms, user_ids in result.quiet_checks.items():
-            self._list_for_quiet_check(check_at_ms, user_ids)
-            ctx.timer_service().register_processing_time_timer(check_at_ms)
+        self._wait(self._due_queue(int(ctx.get_current_key())), result, ctx)
         progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
         # The state is written while Redis works: neither is final before the next checkpoint.
         put_back = functools.partial(self._users.put_all, result.timelines)
         written = self._store.write(result.stored, (int(ctx.get_current_key()), progress), put_back)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
+        return self._hand_over(result)
+
+    def _hand_over(self, result: BlockResult) -> list[Any]:
         for metric, number in result.counts.items():
             self._count(metric, number)
         return _outputs(result)
 
-    def _list_for_quiet_check(self, check_at_ms: int, user_ids: list[str]) -> None:
-        listed = self._quiet.get(check_at_ms)
-        quiet = codec.decode(listed, QuietList) if listed is not None else QuietList()
-        quiet.user_ids.extend(user_ids)
-        self._quiet.put(check_at_ms, codec.encode(quiet))
+    def _wait(self, queue: DueQueue, result: BlockResult, ctx: Any, after_ms: int = 0) -> None:
+        due = [Due(user_id, at_ms) for at_ms, user_ids in result.quiet_checks.items() for user_id in user_ids]
+        for timer_ms in queue.add(due, after_ms):
+            ctx.timer_service().register_processing_time_timer(timer_ms)
+
+    def _due_queue(self, key: int) -> DueQueue:
+        queue = self._queues.get(key)
+        if queue is None:
+            grid_ms = min(GRID_MS_MAX, max(1, self._settings.session_gap_ms // 10))
+            offset_ms = KEYS.index(key) * grid_ms // KEY_GROUPS
+            queue = DueQueue(self._due, self._due_pages, grid_ms=grid_ms, offset_ms=offset_ms)
+            self._queues[key] = queue
+        return queue
 
     def _count(self, metric: JobMetric, number: int = 1) -> None:
         self._counters[metric].inc(number)

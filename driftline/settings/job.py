@@ -16,6 +16,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999, the last that a calendar here knows
+MIB = 1024 * 1024
 
 
 class ScoreEventsSettings(Settings):
@@ -73,7 +74,15 @@ class ScoreEventsSettings(Settings):
     user_ttl_ms: int = Field(90 * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten")
     tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
     categories_max: int = Field(32, ge=10, le=1_000, description="categories whose affinity is kept a user")
-    users_kept_max: int = Field(10_000, ge=0, description="users kept decoded in memory, an operator; about 3 KB each")
+    block_bytes_max: int = Field(
+        32 * MIB,
+        ge=MIB,
+        description="bytes of events, and of memory for their users' states, folded at a time; a larger block is split",
+    )
+    users_kept_max: int = Field(10_000, ge=0, description="users kept decoded in memory, an operator")
+    users_kept_bytes_max: int = Field(
+        64 * MIB, ge=0, description="memory that the users kept decoded may take; outside the JVM's heap"
+    )
     event_bytes_max: int = Field(
         262_144,
         ge=1_024,

@@ -166,7 +166,9 @@ Global___ShardState: typing_extensions.TypeAlias = ShardState
 
 @typing.final
 class QuietList(google.protobuf.message.Message):
-    """Users to look at when the shard's quiet timer fires, in the map state "quiet" under the timer's time."""
+    """Users to look at when the shard's timer fires, in the map state "quiet" under the timer's time. Written by releases
+    before DuePage; read until its timer fires.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -181,3 +183,27 @@ class QuietList(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["user_ids", b"user_ids"]) -> None: ...
 
 Global___QuietList: typing_extensions.TypeAlias = QuietList
+
+@typing.final
+class DuePage(google.protobuf.message.Message):
+    """Users to look at from a wall-clock time on, in the map state "due" under that time and the page's number: time * 2^20 +
+    number. The map state "due_pages" has the number of pages by time.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: builtins.int
+    DUE_AT_MS_FIELD_NUMBER: builtins.int
+    due_at_ms: builtins.bytes
+    """When each is due, before rounding up to the time of the page. int64 little-endian, milliseconds."""
+    @property
+    def user_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        user_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        due_at_ms: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["due_at_ms", b"due_at_ms", "user_ids", b"user_ids"]) -> None: ...
+
+Global___DuePage: typing_extensions.TypeAlias = DuePage
