@@ -10,9 +10,9 @@ from udfs.user import Timeline, TimelineBounds
 
 # Bytes that a decoded timeline takes beside those of its encoded state; tests/unit/udfs/test_timelines.py compares the
 # sum with what Python allocates.
-_TIMELINE_BYTES: Final = 3_000
-_TAIL_EVENT_BYTES: Final = 300
-_CATEGORY_BYTES: Final = 150
+_TIMELINE_BYTES: Final = 1_800
+_TAIL_EVENT_BYTES: Final = 260
+_CATEGORY_BYTES: Final = 70
 
 
 class UserStates(Protocol):

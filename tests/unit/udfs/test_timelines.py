@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 
-from state_schemas.user_state import encode_user
+from state_schemas.user_state import decode_user, encode_user
 from tests.builders import HOUR, SECOND, States, bounds, event, timelines
 from udfs.timelines import Timelines, memory_bytes
 from udfs.user import Timeline
@@ -35,14 +36,20 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_estimate_is_what_python_allocates(shape: tuple[int, int, int, int, int]) -> None:
-    timeline_of(1, HOUR)  # what the first one imports is not its own
+    state = encode_user(timeline_of(*shape))
+    decode_user(state, bounds())  # what the first one imports is not its own
+    allocated = max(allocated_by(lambda: timeline_of(*shape)), allocated_by(lambda: decode_user(state, bounds())))
+    estimate = memory_bytes(decode_user(state, bounds()), len(state))
+    assert 0.7 * allocated <= estimate <= 1.5 * allocated, (allocated, estimate)
+
+
+def allocated_by(make: Callable[[], object]) -> int:
     tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    made = timeline_of(*shape)
-    allocated = tracemalloc.get_traced_memory()[0] - before
-    tracemalloc.stop()
-    estimate = memory_bytes(made, len(encode_user(made)))
-    assert 0.7 * allocated <= estimate <= 1.6 * allocated, (allocated, estimate)
+    try:
+        made = make()
+        return tracemalloc.get_traced_memory()[0] if made else 0
+    finally:
+        tracemalloc.stop()
 
 
 def kept(users: Timelines) -> list[str]:
