@@ -9,6 +9,7 @@ from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
 from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.event import CUSTOM, VIEW, Event
+from udfs.money import NUMBERS
 from udfs.scoring import Model
 from udfs.timelines import Timelines
 from udfs.user import TimelineBounds
@@ -61,6 +62,7 @@ def to_message(user_id: str, e: Event) -> UserEvent:
         event_time_ms=e.time_ms,
         value=e.value,
         category=e.category,
+        currency=next((code for code, number in NUMBERS.items() if number == e.currency), "???" if e.currency else ""),
         **named,  # type: ignore[arg-type]
     )
 

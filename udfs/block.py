@@ -241,6 +241,7 @@ class BlockProcessor:
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
         result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)
         result.count(JobMetric.CATEGORIES_OVERFLOW, overflows.categories)
+        result.count(JobMetric.AMOUNTS_LEFT_OUT, overflows.amounts)
 
 
 _CHECK_EVENTS_MAX: Final = 2_000  # folded by one look at users who may be quiet

@@ -39,7 +39,12 @@ V1: tuple[Feature, ...] = (
     Feature("session_carts", "events", 0, "ADD_TO_CART events in the current session"),
     Feature("session_purchases", "events", 0, "PURCHASE events in the current session"),
     Feature("session_searches", "events", 0, "SEARCH events in the current session"),
-    Feature("session_purchase_value", "currency", 0, "sum of `value` over the session's PURCHASE events"),
+    Feature(
+        "session_purchase_value",
+        "currency",
+        0,
+        "sum of `value` over the session's PURCHASE less REFUND events, at least 0",
+    ),
     Feature("session_category_switches", "changes", 0, "changes of category between consecutive categorised events"),
     Feature("session_open_carts", "events", 0, "max(0, session_carts - session_purchases)"),
     Feature("hours_since_previous_session", "h", NO_PREVIOUS_H, "session start - end of the session before"),
@@ -58,13 +63,18 @@ V1: tuple[Feature, ...] = (
     Feature("search_rate_7d", "events", 0, "sum over SEARCH of 2^(-age / 7 d)"),
     Feature("survey_rate_7d", "events", 0, "sum over SURVEY_RESPONSE of 2^(-age / 7 d)"),
     Feature("email_open_rate_7d", "events", 0, "sum over EMAIL_OPEN of 2^(-age / 7 d)"),
-    Feature("custom_rate_7d", "events", 0, "sum over CUSTOM of 2^(-age / 7 d)"),
+    Feature("custom_rate_7d", "events", 0, "sum over CUSTOM and REFUND of 2^(-age / 7 d)"),
     Feature("activity_1h", "events", 1, "sum over all events of 2^(-age / 1 h)"),
     Feature("activity_30d", "events", 1, "sum over all events of 2^(-age / 30 d)"),
     Feature("purchase_rate_30d", "events", 0, "sum over PURCHASE of 2^(-age / 30 d)"),
     Feature("purchases_per_session", "ratio", 0, "purchases / sessions"),
     Feature("purchases_per_cart", "ratio", 0, "purchases / carts, at most 1"),
-    Feature("mean_purchase_value", "currency", 0, "purchase value / purchases"),
+    Feature(
+        "mean_purchase_value",
+        "currency",
+        0,
+        "purchase value less refunds, at least 0 / purchases whose amounts are added up",
+    ),
     Feature("mean_survey_value", "points", 0, "mean of `value` over SURVEY_RESPONSE"),
     Feature("last_survey_value", "points", 0, "the newest SURVEY_RESPONSE's answer"),
     Feature("top_category_share", "share", 0, "largest category affinity"),
@@ -128,7 +138,7 @@ def vector(profile: Profile, shares: list[tuple[str, float]]) -> list[float]:
         carts,
         purchases,
         v[p.SESSION_SEARCHES],
-        v[p.SESSION_PURCHASE_VALUE],
+        profile.session_purchase_value,
         v[p.SESSION_SWITCHES],
         carts - purchases if carts > purchases else 0.0,
         (v[p.SESSION_START_MS] - previous_end) / HOUR_MS if ended else NO_PREVIOUS_H,
@@ -146,7 +156,7 @@ def vector(profile: Profile, shares: list[tuple[str, float]]) -> list[float]:
         v[p.PURCHASES_LONG],
         v[p.PURCHASES] / v[p.SESSIONS],
         min(1.0, v[p.PURCHASES] / v[p.CARTS]) if v[p.CARTS] else 0.0,
-        v[p.PURCHASE_VALUE] / v[p.PURCHASES] if v[p.PURCHASES] else 0.0,
+        _mean_purchase_value(v),
         v[p.SURVEY_SUM] / v[p.SURVEYS] if v[p.SURVEYS] else 0.0,
         v[p.SURVEY_LAST],
         shares[0][1] if shares else 0.0,
@@ -154,6 +164,11 @@ def vector(profile: Profile, shares: list[tuple[str, float]]) -> list[float]:
         sin(hour),
         cos(hour),
     ]
+
+
+def _mean_purchase_value(v: list[float]) -> float:
+    priced = v[p.PURCHASES] - v[p.PURCHASES_LEFT_OUT]
+    return max(0.0, v[p.PURCHASE_VALUE] - v[p.REFUND_VALUE]) / priced if priced else 0.0
 
 
 def _hours_since(now_ms: float, then_ms: float) -> float:

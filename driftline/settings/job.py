@@ -90,6 +90,15 @@ class ScoreEventsSettings(Settings):
         description="size of the largest event that is decoded; one that is rejected fits a topic of Kafka's defaults, "
         "with its headers",
     )
+    currency: str = Field(
+        "",
+        description="ISO 4217 code of the currency that amounts are added up in; empty: each user's own, never mixed",
+    )
+    currency_rates: str = Field(
+        "",
+        description="what one unit of other currencies is worth in `currency`, like USD=0.92,GBP=1.17; amounts without "
+        "a rate are left out and counted",
+    )
     redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
     require_model: bool | None = Field(
@@ -105,6 +114,14 @@ class ScoreEventsSettings(Settings):
             message = "should be 1, 2, 4, 8, 16, 32, 64 or 128"
             raise ValueError(message)
         return shards
+
+    @model_validator(mode="after")
+    def _convertible(self) -> ScoreEventsSettings:
+        if self.currency or self.currency_rates:
+            from udfs.money import Currencies  # noqa: PLC0415  (it imports this module)
+
+            Currencies.of(self)
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> ScoreEventsSettings:

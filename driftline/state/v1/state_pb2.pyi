@@ -41,6 +41,7 @@ class UserState(google.protobuf.message.Message):
     TAIL_TYPES_FIELD_NUMBER: builtins.int
     TAIL_VALUES_FIELD_NUMBER: builtins.int
     TAIL_CATEGORIES_FIELD_NUMBER: builtins.int
+    TAIL_CURRENCIES_FIELD_NUMBER: builtins.int
     NEWEST_EVENT_TIME_MS_FIELD_NUMBER: builtins.int
     COMMITTED_THROUGH_MS_FIELD_NUMBER: builtins.int
     ACCEPTED_EVENTS_FIELD_NUMBER: builtins.int
@@ -71,6 +72,8 @@ class UserState(google.protobuf.message.Message):
     """One byte an event: the number of driftline.event.v1.UserEvent.Type as folded."""
     tail_values: builtins.bytes
     """float64 little-endian."""
+    tail_currencies: builtins.bytes
+    """uint16 little-endian, the number of the value's currency (udfs/money.py); empty where no event of the tail names one."""
     newest_event_time_ms: builtins.int
     """The newest event time of any accepted event."""
     committed_through_ms: builtins.int
@@ -114,6 +117,7 @@ class UserState(google.protobuf.message.Message):
         tail_types: builtins.bytes = ...,
         tail_values: builtins.bytes = ...,
         tail_categories: collections.abc.Iterable[builtins.str] | None = ...,
+        tail_currencies: builtins.bytes = ...,
         newest_event_time_ms: builtins.int = ...,
         committed_through_ms: builtins.int = ...,
         accepted_events: builtins.int = ...,
@@ -125,7 +129,7 @@ class UserState(google.protobuf.message.Message):
         forgotten_through_ms: builtins.int = ...,
         tail_known_ms: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
 

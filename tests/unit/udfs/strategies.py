@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from tests.builders import HOUR, MINUTE, SECOND, T0
-from udfs.event import CUSTOM, FORGET, VIEW, Event
+from udfs.event import CUSTOM, PURCHASE, REFUND, VIEW, Event
+from udfs.money import LEFT_OUT, NO_CURRENCY, NUMBERS
 
 DISORDER_MS = 60 * SECOND
 
@@ -21,7 +22,8 @@ PAUSES_MS = st.one_of(
     st.integers(0, 3 * MINUTE),
     st.integers(0, 30 * HOUR),
 )
-KINDS = st.one_of(st.integers(VIEW, CUSTOM), st.integers(VIEW, FORGET))
+KINDS = st.one_of(st.integers(VIEW, CUSTOM), st.integers(VIEW, REFUND))
+CURRENCIES = st.sampled_from([NO_CURRENCY, NUMBERS["EUR"], NUMBERS["EUR"], NUMBERS["JPY"], LEFT_OUT])
 
 
 @st.composite
@@ -39,7 +41,10 @@ def histories(
         value = draw(st.floats(0, 1000, width=32))
         category = draw(st.sampled_from(categories))
         ahead_ms = draw(st.sampled_from([0, 0, 0, 1, SECOND, DISORDER_MS, 5 * MINUTE]))  # of its record
-        events.append(Event(now, f"e{draw(st.integers(0, 9))}-{number}", draw(kinds), value, category, now - ahead_ms))
+        kind = draw(kinds)
+        currency = draw(CURRENCIES) if kind in (PURCHASE, REFUND) else NO_CURRENCY
+        name = f"e{draw(st.integers(0, 9))}-{number}"
+        events.append(Event(now, name, kind, value, category, now - ahead_ms, currency))
     return events
 
 
