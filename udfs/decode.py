@@ -73,10 +73,16 @@ class Decoder:
         event = validate(message, self.currencies)
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
-        self.check_time(event, timestamp_ms, now_ms)
+        self._check_time(event, timestamp_ms, now_ms)
         return user_id, event
 
-    def check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
+    def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
+        """Return the event of a message that was not read from a record; arguments and errors are those of `decode`."""
+        event = validate(message)
+        self._check_time(event, timestamp_ms, now_ms)
+        return event
+
+    def _check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
         """Refuse an event whose time cannot be right, and note when it was known at the latest.
 
         A FORGET is an order to erase all that came before: its time says no more than what that is. One that cannot be

@@ -21,7 +21,6 @@ from driftline.simulator import SimulationSpec, json_line, simulate
 from driftline.stack import Stack
 from driftline.submission import job_settings, matching, submit
 from driftline.training.run import train
-from udfs.user import TimelineBounds
 
 JOB = "score-events"
 SHOPPERS = 2_000
@@ -130,8 +129,7 @@ def ready_model(folder: ModelFolder, history: History, steps: Steps) -> ReadyMod
             model = ReadyModel(version, _auc(Manifest.read(folder.path / version / "manifest.json").metrics))
             step.done = f"model {version} is there already{_quality(model)}"
             return model
-        bounds = TimelineBounds.of(ScoreEventsSettings.load())
-        manifest, _ = train(history.file, folder, bounds, time.time_ns() // 1_000_000, step.note)
+        manifest, _ = train(history.file, folder, ScoreEventsSettings.load(), time.time_ns() // 1_000_000, step.note)
         model = ReadyModel(manifest.version, _auc(manifest.metrics))
         trained_on = f"trained on {HISTORY_EVENTS:,} events of {SHOPPERS:,} simulated shoppers"
         step.done = f"model {manifest.version}: {trained_on}{_quality(model)}"
