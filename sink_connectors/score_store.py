@@ -10,6 +10,7 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -30,6 +31,7 @@ from sink_connectors.score_value import (
     decode_value,
     job_key,
     progress_key,
+    submission_key,
     user_key,
     user_key_prefix,
 )
@@ -143,9 +145,6 @@ class ScoreStore(Protocol):
     def read_progress(self) -> dict[int, Progress]:
         """The totals of every shard that has written, by shard."""
 
-    def reset_progress(self) -> None:
-        """Forget the totals: a job that begins without state counts from the first event again."""
-
     def claim(self, claim: Claim) -> Recorded | None:
         """Record the generations of a subtask's shards, and set their progress; called before their first write.
 
@@ -212,10 +211,6 @@ class InMemoryScoreStore:
     def read_progress(self) -> dict[int, Progress]:
         """See ScoreStore."""
         return dict(self._progress)
-
-    def reset_progress(self) -> None:
-        """See ScoreStore."""
-        self._progress.clear()
 
     def claim(self, claim: Claim) -> Recorded | None:
         """See ScoreStore."""
@@ -332,10 +327,6 @@ class RedisScoreStore:
         replies = self._retry(lambda: cast("dict[bytes, bytes]", self._client.hgetall(self._progress_key)))
         return {int(shard): Progress.decode(text) for shard, text in replies.items()}
 
-    def reset_progress(self) -> None:
-        """See ScoreStore."""
-        self._retry(lambda: self._client.delete(self._progress_key))
-
     def claim(self, claim: Claim) -> Recorded | None:
         """See ScoreStore."""
         arguments = [str(claim.shards), str(int(claim.unproven)), claim.job_id]
@@ -361,6 +352,22 @@ class RedisScoreStore:
         """See ScoreStore."""
         check_namespace(namespace)
         self._retry(lambda: self._client.set(LIVE_KEY, namespace))
+
+    def holds_anything(self) -> bool:
+        """Whether a job has left scores or progress here. Looks at every key of Redis where there is neither."""
+        return any(Progress.total(self.read_progress().values())) or next(self.user_ids(), None) is not None
+
+    @contextmanager
+    def submitting(self, at_most_s: float) -> Iterator[bool]:
+        """Whether nobody else submits a job into the namespace; nobody else can until the block or `at_most_s` ends."""
+        lock = self._client.lock(submission_key(self._namespace), timeout=at_most_s, blocking=False)
+        alone = self._retry(lock.acquire)
+        try:
+            yield alone
+        finally:
+            if alone:
+                with suppress(redis.RedisError):  # it has ended by itself, or will
+                    lock.release()
 
     def ping(self) -> None:
         """Return if Redis answers within `retry_s`; else raise ServiceUnavailable."""

@@ -116,3 +116,8 @@ def progress_key(namespace: str) -> str:
 def job_key(namespace: str) -> str:
     """The key of the hash that holds what is known of the jobs that wrote the namespace."""
     return f"driftline:{namespace}:job"
+
+
+def submission_key(namespace: str) -> str:
+    """The key of the lock that a submission holds."""
+    return f"driftline:{namespace}:submission"

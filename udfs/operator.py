@@ -17,16 +17,19 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
 from driftline.code_version import CODE_VERSION, require
+from driftline.flink.subtask import Subtask
 from driftline.metrics import JobMetric
 from driftline.model_watch import Gauges, ModelFollower, watcher
 from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
-from sink_connectors.score_store import Progress, RedisScoreStore
+from sink_connectors.score_store import RedisScoreStore
 from state_schemas import codec
+from udfs import lineage
 from udfs.block import Block, BlockProcessor, BlockResult, PublishedSession
 from udfs.due import Due, DueQueue
+from udfs.lineage import Submission
 from udfs.rejects import Reject
-from udfs.shards import KEY_GROUPS, KEYS, require_same_shards
+from udfs.shards import KEY_GROUPS, KEYS
 from udfs.timelines import Timelines
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -66,17 +69,20 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
     Args:
         settings: the job's settings.
-        generation: major version of every score whose shard has no state yet (milliseconds since the epoch, made when
-            the job is submitted); a restored shard keeps the one in its state.
+        submission: how it was submitted. Its generation is the major version of every score whose shard has no state
+            yet; a restored shard keeps the one in its state.
     """
 
-    def __init__(self, settings: ScoreEventsSettings, generation: int) -> None:
+    def __init__(self, settings: ScoreEventsSettings, submission: Submission) -> None:
         self._settings = settings
-        self._generation = generation
+        self._submission = submission
         self._code_version = CODE_VERSION
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Bind state, metrics, the model and the score store; called by Flink before the first block."""
+        """Bind state, metrics, the model and the score store, and take up the shards; called before the first block.
+
+        Raises SettingError where the state was made with other settings, or a later job has the namespace.
+        """
         require(self._code_version)
         gc.set_threshold(*GC_THRESHOLD)
         settings = self._settings
@@ -93,7 +99,6 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._due_pages = runtime_context.get_map_state(MapStateDescriptor("due_pages", Types.LONG(), Types.LONG()))
         self._queues: dict[int, DueQueue] = {}  # by shard; this operator is their only user
         self._shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
-        self._shards: dict[int, ShardState] = {}  # as last written; this operator is their only writer
         group = runtime_context.get_metrics_group().add_group("driftline")
         self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
         self._gauges = Gauges(group)
@@ -106,6 +111,27 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._store = _score_store(
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
+        self._shards = self._take_up_shards(Subtask(runtime_context))
+
+    def _take_up_shards(self, subtask: Subtask) -> dict[int, ShardState]:
+        """Compare the state with the settings, claim the namespace, and return every shard of this subtask by its key.
+
+        Nothing is written, to Redis or to state, before all of it is found to fit; this operator is their only writer.
+        """
+        settings, keys = self._settings, subtask.keys
+        found: dict[int, ShardState] = {}
+        for key in keys:
+            subtask.select(key)
+            if (state := self._shard.value()) is not None:
+                found[key] = codec.decode(state, ShardState)
+        unproven = self._submission.restored and not found
+        states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission)
+        claim = lineage.claim(states, subtask.job_id, settings, unproven=unproven)
+        lineage.require_claimed(self._store.claim(claim), settings, self._submission)
+        for key, shard in states.items():  # also of those without events: every checkpoint can be proven
+            subtask.select(key)
+            self._shard.update(codec.encode(shard))
+        return states
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
         """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
@@ -113,7 +139,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             self._count(JobMetric.BLOCKS_EMPTY)
             return []
         block = Block(*value)
-        shard = self._read_shard(int(ctx.get_current_key()))
+        shard = self._shards[int(ctx.get_current_key())]
         outputs: list[Any] = []
         parts = 0
         for part in block.split(self._settings.block_events_max, self._settings.block_bytes_max):
@@ -146,24 +172,11 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         result.count(JobMetric.QUIET_CHECKS, result.taken)
         return self._hand_over(result)
 
-    def _read_shard(self, number: int) -> ShardState:
-        shard = self._shards.get(number)
-        if shard is None:
-            state = self._shard.value()
-            shard = codec.decode(state, ShardState) if state is not None else self._new_shard()
-            require_same_shards(shard.shards, self._settings.shards)
-            self._shards[number] = shard
-        return shard
-
-    def _new_shard(self) -> ShardState:
-        return ShardState(generation=self._generation, shards=self._settings.shards)
-
     def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
         self._wait(self._due_queue(int(ctx.get_current_key())), result, ctx)
-        progress = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
         # The state is written while Redis works: neither is final before the next checkpoint.
         put_back = functools.partial(self._users.put_all, result.timelines)
-        written = self._store.write(result.stored, (int(ctx.get_current_key()), progress), put_back)
+        written = self._store.write(result.stored, (int(ctx.get_current_key()), lineage.progress(shard)), put_back)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
         return self._hand_over(result)

@@ -89,9 +89,8 @@ class StartedHere:
                 step.done = f"{JOB} runs already as job {running[0]}, and will be left running"
                 return running[0]
             self._submitted_to = namespace  # also if the rest is interrupted
-            job_id = submit(
-                JOB, settings, job_settings(JOB, settings, {"namespace": namespace}), None, report=step.note
-            )
+            made_of = job_settings(JOB, settings, {"namespace": namespace})
+            job_id = submit(JOB, settings, made_of, report=step.note, from_nothing=True)
             step.done = f"submitted {JOB} to Flink: job {job_id} runs"
             return job_id
 

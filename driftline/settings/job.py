@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline.errors import SettingError
@@ -17,6 +17,30 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999, the last that a calendar here knows
 MIB = 1024 * 1024
+
+# What shapes a job's state, its scores and where they go. The state keeps these, and a restored job that has others
+# refuses to run (udfs/lineage.py); `shards` is kept on its own, for it can never change.
+REMEMBERED = (
+    "namespace",
+    "events_topic",
+    "dead_letter_topic",
+    "late_topic",
+    "sessions_topic",
+    "scores_topic",
+    "events_format",
+    "disorder_ms",
+    "dedupe_horizon_ms",
+    "dedupe_ids_max",
+    "clock_skew_ms_max",
+    "session_gap_ms",
+    "user_ttl_ms",
+    "tail_events_max",
+    "categories_max",
+    "event_bytes_max",
+)
+ADOPTABLE = (*REMEMBERED, "feature_set")
+# What Flink may lack although the job needs it (driftline/flink/guards.py).
+ALLOWABLE = ("no-checkpoint-dir", "no-checkpoint-interval", "no-restart-bound")
 
 
 class ScoreEventsSettings(Settings):
@@ -107,6 +131,33 @@ class ScoreEventsSettings(Settings):
         "submits finds a current model in models_dir",
     )
 
+    new_generation: bool = Field(
+        False, description="a restored job takes its namespace back: its scores outrank those of jobs that began later"
+    )
+    adopt: str = Field(
+        "", description="settings whose new values a restored job goes on with, although its state was made with others"
+    )
+    allow: str = Field("", description=f"what Flink may lack: {', '.join(ALLOWABLE)}")
+
+    @property
+    def adopted(self) -> tuple[str, ...]:
+        """The names in `adopt`."""
+        return _names(self.adopt)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The names in `allow`."""
+        return _names(self.allow)
+
+    @field_validator("adopt", "allow")
+    @classmethod
+    def _known_names(cls, names: str, info: ValidationInfo) -> str:
+        known = ADOPTABLE if info.field_name == "adopt" else ALLOWABLE
+        if not set(_names(names)) <= set(known):
+            message = f"should be names joined by commas, of: {', '.join(known)}"
+            raise ValueError(message)
+        return names
+
     @field_validator("shards")
     @classmethod
     def _power_of_two(cls, shards: int) -> int:
@@ -152,6 +203,10 @@ class ScoreEventsSettings(Settings):
         if self.require_model is not None:
             return self
         return self.model_copy(update={"require_model": (self.models_dir / "current").exists()})
+
+
+def _names(joined: str) -> tuple[str, ...]:
+    return tuple(name for part in joined.split(",") if (name := part.strip()))
 
 
 def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:

@@ -182,8 +182,6 @@ class TestProgress:
         store.write([], (5, Progress(10, 2, 3, 4)))
         store.write([], (5, Progress(10, 2, 3, 4)))  # a replay
         assert store.read_progress() == {5: Progress(10, 2, 3, 4), 127: Progress(2**60, 0, 0, 0)}
-        store.reset_progress()
-        assert store.read_progress() == {}
 
     def test_totals_add_up_to_the_events_read(self) -> None:
         total = Progress.total([Progress(1, 2, 3, 4), Progress(10, 20, 30, 40)])

@@ -70,9 +70,9 @@ class Namespace:
         return settings
 
     def submit(self, parallelism: int = 1, savepoint: str = "") -> str:
-        """Submit the job and return its id."""
+        """Submit the job and return its id; without a savepoint it begins from nothing, also if it has run before."""
         arguments = [part for name, value in self.given.items() for part in ("--set", f"{name}={value}")]
-        resumed = ["--from-savepoint", savepoint] if savepoint else []
+        resumed = ["--from-savepoint", savepoint] if savepoint else ["--from-nothing"] if self.job_id else []
         self.job_id = self.stack.submit(*arguments, *resumed, parallelism=parallelism)
         return self.job_id
 

@@ -139,12 +139,29 @@ class ShardState(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class MadeWithEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     GENERATION_FIELD_NUMBER: builtins.int
     ACCEPTED_FIELD_NUMBER: builtins.int
     DUPLICATE_FIELD_NUMBER: builtins.int
     LATE_FIELD_NUMBER: builtins.int
     DEAD_LETTER_FIELD_NUMBER: builtins.int
     SHARDS_FIELD_NUMBER: builtins.int
+    MADE_WITH_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """Milliseconds since the epoch when the shard's state began; the major part of every score's version."""
     accepted: builtins.int
@@ -154,6 +171,10 @@ class ShardState(google.protobuf.message.Message):
     dead_letter: builtins.int
     shards: builtins.int
     """How many shards the users are spread over; 0 stands for 128."""
+    @property
+    def made_with(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """What else the job was made with, by the names of its settings (udfs/lineage.py); empty: not known."""
+
     def __init__(
         self,
         *,
@@ -163,8 +184,9 @@ class ShardState(google.protobuf.message.Message):
         late: builtins.int = ...,
         dead_letter: builtins.int = ...,
         shards: builtins.int = ...,
+        made_with: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "shards", b"shards"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "made_with", b"made_with", "shards", b"shards"]) -> None: ...
 
 Global___ShardState: typing_extensions.TypeAlias = ShardState
 
