@@ -42,8 +42,8 @@ class Cluster(FlinkRest):
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds pass with every look."""
     now_s = [0.0]
-    monkeypatch.setattr(starting.time, "monotonic", lambda: now_s[0])
-    monkeypatch.setattr(starting.time, "sleep", lambda _: now_s.__setitem__(0, now_s[0] + 10))
+    monkeypatch.setattr("driftline.starting.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("driftline.starting.time.sleep", lambda _: now_s.__setitem__(0, now_s[0] + 10))
 
 
 def wait(cluster: Cluster, *, restored: bool = True) -> list[str]:

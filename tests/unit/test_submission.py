@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Flink:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str | None] = []
         self.jobs: list[Job] = []
-        self.before = lambda: None
+        self.before: Callable[[], object] = lambda: None
         patch.setattr(submission, "FlinkRest", lambda _: self)
         patch.setattr(submission, "_run_client", self._run)
         patch.setattr(submission, "await_tasks", lambda *_, **__: None)
