@@ -78,7 +78,7 @@ class Decoder:
 
     def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
         """Return the event of a message that was not read from a record; arguments and errors are those of `decode`."""
-        event = validate(message)
+        event = validate(message, self.currencies)
         self._check_time(event, timestamp_ms, now_ms)
         return event
 

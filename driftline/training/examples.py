@@ -153,9 +153,8 @@ def _kept(events: list[Event], bounds: TimelineBounds, left_out: LeftOut) -> lis
         if outcome is not Outcome.ACCEPTED:
             left_out.add(outcome.name)
         elif event.type == FORGET:
-            remaining = (
-                timeline.tail[:] if timeline.committed.empty else kept
-            )  # a profile is erased whole or not at all
+            # A profile is erased whole or not at all.
+            remaining = timeline.tail[:] if timeline.committed.empty else kept
             left_out.add("FORGET")
             left_out.add("forgotten", number=len(kept) - len(remaining))
             kept = remaining

@@ -15,6 +15,7 @@ from udfs.event import Event
 
 HOUR, DAY = 3_600_000, 86_400_000
 SESSION_GAP, USER_TTL = 30 * 60_000, 90 * DAY
+AMOUNTS = ("PURCHASE", "REFUND")
 ATTENTION = {"PURCHASE": 8, "ADD_TO_CART": 4, "CLICK": 2}
 
 
@@ -51,6 +52,15 @@ class Oracle:
     def decayed(self, events: Sequence[Event], half_life: float) -> float:
         return math.fsum(2 ** (-(self.now - e.time_ms) / half_life) for e in events)
 
+    def adds_up(self, event: Event) -> bool:
+        """Whether an amount is in the currency that the user's amounts named first, or in none."""
+        named = [e.currency for e in self.events if kind(e) in AMOUNTS and e.currency not in (0, 0xFFFF)]
+        return event.currency in (0, *named[:1])
+
+    def spent(self, events: Sequence[Event]) -> float:
+        paid = math.fsum(e.value for e in self.of("PURCHASE", events) if self.adds_up(e))
+        return max(0, paid - math.fsum(e.value for e in self.of("REFUND", events) if self.adds_up(e)))
+
     def hours_since(self, name: str) -> float:
         return min(((self.now - e.time_ms) / HOUR for e in self.of(name)), default=2160.0)
 
@@ -58,15 +68,18 @@ class Oracle:
         return math.fsum(
             ATTENTION.get(kind(e), 1) * 2 ** (-(self.now - e.time_ms) / (30 * DAY))
             for e in self.events
-            if e.category == category
+            if e.category == category and kind(e) != "REFUND"
         )
 
+    def categories(self) -> set[str]:
+        return {e.category for e in self.events if kind(e) != "REFUND"} - {""}
+
     def share(self, category: str) -> float:
-        total = math.fsum(self.weight(c) for c in {e.category for e in self.events} - {""})
+        total = math.fsum(self.weight(c) for c in self.categories())
         return self.weight(category) / total
 
     def shares(self) -> dict[str, float]:
-        return {category: self.share(category) for category in {e.category for e in self.events} - {""}}
+        return {category: self.share(category) for category in self.categories()}
 
     def features(self) -> dict[str, float]:
         return self._of_the_session() | self._of_the_history() | self._of_the_decayed() | self._of_categories()
@@ -75,7 +88,7 @@ class Oracle:
         s = self.session
         duration = (s[-1].time_ms - s[0].time_ms) / 1000
         carts, purchases = len(self.of("ADD_TO_CART", s)), len(self.of("PURCHASE", s))
-        named = [e.category for e in s if e.category]
+        named = [e.category for e in s if e.category and kind(e) != "REFUND"]
         before = self.sessions[-2][-1].time_ms if len(self.sessions) > 1 else None
         return {
             "session_events": len(s),
@@ -86,7 +99,7 @@ class Oracle:
             "session_carts": carts,
             "session_purchases": purchases,
             "session_searches": len(self.of("SEARCH", s)),
-            "session_purchase_value": math.fsum(e.value for e in self.of("PURCHASE", s)),
+            "session_purchase_value": self.spent(s),
             "session_category_switches": sum(a != b for a, b in itertools.pairwise(named)),
             "session_open_carts": max(0, carts - purchases),
             "hours_since_previous_session": -1 if before is None else (s[0].time_ms - before) / HOUR,
@@ -95,6 +108,7 @@ class Oracle:
     def _of_the_history(self) -> dict[str, float]:
         ended, surveys = self.sessions[:-1], self.of("SURVEY_RESPONSE")
         purchases, carts = self.of("PURCHASE"), self.of("ADD_TO_CART")
+        priced = [e for e in purchases if self.adds_up(e)]
         spans = [(e[-1].time_ms - e[0].time_ms) / 1000 for e in ended]
         return {
             "hours_since_cart": self.hours_since("ADD_TO_CART"),
@@ -107,7 +121,7 @@ class Oracle:
             "mean_session_events": sum(map(len, ended)) / len(ended) if ended else 0,
             "purchases_per_session": len(purchases) / len(self.sessions),
             "purchases_per_cart": min(1, len(purchases) / len(carts)) if carts else 0,
-            "mean_purchase_value": math.fsum(e.value for e in purchases) / len(purchases) if purchases else 0,
+            "mean_purchase_value": self.spent(self.events) / len(priced) if priced else 0,
             "mean_survey_value": math.fsum(e.value for e in surveys) / len(surveys) if surveys else 0,
             "last_survey_value": surveys[-1].value if surveys else 0,
         }
@@ -122,9 +136,9 @@ class Oracle:
             "search": "SEARCH",
             "survey": "SURVEY_RESPONSE",
             "email_open": "EMAIL_OPEN",
-            "custom": "CUSTOM",
         }
         return {f"{name}_rate_7d": self.decayed(self.of(word), 7 * DAY) for name, word in names.items()} | {
+            "custom_rate_7d": self.decayed([*self.of("CUSTOM"), *self.of("REFUND")], 7 * DAY),
             "activity_1h": self.decayed(self.events, HOUR),
             "activity_30d": self.decayed(self.events, 30 * DAY),
             "purchase_rate_30d": self.decayed(self.of("PURCHASE"), 30 * DAY),
@@ -133,7 +147,7 @@ class Oracle:
         }
 
     def _of_categories(self) -> dict[str, float]:
-        current = [e.category for e in self.session if e.category]
+        current = [e.category for e in self.session if e.category and kind(e) != "REFUND"]
         return {
             "top_category_share": max(self.shares().values(), default=0),
             "current_category_share": self.share(current[-1]) if current else 0,

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
+from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds
 from tests.unit.udfs.oracle import Oracle, alive
 from tests.unit.udfs.strategies import Arrival, arrivals, histories
-from udfs.event import CUSTOM, FORGET, VIEW, Event
+from udfs.event import PURCHASE, REFUND, VIEW, Event
 from udfs.features import V1, affinities, after_silence, churn_risk, engagement, vector
+from udfs.money import LEFT_OUT, NUMBERS
 from udfs.profile import Profile
 from udfs.user import Timeline
 
+CURRENCIES = (0, NUMBERS["EUR"], NUMBERS["EUR"], NUMBERS["USD"], LEFT_OUT)
 CATEGORIES = [f"c{number:02}" for number in range(20)]  # more than are served, fewer than are kept
 
 
@@ -38,8 +40,10 @@ def test_so_it_is_for_long_and_broad_histories(seed: int) -> None:
     rng, now, history = random.Random(seed), T0, []
     for number in range(60):
         now += rng.choice((0, SECOND, MINUTE, 29 * MINUTE, 31 * MINUTE, 3 * HOUR, 5 * DAY))
-        kind = rng.choices((VIEW, CUSTOM, *range(VIEW, FORGET + 1)), (20, 20, *[5] * 8, 1))[0]
-        history.append(event(now - T0, kind, f"e{number}", round(rng.random() * 100, 2), rng.choice(("", *CATEGORIES))))
+        kind = rng.choices((VIEW, *range(VIEW, REFUND + 1)), (30, *[5] * 8, 1, 5))[0]
+        currency = rng.choice(CURRENCIES) if kind in (PURCHASE, REFUND) else 0
+        value, category = round(rng.random() * 100, 2), rng.choice(("", *CATEGORIES))
+        history.append(Event(now, f"e{number}", kind, value, category, now, currency))
     check(history, history)
 
 
