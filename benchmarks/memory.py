@@ -115,8 +115,9 @@ def army(bench: Workbench, bots: int, each: int) -> int:
 
 def _publish(bench: Workbench, events: Iterator[UserEvent]) -> int:
     producer = KafkaProducer(bootstrap_servers=bench.settings.kafka_address, linger_ms=20, batch_size=2**18)
-    number = 0
-    for number, event in enumerate(events, start=1):
+    published = 0
+    for event in events:
+        published += 1
         producer.send(
             bench.settings.events_topic,
             key=event.user_id.encode(),
@@ -125,7 +126,7 @@ def _publish(bench: Workbench, events: Iterator[UserEvent]) -> int:
         )
     producer.flush()
     producer.close()
-    return number
+    return published
 
 
 if __name__ == "__main__":
