@@ -58,6 +58,7 @@ JOBS = [
     "skl2onnx>=1.20",  # stores it as ONNX: loading one runs no code
     "onnxruntime>=1.20",  # scores a block in tens of microseconds
     "xxhash>=3",  # 64-bit hashes of event ids
+    "zstandard>=0.22",  # reads files of events that are compressed with it
     "psutil>=6",  # the local stack stops only the processes it started
     "filelock>=3",  # one download of the broker at a time
 ]

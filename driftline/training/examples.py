@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.errors import InputError
-from driftline.jsonlines import parse_event
+from driftline.reading import EventReader
 from udfs.decode import Decoder
 from udfs.event import FORGET, PURCHASE, Event
 from udfs.features import V1, affinities, vector
@@ -25,6 +23,7 @@ from udfs.rejects import InvalidEventError
 from udfs.user import Outcome, Timeline, TimelineBounds
 
 HORIZON_MS = 30 * 60_000  # a purchase within this time after the event makes the label 1
+_EVENTS_A_NOTE = 10_000
 
 
 class LeftOut:
@@ -79,35 +78,33 @@ class Examples:
         return len(self.labels)
 
 
-def read_history(path: Path, decoder: Decoder, now_ms: int) -> tuple[dict[str, list[Event]], LeftOut]:
-    """Read JSON lines into the events of each user, in their order, without those that the job would refuse.
+def read_history(
+    history: EventReader, decoder: Decoder, now_ms: int, note: Callable[[str], object] = lambda text: None
+) -> tuple[dict[str, list[Event]], LeftOut]:
+    """Read files into the events of each user, in their order, without those that the job would refuse.
 
     Args:
-        path: the history's file.
+        history: reads the files.
         decoder: that of the job that will score.
         now_ms: wall-clock time, which no event may be far ahead of.
+        note: called now and then with how far it is.
 
     Raises:
-        InputError: the file cannot be read, or a line is not JSON (named by its number).
+        InputError: a file cannot be read, or holds what is no event (named by its place).
     """
     users: dict[str, list[Event]] = {}
     left_out = LeftOut()
-    try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    message = parse_event(line)
-                    # As `driftline publish` stamps the record: with the event's time, never with the future.
-                    event = decoder.event_of(message, min(message.event_time_ms, now_ms), now_ms)
-                    users.setdefault(message.user_id, []).append(event)
-                except InvalidEventError as error:
-                    left_out.add(error.reason.value, f"line {number}: {error}")
-                except ValueError as error:
-                    text = f"{path}, line {number}: {error}"
-                    raise InputError(text) from None
-    except OSError as error:
-        text = f"{path}: {error.strerror}"
-        raise InputError(text) from None
+    for message, _ in history:
+        try:
+            # As `driftline publish` stamps the record: with the event's time, never with the future.
+            event = decoder.event_of(message, min(message.event_time_ms, now_ms), now_ms)
+            users.setdefault(message.user_id, []).append(event)
+        except InvalidEventError as error:
+            left_out.add(error.reason.value, f"{history.place}: {error}")
+        if not history.good % _EVENTS_A_NOTE:
+            note(f"reading the history: {history.good:,} events")
+    left_out.add("that are no events", number=history.bad)
+    left_out.add("without what the mapping asks for", number=history.left_out)
     return users, left_out
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from driftline.errors import InputError
 from driftline.jsonlines import format_event
 from driftline.models import OnnxModel
+from driftline.reading import EventReader
 from driftline.state.v1.state_pb2 import ShardState
 from driftline.training.examples import HORIZON_MS, LeftOut, make_examples, read_history
 from driftline.training.model import evaluate, fit, split, to_onnx
@@ -95,14 +96,14 @@ def test_history_file_counts_invalid_events_and_names_a_bad_line(tmp_path: Path)
     path = tmp_path / "history.jsonl"
     good, invalid = format_event(message()), format_event(message(event_id=""))
     path.write_text(f"{good}\n{invalid}\n")
-    users, left_out = read_history(path, DECODER, NOW)
+    users, left_out = read_history(EventReader([path]), DECODER, NOW)
     assert (list(users), left_out.counts) == (["u1"], {"MISSING_FIELD": 1})
     assert str(left_out) == "1 MISSING_FIELD (first in line 2: event_id is missing)"
     path.write_text(f"{good}\nnonsense\n")
     with pytest.raises(InputError, match=r"history.jsonl, line 2"):
-        read_history(path, DECODER, NOW)
+        read_history(EventReader([path]), DECODER, NOW)
     with pytest.raises(InputError, match="No such file"):
-        read_history(tmp_path / "missing", DECODER, NOW)
+        read_history(EventReader([tmp_path / "missing"]), DECODER, NOW)
 
 
 STRAY = [
@@ -120,11 +121,11 @@ def test_what_no_clock_can_have_shown_is_left_out_and_named_and_the_rest_is_lear
     good.write_text("\n".join(lines))
     stray = [json.dumps({"eventId": f"s{n}", "userId": "rtc", "type": "VIEW", **s}) for n, s in enumerate(STRAY)]
     path.write_text("\n".join([*lines, *stray]))
-    users, left_out = read_history(path, DECODER, NOW)
+    users, left_out = read_history(EventReader([path]), DECODER, NOW)
     assert left_out.counts == {"INVALID_VALUE": 3, "CLOCK_SKEW": 1}
     assert "event_time_ms is before the bound event_time_min_ms" in str(left_out)
     examples = make_examples(users, bounds(), left_out)
-    same = make_examples(read_history(good, DECODER, NOW)[0], bounds())
+    same = make_examples(read_history(EventReader([good]), DECODER, NOW)[0], bounds())
     assert np.array_equal(examples.vectors, same.vectors)
     assert [mask.sum() for mask in split(examples)] == [mask.sum() for mask in split(same)]
 
