@@ -32,11 +32,15 @@ REMEMBERED = (
     "dedupe_horizon_ms",
     "dedupe_ids_max",
     "clock_skew_ms_max",
+    "event_time_min_ms",
+    "event_time_max_ms",
     "session_gap_ms",
     "user_ttl_ms",
     "tail_events_max",
     "categories_max",
     "event_bytes_max",
+    "currency",
+    "currency_rates",
 )
 ADOPTABLE = (*REMEMBERED, "feature_set")
 # What Flink may lack although the job needs it (driftline/flink/guards.py).

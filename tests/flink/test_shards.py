@@ -50,3 +50,51 @@ def test_every_parallelism_has_as_many_shards_on_each_slot(key_groups: list[int]
     for parallelism in (2**power for power in range(8) if 2**power <= shards):
         slots = [group * parallelism // KEY_GROUPS for group in groups]  # Flink's computeOperatorIndexForKeyGroup
         assert {slots.count(slot) for slot in range(parallelism)} == {shards // parallelism}
+
+
+# Where a user's state is looked for: in the shard with this key, of 8 and of 128. It is that of savepoints, for ever.
+PLACES = {
+    "u1": (22, 84),
+    "u2": (8, 151),
+    "u1000": (22, 21),
+    "alice": (250, 250),
+    "bob": (8, 15),
+    "golden-0": (22, 79),
+    "ü": (22, 25),
+    "日本": (101, 102),
+    "a b": (238, 117),
+    "{x}": (250, 22),
+    "new\nline": (113, 132),
+    "é" * 64: (250, 250),
+    "😀": (238, 117),
+    "😀:1": (13, 143),
+    "00000000-0000-4000-8000-000000000001": (238, 191),
+    "user@example.com": (250, 295),
+    "polygenelubricants": (250, 250),  # its hash is the smallest integer, which has no absolute value
+    "Aa": (250, 22),
+    "BB": (250, 22),  # the same hash
+    "x" * 128: (250, 250),
+}
+_PLACES = """
+import json, sys
+from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
+from driftline.flink.blocks import shard_of
+
+ids = [*json.loads(sys.argv[1]), None]
+tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+kind = DataTypes.ROW([DataTypes.FIELD("n", DataTypes.INT()), DataTypes.FIELD("id", DataTypes.STRING())])
+tables.create_temporary_view("ids", tables.from_elements(list(enumerate(ids)), kind))
+tables.execute_sql("CREATE VIEW records AS SELECT n, CAST(ENCODE(id, 'UTF-8') AS BYTES) AS record_key FROM ids")
+columns = ", ".join(shard_of("record_key", shards) for shards in (8, 128))
+with tables.sql_query(f"SELECT n, {columns} FROM records").execute().collect() as results:
+    print(json.dumps([[row[1], row[2]] for row in sorted(results, key=lambda row: row[0])]))
+"""
+
+
+def test_flink_places_users_where_their_state_has_always_been() -> None:
+    command = [sys.executable, "-c", _PLACES, json.dumps(list(PLACES))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr
+    *places, without_key = json.loads(done.stdout.splitlines()[-1])
+    assert {user_id: tuple(place) for user_id, place in zip(PLACES, places, strict=True)} == PLACES
+    assert without_key == [KEYS[0], KEYS[0]]

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from driftline.errors import SettingError
+from driftline.settings import ScoreEventsSettings
 from driftline.settings.job import REMEMBERED
 from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_store import Progress, Recorded
-from tests.builders import DAY, MINUTE, job_settings
+from tests.builders import DAY, MINUTE, T0, job_settings
 from udfs import lineage
 from udfs.features import FEATURE_SET
 from udfs.lineage import Submission
@@ -29,11 +30,36 @@ OTHER = {
     "dedupe_horizon_ms": 2 * DAY,
     "dedupe_ids_max": 5_000,
     "clock_skew_ms_max": 6 * MINUTE,
+    "event_time_min_ms": T0 - DAY,
+    "event_time_max_ms": T0 + 9_000 * DAY,
     "session_gap_ms": 31 * MINUTE,
     "user_ttl_ms": 91 * DAY,
     "tail_events_max": 1_000,
     "categories_max": 33,
     "event_bytes_max": 300_000,
+    "currency": "EUR",
+    "currency_rates": "USD=0.92",
+}
+NEEDS = {"currency_rates": {"currency": "EUR"}}  # what else a value makes no sense without
+# Where the job runs and how fast; another value changes nothing about the state.
+FREE = {
+    "kafka_bootstrap",
+    "redis_url",
+    "redis_password_file",
+    "models_dir",
+    "group_id",
+    "parallelism",
+    "block_ms",
+    "block_events_max",
+    "block_bytes_max",
+    "users_kept_max",
+    "users_kept_bytes_max",
+    "redis_retry_s",
+    "model_poll_s",
+    "require_model",
+    "new_generation",
+    "adopt",
+    "allow",
 }
 
 
@@ -70,23 +96,25 @@ def test_state_from_before_it_kept_what_it_was_made_with_takes_that_on() -> None
         resume(states)
 
 
-def test_every_setting_that_shapes_the_state_is_in_the_test_below() -> None:
+def test_every_setting_is_remembered_or_known_to_change_nothing() -> None:
     assert tuple(OTHER) == REMEMBERED
+    assert set(ScoreEventsSettings.model_fields) == {*REMEMBERED, "shards", *FREE}
 
 
 @pytest.mark.parametrize(("name", "value"), OTHER.items())
 def test_other_value_is_refused_with_the_one_to_give_unless_it_is_adopted(name: str, value: Any) -> None:
+    needs = NEEDS.get(name, {})
     before = getattr(job_settings(), name)
     with pytest.raises(SettingError) as caught:
-        resume(state_of(), **{name: value})
+        resume(state_of(**needs), **needs, **{name: value})
     message = str(caught.value)
     assert f"{name}={before}, not {value};" in message
     assert f"--set {name}={before}, or" in message
     assert f"--set adopt={name} " in message
 
-    adopted = resume(state_of(), adopt=name, **{name: value})
+    adopted = resume(state_of(**needs), adopt=name, **needs, **{name: value})
     assert {state.made_with[name] for state in adopted.values()} == {str(value)}
-    resume(adopted, **{name: value})  # from here on it is the state's own
+    resume(adopted, **needs, **{name: value})  # from here on it is the state's own
 
 
 def test_all_that_differs_is_named_at_once() -> None:
