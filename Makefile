@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-job bench-freshness bench-scaling bench-serving profile soak clean
+.PHONY: help setup demo test check proto bench bench-suite bench-job bench-freshness bench-scaling bench-serving profile soak fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ profile: setup ## Measure where a microsecond goes, in the JVM and in Python; WR
 
 soak: setup ## Run the job for an hour under load and crashes, and check that every total adds up
 	@$(PY) -m benchmarks.soak
+
+fuzz: setup ## Feed ten million damaged and hostile records to the core (a quarter of an hour)
+	@$(PY) -m benchmarks.fuzz
 
 clean: ## Stop the local stack and remove everything that set-up, tests and the stack made here
 	@if [ -x $(VENV)/bin/driftline ]; then $(VENV)/bin/driftline down --purge; fi

@@ -1,6 +1,7 @@
 """Package metadata, and the build of the compiled core.
 
-requirements.lock pins every version; the ranges here say what Driftline needs, and why. The core (what folds and scores
+requirements.lock pins every version for the job and for development, requirements-serving.lock those of a server alone;
+the ranges here say what Driftline needs, and why. The core (what folds and scores
 events) is compiled by mypyc where there is a C compiler, and else stays the Python that it is, with the same results
 (docs/decisions/0011-compiled-core.md). DRIFTLINE_COMPILE=0 leaves it interpreted.
 """
@@ -34,11 +35,12 @@ def compiled_core() -> list[Extension]:
     extensions: list[Extension] = mypycify([*flags, *sources], opt_level="3", debug_level="0", group_name="udfs.core")
     for extension in extensions:
         extension.optional = True  # without a compiler the build goes on
+        extension.extra_compile_args.append("-ffp-contract=off")  # else ARM would round a sum of a product once
     return extensions
 
 
 CORE = [
-    "protobuf>=5.26,<6",  # events, state and scores; Beam 2.61, which apache-flink needs, stops below 6
+    "protobuf>=5.26,<7",  # events, state and scores; beside Beam, which apache-flink needs, it stays below 6
     "pydantic-settings>=2.6",  # one typed catalogue of settings, from flags and environment
     "typer>=0.15",  # the command line
     "rich>=13",  # tables and the demo's live view
@@ -56,13 +58,14 @@ JOBS = [
     "skl2onnx>=1.20",  # stores it as ONNX: loading one runs no code
     "onnxruntime>=1.20",  # scores a block in tens of microseconds
     "xxhash>=3",  # 64-bit hashes of event ids
+    "zstandard>=0.22",  # reads files of events that are compressed with it
     "psutil>=6",  # the local stack stops only the processes it started
     "filelock>=3",  # one download of the broker at a time
 ]
 SERVING = [
-    "grpcio>=1.65,<1.66",  # Beam stops below 1.66
-    "grpcio-health-checking>=1.62,<1.66",
-    "grpcio-reflection>=1.62,<1.66",
+    "grpcio>=1.65",  # faces the network, so without a bound; beside Beam it stays below 1.66
+    "grpcio-health-checking>=1.62",
+    "grpcio-reflection>=1.62",
     "uvloop>=0.21; platform_system != 'Windows'",  # a faster event loop
     "prometheus-client>=0.21",  # metrics, added up over the workers
     "cachetools>=5",  # the last scores seen, bounded in number and age
@@ -72,10 +75,10 @@ TRACING = [
     "opentelemetry-sdk>=1.30",  # spans; off unless OTEL_* variables name an exporter
     "opentelemetry-exporter-otlp-proto-http>=1.30",  # over HTTP: the gRPC one pins grpcio
 ]
-CLIENT = ["grpcio>=1.65,<1.66"]  # Beam stops below 1.66
+CLIENT = ["grpcio>=1.65"]
 REST = [
     *CLIENT,
-    "grpcio-health-checking>=1.62,<1.66",  # asks how the score server is
+    "grpcio-health-checking>=1.62",  # asks how the score server is
     "starlette>=0.47",  # routes and answers
     "uvicorn>=0.34",  # speaks HTTP
     "sse-starlette>=2.3",  # server-sent events: pings, and a client that has gone
@@ -107,7 +110,10 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["driftline*", "jobs*", "udfs*", "state_schemas*", "sink_connectors*", "serving*"]),
     ext_modules=compiled_core(),
-    package_data={"sink_connectors": ["*.lua"], "driftline": ["py.typed", "stack/*.yaml", "stack/*.properties"]},
+    package_data={
+        "sink_connectors": ["*.lua"],
+        "driftline": ["py.typed", "stack/*.yaml", "stack/*.properties", "stack/*.sha256"],
+    },
     install_requires=CORE,
     extras_require={
         "jobs": JOBS,

@@ -88,7 +88,7 @@ def run_job(bench: Workbench, namespace: str, assignments: list[str]) -> tuple[f
     before = bench.usage()
     progress = TopicProgress(bench.settings, namespace)
     flags = [part for assignment in assignments for part in ("--set", assignment)]
-    bench.driftline("submit", "score-events", "--set", f"namespace={namespace}", *flags)
+    bench.driftline("submit", "score-events", "--from-nothing", "--set", f"namespace={namespace}", *flags)
     first = progress.look()
     began_s = time.monotonic()
     while not (seen := progress.look()).done:

@@ -159,7 +159,17 @@ def feast_python() -> Path:
         uv = _uv()
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
-        install = [uv, "pip", "install", "--quiet", "--python", str(python), "--requirement", str(FEAST_PINS)]
+        install = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(python),
+            "--require-hashes",
+            "--requirement",
+            str(FEAST_PINS),
+        ]
         subprocess.run(install, check=True)
         (folder / "ready").touch()
     return python

@@ -34,12 +34,12 @@ def main() -> None:
     options = parser.parse_args()
     seconds = float(os.environ.get("SOAK_MINUTES", "60")) * 60
     with workbench() as bench:
-        bench.driftline("submit", "score-events")
+        bench.driftline("submit", "score-events", "--from-nothing")
         soak(bench, seconds, options.rate, random.Random(options.seed))
         print(bench.driftline("drain", "--timeout", "600").strip())
         first = bench.driftline("export-scores").splitlines()
         print(bench.driftline("stop", "score-events").strip())
-        bench.driftline("submit", "score-events", "--set", "namespace=again")
+        bench.driftline("submit", "score-events", "--from-nothing", "--set", "namespace=again")
         bench.driftline("drain", "--namespace", "again", "--timeout", "3600")
         second = bench.driftline("export-scores", "--namespace", "again").splitlines()
     different = [pair for pair in zip(first, second, strict=False) if pair[0] != pair[1]]

@@ -125,7 +125,7 @@ def fill(bench: Workbench, kind: str = "history", /, **options: object) -> int:
 def submit(bench: Workbench, namespace: str, assignments: Sequence[str] = ()) -> str:
     """Submit score-events and return the job's id."""
     flags = [part for one in (f"namespace={namespace}", *assignments) for part in ("--set", one)]
-    bench.driftline("submit", "score-events", *flags)
+    bench.driftline("submit", "score-events", "--from-nothing", *flags)
     return next(job.job_id for job in bench.flink.jobs() if job.name == f"score-events {namespace}")
 
 

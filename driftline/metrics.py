@@ -21,8 +21,10 @@ class JobMetric(StrEnum):
     FORGETS_LATE = "forgets_late"  # obeyed behind the frontier; rising: find what delays erasure requests
     BLOCKS = "blocks"  # events_accepted / blocks: the batch that pays for one crossing and one model call
     BLOCKS_SPLIT = "blocks_split"  # rising: a hot shard; raise block_events_max or lower block_ms
+    BLOCKS_EMPTY = "blocks_empty"  # not 0: the clock was set back; slew it, and compare the totals with the offsets
     SCORES_WRITTEN = "scores_written"  # accepted by Redis as newer
     SCORES_OUTRANKED = "scores_outranked"  # not 0: a job of a later generation wrote there; resubmit --new-generation
+    QUIET_CHECKS = "quiet_checks"  # users looked at whether they went quiet; docs/capacity.md has the price
     SESSIONS_CLOSED = "sessions_closed"  # published
     DEDUPE_IDS_OVERFLOW = (
         "dedupe_ids_overflow"  # ids dropped before their horizon: raise dedupe_ids_max, or find the bot
@@ -30,6 +32,7 @@ class JobMetric(StrEnum):
     TAIL_OVERFLOW = (
         "tail_overflow"  # events committed before the disorder bound: raise tail_events_max, or find the bot
     )
+    AMOUNTS_LEFT_OUT = "amounts_left_out"  # purchases, refunds in another currency: declare currency, currency_rates
     CATEGORIES_OVERFLOW = "categories_overflow"  # categories dropped: raise categories_max, or clean up the catalogue
     MODEL_LOADS = "model_loads"  # models picked up
     MODEL_LOAD_FAILURES = "model_load_failures"  # not 0: the newest model cannot be used; see the TaskManager's log
@@ -130,6 +133,13 @@ class ServingMetric(Enum):
         "0 closed, 1 half open, 2 open; the highest of the workers, as of their newest read",
         "2: Redis does not answer; the reads that try it do so every breaker_reset_ms; after `redis login refused` in "
         "the log, every login_retry_ms",
+    )
+    HEALTH = Metric(
+        "driftline_serving_health",
+        "gauge",
+        "state",
+        "0 does not serve, 1 serves from memory alone (serve_stale), 2 fresh; the lowest of the workers",
+        "below 2: Redis is away; at 1 users that were not seen lately get UNAVAILABLE, and at 0 all do",
     )
     WATCH_STREAMS = Metric(
         "driftline_serving_watch_streams",

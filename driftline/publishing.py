@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -20,8 +19,8 @@ from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, Un
 from kafka.partitioner.default import murmur2
 
 from driftline.errors import InputError, ServiceUnavailable
+from driftline.event.v1.event_pb2 import UserEvent
 from driftline.extents import connect_consumer, extents_of, partitions_of
-from driftline.jsonlines import parse_event
 from driftline.settings import Format, StackSettings
 from driftline.topic_rules import RuleError, TopicRules, read_rules
 
@@ -321,62 +320,20 @@ class EventPublisher:
         )
 
 
-@dataclass(kw_only=True)
-class LineCounts:
-    """What became of the lines so far: blank ones are in neither count."""
+def publish_events(publisher: EventPublisher, events: Iterable[tuple[UserEvent, bytes]], encoding: Format) -> None:
+    """Send events with their JSON, in order; to a JSON topic it goes as it was written.
 
-    published: int = 0
-    bad: int = 0
-
-
-def publish_lines(
-    publisher: EventPublisher,
-    lines: Iterable[bytes],
-    *,
-    name: str,
-    encoding: Format,
-    skip_bad: bool = False,
-    counts: LineCounts | None = None,
-) -> LineCounts:
-    """Send JSON lines, in order; to a JSON topic their bytes go unchanged. `counts` may be watched meanwhile.
-
-    At a line that is no event, raises InputError naming `name` and the line, or goes on if `skip_bad`. Does not wait
-    for the last acknowledgements.
+    An InputError of the events' reader then also says how many were published. Does not wait for the last
+    acknowledgements.
     """
-    counts = LineCounts() if counts is None else counts
-    for number, line in enumerate(lines, start=1):
-        document = line.rstrip(b"\r\n")
-        if not document.strip():
-            continue
-        try:
-            user_id, value, time_ms = _encoded(document, encoding)
-        except ValueError as error:
-            counts.bad += 1
-            if skip_bad:
-                continue
-            message = (
-                f"{name}, line {number:,}: {error}. Published were the {counts.published:,} events before it; "
-                "--skip-bad leaves such lines out"
-            )
-            raise InputError(message) from None
-        publisher.send(user_id, value, time_ms)
-        counts.published += 1
-    return counts
-
-
-def _encoded(document: bytes, encoding: Format) -> tuple[str, bytes, int]:
-    """User, value and time of a line. Raises ValueError if it is no event that can be a record."""
-    if len(document) > _VALUE_BYTES_MAX:
-        message = f"is {len(document):,} bytes long; an event may have {_VALUE_BYTES_MAX:,}"
-        raise ValueError(message)
-    event = parse_event(document)
-    if not event.user_id:
-        message = "has no userId, which is the record's key"
-        raise ValueError(message)
-    if event.event_time_ms <= 0:
-        message = "has no eventTimeMs above 0, which is the record's timestamp"
-        raise ValueError(message)
-    return event.user_id, document if encoding == "json" else event.SerializeToString(), event.event_time_ms
+    as_json = encoding == "json"
+    try:
+        for event, document in events:
+            value = document if as_json else event.SerializeToString()
+            publisher.send(event.user_id, value, event.event_time_ms)
+    except InputError as error:
+        message = f"{error}. Published were the {publisher.published:,} events before it"
+        raise InputError(message) from None
 
 
 def _unreachable(settings: StackSettings, error: BaseException) -> ServiceUnavailable:

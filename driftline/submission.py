@@ -7,20 +7,23 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from driftline.errors import ServiceUnavailable, SettingError, StackError
+from driftline.errors import InputError, ServiceUnavailable, SettingError, StackError
+from driftline.flink.guards import CHECKPOINT_DIR, SAVEPOINT_DIR
 from driftline.flink.rest import ENDED, FlinkRest, root_cause
+from driftline.savepoints import newest_savepoint
 from driftline.settings import ScoreEventsSettings, StackSettings
+from driftline.starting import await_tasks
 from sink_connectors.score_store import RedisScoreStore
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("driftline", "jobs", "udfs", "state_schemas", "sink_connectors")
 SUBMIT_TIMEOUT_S = 120.0
-START_TIMEOUT_S = 60.0
+LOCK_MARGIN_S = 30.0  # for what is asked before the client runs
+LATEST = "latest"
 _SUBMITTED = re.compile(r"as job ([0-9a-f]{32})")
 
 # Every job: its file, and the settings that it takes.
@@ -61,14 +64,59 @@ def submit(
     settings: ScoreEventsSettings,
     savepoint: str | None = None,
     report: Callable[[str], None] = lambda _: None,
+    *,
+    from_nothing: bool = False,
 ) -> str:
     """Submit a job, wait until all its tasks run, and return its id.
 
+    Args:
+        job: its name.
+        stack: where the services are.
+        settings: of the job.
+        savepoint: the path of what it continues from; "latest" stands for the newest that the local stack has of the
+            namespace.
+        report: told what is being done.
+        from_nothing: without a savepoint, replace the scores that the namespace has.
+
     Raises:
-        StackError: it is running already, the client failed, or the job did not start; with the cause in one line.
-        ServiceUnavailable: the cluster does not answer.
+        StackError: it is running already or being submitted, the client failed, or the job did not start; with the
+            cause in one line.
+        InputError: the namespace has scores, and neither a savepoint nor `from_nothing` was given; or there is no
+            latest savepoint.
+        ServiceUnavailable: the cluster or Redis does not answer.
     """
     flink = FlinkRest(stack.flink_address)
+    with (
+        closing(RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)) as store,
+        _only_one(store, job, settings.namespace),
+    ):
+        _require_room(flink, job, settings)
+        savepoint = _continued_from(job, stack, store, settings.namespace, savepoint, from_nothing=from_nothing)
+        if savepoint:
+            _check_offsets(stack, settings, report)
+        else:
+            store.forget_skipped()
+        if settings.models_dir == stack.models_dir:  # the local one may be empty; another that is missing is a mistake
+            settings.models_dir.mkdir(parents=True, exist_ok=True)
+        report(f"submitting {job}" + (f" from {savepoint}" if savepoint else ""))
+        job_id = _run_client(job, stack, settings, savepoint)
+        _remember(stack, job_id, job, settings.namespace)
+    report("waiting for its tasks")
+    await_tasks(flink, job, job_id, restored=bool(savepoint), report=report)
+    return job_id
+
+
+@contextmanager
+def _only_one(store: RedisScoreStore, job: str, namespace: str) -> Iterator[None]:
+    """Let no other submission into the namespace until Flink shows this one's job."""
+    with store.submitting(SUBMIT_TIMEOUT_S + LOCK_MARGIN_S) as alone:
+        if not alone:
+            message = f"{job} is being submitted in namespace {namespace} by another command; wait for it"
+            raise StackError(message)
+        yield
+
+
+def _require_room(flink: FlinkRest, job: str, settings: ScoreEventsSettings) -> None:
     running = flink.running(f"{job} {settings.namespace}")
     if running:
         message = (
@@ -82,19 +130,28 @@ def submit(
             "`driftline up --detach --task-managers N` adds TaskManagers of one slot each"
         )
         raise StackError(message)
-    if savepoint:
-        _check_offsets(stack, settings, report)
-    else:  # it counts from the first event again
-        with closing(RedisScoreStore.connect(stack.redis_address, namespace=settings.namespace, retry_s=5.0)) as store:
-            store.reset_progress()
-    if settings.models_dir == stack.models_dir:  # the local one may be empty; another that is missing is a mistake
-        settings.models_dir.mkdir(parents=True, exist_ok=True)
-    report(f"submitting {job}")
-    job_id = _run_client(job, stack, settings, savepoint)
-    _remember(stack, job_id, job, settings.namespace)
-    report("waiting for its tasks")
-    _await_tasks(flink, job, job_id)
-    return job_id
+
+
+def _continued_from(
+    job: str, stack: StackSettings, store: RedisScoreStore, namespace: str, savepoint: str | None, *, from_nothing: bool
+) -> str | None:
+    """Return the path of the savepoint that was asked for; refuse to begin again what nobody asked to."""
+    if savepoint not in (None, LATEST) or from_nothing:
+        return savepoint
+    local = None if stack.flink_rest else newest_savepoint(stack.home, store.recorded().job_ids)
+    if savepoint == LATEST:
+        if local is None:
+            message = f"no savepoint or retained checkpoint of namespace {namespace} below {stack.home}; give its path"
+            raise InputError(message)
+        return local.path
+    if store.holds_anything():
+        known = f" (the newest here: {local.path})" if local else ""
+        message = (
+            f"namespace {namespace} has scores, which {job} would replace by beginning from nothing: continue with "
+            f"--from-savepoint PATH{known}, or say --from-nothing"
+        )
+        raise InputError(message)
+    return None
 
 
 def _remember(stack: StackSettings, job_id: str, job: str, namespace: str) -> None:
@@ -134,6 +191,7 @@ def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, s
         options = ["--detached", "--python", str(ROOT / script)]
         if stack.flink_rest:  # a cluster of its own does not have our code
             options += ["--pyFiles", str(_copy_code(Path(scratch)))]
+            options += _folders_of(FlinkRest(stack.flink_address))
         if savepoint:
             options += ["--fromSavepoint", savepoint]
         try:
@@ -155,6 +213,12 @@ def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, s
     return found.group(1)
 
 
+def _folders_of(flink: FlinkRest) -> list[str]:
+    """Name the folders that the cluster itself is set to: the client, who checks that there are some, cannot see it."""
+    conf = flink.configuration()
+    return [f"-D{key}={conf[key]}" for key in (CHECKPOINT_DIR, SAVEPOINT_DIR) if conf.get(key)]
+
+
 def _copy_code(scratch: Path) -> Path:
     """Copy the packages that the job needs into one folder; the checkout itself holds far more.
 
@@ -172,18 +236,6 @@ def _client_error(output: str) -> str:
     python = [line for line in lines if re.match(r"(?!org\.|java)[\w.]*(Error|Exception)\b.*: ", line)]
     java = root_cause(output) if "Caused by: " in output else ""
     return (ours or python or [java or (lines or ["no output"])[-1]])[-1]
-
-
-def _await_tasks(flink: FlinkRest, job: str, job_id: str) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while waiting := flink.tasks_waiting(job_id):
-        if flink.state(job_id) in ENDED or time.monotonic() > deadline:
-            cause = flink.failure(job_id) or ", ".join(f"{name[:40]} is {state}" for name, state in waiting.items())
-            with suppress(ServiceUnavailable):  # it would try again and again, and hold its slots
-                flink.cancel(job_id)
-            message = f"{job} (job {job_id}) did not start and was cancelled: {cause}"
-            raise StackError(message)
-        time.sleep(0.2)
 
 
 def matching(flink: FlinkRest, job: str, namespace: str | None) -> Sequence[str]:

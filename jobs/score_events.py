@@ -10,20 +10,24 @@ from __future__ import annotations
 import sys
 import time
 
+from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
+from pyflink.util.java_utils import get_j_env_configuration
 
 from driftline.errors import DriftlineError
 from driftline.flink.blocks import read_blocks
+from driftline.flink.guards import RESTORED_FROM, require_safe
 from driftline.flink.outputs import TopicWriter
 from driftline.settings import ScoreEventsSettings, parse_assignments
+from udfs.lineage import Submission
 from udfs.operator import DEAD_LETTERS, LATE, RESULTS_TYPE, ScoreBlocks
 from udfs.shards import KEY_GROUPS
 
 JOB_NAME = "score-events"
 
 
-def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, generation: int) -> None:
+def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submission: Submission) -> None:
     """Lay out the job: blocks of records, folded and scored by shard, and a topic for each kind of result."""
     env.set_parallelism(settings.parallelism)
     env.set_max_parallelism(KEY_GROUPS)
@@ -40,8 +44,9 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, genera
         block_ms=settings.block_ms,
         isolation_level=settings.isolation_level,
         skip_deleted=settings.deleted_offsets == "skip",
+        event_bytes_max=settings.event_bytes_max,
     )
-    results = blocks.process(ScoreBlocks(settings, generation), RESULTS_TYPE).uid("score-blocks").name("score blocks")
+    results = blocks.process(ScoreBlocks(settings, submission), RESULTS_TYPE).uid("score-blocks").name("score blocks")
 
     statements = tables.create_statement_set()
     topics = TopicWriter(tables, statements, settings.kafka_bootstrap)
@@ -51,11 +56,20 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, genera
     statements.attach_as_datastream()
 
 
+def effective_configuration(env: StreamExecutionEnvironment) -> dict[str, str]:
+    """Return what Flink's client made of its files, flags and defaults, by key. Private API of PyFlink 2.3."""
+    configuration = get_j_env_configuration(env._j_stream_execution_environment)  # noqa: SLF001
+    found: dict[str, str] = Configuration(j_configuration=configuration).to_dict()
+    return found
+
+
 def main(arguments: list[str]) -> None:
     """Submit the job with the settings in `arguments`: --set NAME=VALUE ..."""
     settings = ScoreEventsSettings.load(**parse_assignments(arguments)).with_model_seen()
     env = StreamExecutionEnvironment.get_execution_environment()
-    build(env, settings, generation=time.time_ns() // 1_000_000)
+    conf = effective_configuration(env)
+    require_safe(conf, settings)
+    build(env, settings, Submission(generation=time.time_ns() // 1_000_000, restored=bool(conf.get(RESTORED_FROM))))
     job = env.execute_async(f"{JOB_NAME} {settings.namespace}")
     print(f"submitted {JOB_NAME} as job {job.get_job_id()}")
 

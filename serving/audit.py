@@ -14,7 +14,8 @@ import grpc
 from serving.calls import CLIENT, around, ended_as
 from serving.logs import log_event
 from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
-from serving.requests import TooLarge
+from serving.requests import NAMESPACE_MAX, TooLarge, shortened
+from sink_connectors.score_value import USER_ID_BYTES_MAX
 
 AUDITED_METHODS = frozenset({"ExplainScores"})
 DENIALS = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
@@ -42,7 +43,7 @@ class UserIds:
     def shown(self, user_id: str) -> str:
         """What a log may hold of this user: 16 hexadecimal digits, or the id."""
         if self._plain:
-            return user_id
+            return shortened(user_id, USER_ID_BYTES_MAX)
         return hashlib.blake2b(user_id.encode("utf-8", "replace"), key=self._key, digest_size=_HASH_BYTES).hexdigest()
 
 
@@ -101,7 +102,7 @@ class _Lines:
             event,
             client=CLIENT.get(),
             method=method,
-            namespace=self._namespace_of(context) or "",
+            namespace=shortened(self._namespace_of(context) or "", NAMESPACE_MAX),
             peer=context.peer(),
             code=code.name,
             user=self._user_ids.shown(user_id) if user_id else "",

@@ -1,4 +1,8 @@
-"""Read masks: which fields of UserScores a caller wants."""
+"""Read masks: which fields of UserScores a caller wants.
+
+A mask costs the server what the message costs, not what the caller sent: it is read once, into one bit a path, and a
+mask of the same paths in any order, however often repeated, is the same mask.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,42 @@ import functools
 from typing import Any
 
 import grpc
-from google.protobuf.field_mask_pb2 import FieldMask
 
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.requests import Refused
 from udfs.scoring import CHURN_RISK, ENGAGEMENT, PURCHASE_PROPENSITY
 
+PATHS_MAX = 64
 SCORES = (PURCHASE_PROPENSITY, ENGAGEMENT, CHURN_RISK)
 _FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields if field.name != "feature_values")
-_SESSION = tuple(
-    f"session.{field.name}" for field in UserScores.DESCRIPTOR.fields_by_name["session"].message_type.fields
-)
-PATHS = (*_FIELDS, *_SESSION, *(f"scores.{name}" for name in SCORES))
+_SESSION_FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields_by_name["session"].message_type.fields)
+PATHS = (*_FIELDS, *(f"session.{name}" for name in _SESSION_FIELDS), *(f"scores.{name}" for name in SCORES))
+_BITS = {path: 1 << position for position, path in enumerate(PATHS)}
 
 
 class ReadMask:
     """A checked mask: keeps some fields of a serialized UserScores."""
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
-        self._names = [] if "scores" in paths else [path.partition(".")[2] for path in paths if path in PATHS[-3:]]
-        self._rest = FieldMask(paths=[path for path in paths if not path.startswith("scores.")])
+    def __init__(self, paths: frozenset[str]) -> None:
+        parts = {path.partition(".")[0] for path in paths}
+        self._dropped = tuple(field.name for field in UserScores.DESCRIPTOR.fields if field.name not in parts)
+        in_part = "session" in parts and "session" not in paths
+        self._dropped_of_session = tuple(name for name in _SESSION_FIELDS if in_part and f"session.{name}" not in paths)
+        in_part = "scores" in parts and "scores" not in paths
+        self._scores = frozenset(name for name in SCORES if f"scores.{name}" in paths) if in_part else None
 
     def apply(self, message: bytes) -> bytes:
         """A serialized UserScores with the fields of the mask only; of a map's missing key, nothing."""
-        whole = UserScores.FromString(message)
-        kept = UserScores()
-        self._rest.MergeMessage(whole, kept)
-        for name in self._names:
-            if name in whole.scores:
-                kept.scores[name] = whole.scores[name]
+        kept = UserScores.FromString(message)
+        kept.DiscardUnknownFields()  # type: ignore[attr-defined]  # its stub lacks it
+        for name in self._dropped:
+            kept.ClearField(name)
+        if self._dropped_of_session and kept.HasField("session"):
+            for name in self._dropped_of_session:
+                kept.session.ClearField(name)
+        if self._scores is not None:
+            for name in [name for name in kept.scores if name not in self._scores]:
+                del kept.scores[name]
         return kept.SerializeToString()
 
 
@@ -42,14 +53,20 @@ def read_mask(request: Any) -> ReadMask | None:
     """The mask of a request; None for every field. Raises Refused for an unknown path, naming the accepted ones."""
     if not request.HasField("read_mask"):
         return None
-    paths = tuple(request.read_mask.paths)
-    return _parsed(paths) if paths else None
+    paths = request.read_mask.paths
+    if len(paths) > PATHS_MAX:
+        message = f"read_mask: at most {PATHS_MAX} paths, not {len(paths):,}"
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+    bits = 0
+    for path in paths:
+        if (bit := _BITS.get(path)) is None:
+            message = f"read_mask: unknown path {path[:100]!r}; known are: {', '.join(PATHS)}"
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+        bits |= bit
+    return _resolved(bits) if bits else None
 
 
 @functools.lru_cache(maxsize=256)
-def _parsed(paths: tuple[str, ...]) -> ReadMask:
-    for path in paths:
-        if path not in PATHS:
-            message = f"read_mask: unknown path {path[:100]!r}; known are: {', '.join(PATHS)}"
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
-    return ReadMask(paths)
+def _resolved(bits: int) -> ReadMask:
+    """Keeps nothing of a request: an entry is a number and names that the module has anyway."""
+    return ReadMask(frozenset(path for path, bit in _BITS.items() if bits & bit))

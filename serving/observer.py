@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from serving.health import Health
+
 
 class BreakerState(StrEnum):
     """The states of the circuit breaker around Redis."""
@@ -24,3 +26,6 @@ class Observer:
 
     def served_stale(self, *, users: int) -> None:
         """This many users were answered from memory."""
+
+    def health_changed(self, health: Health) -> None:
+        """Calls are answered in another way from now on."""

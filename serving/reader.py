@@ -10,6 +10,7 @@ from cachetools import TTLCache
 
 from driftline.settings import ServeSettings
 from serving.guard import RedisGuard, StoreUnavailable
+from serving.health import Health
 from serving.loader import Loader
 from serving.observer import BreakerState, Observer
 from serving.source import KEYS_MAX, ScoreSource, open_source
@@ -35,12 +36,12 @@ class ScoreReader:
         self._source = source
         self._pinned = settings.namespace
         self._live: str | None = None
-        self._observer = observer or Observer()
+        self.observer = observer or Observer()
         self._guard = RedisGuard(
             failures=settings.breaker_failures,
             reset_s=settings.breaker_reset_ms / 1000,
             refused_s=settings.login_retry_ms / 1000,
-            observer=self._observer,
+            observer=self.observer,
         )
         self._loader = Loader(self._read_values, keys_max=KEYS_MAX)
         self._seen = _last_seen(settings) if settings.serve_stale else None
@@ -65,6 +66,11 @@ class ScoreReader:
     def breaker(self) -> BreakerState:
         """Whether reads go to Redis now."""
         return self._guard.state
+
+    @property
+    def health(self) -> Health:
+        """How calls are answered while Redis does not answer."""
+        return Health.STALE if self._seen is not None and self._seen.currsize else Health.DOWN
 
     async def poll(self) -> None:
         """Ask Redis which namespace is live. Returns only if Redis answers, so it serves as a ping too."""
@@ -128,7 +134,7 @@ class ScoreReader:
         found = [self._seen.get(key) for key in keys]
         if None in found:
             raise error
-        self._observer.served_stale(users=len(found))
+        self.observer.served_stale(users=len(found))
         return cast("list[Found]", found)
 
 

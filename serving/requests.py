@@ -12,6 +12,7 @@ from serving.middleware import Context
 from sink_connectors.score_value import USER_ID_BYTES_MAX, check_namespace, check_user_id
 
 NAMESPACE_METADATA = "driftline-namespace"
+NAMESPACE_MAX = 64
 BATCH_IDS_MAX = 1_000
 
 
@@ -60,12 +61,17 @@ def requested_namespace(context: Context) -> str | None:
     return None
 
 
+def shortened(text: str, characters_max: int) -> str:
+    """What a line shows of a text that the caller chose, and that may be none that the server takes."""
+    return text if len(text) <= characters_max else text[:characters_max] + "..."
+
+
 def checked_namespace(context: Context) -> str | None:
     """As requested_namespace. Raises Refused where the name is none."""
     namespace = requested_namespace(context)
     if namespace is not None:
         try:
-            check_namespace(namespace)
+            check_namespace(shortened(namespace, NAMESPACE_MAX))  # too long is wrong, too
         except ValueError as error:
             message = f"{NAMESPACE_METADATA}: {error}"
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message) from None

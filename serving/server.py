@@ -19,6 +19,7 @@ from driftline.settings import ServeSettings
 from driftline.settings.redis_url import without_password
 from serving.edge import Edge, edge_of, prepared
 from serving.guard import StoreUnavailable
+from serving.health import FRESH_NAME, Health
 from serving.logs import configure, log_event
 from serving.middleware import Middleware, wrapped
 from serving.reader import ScoreReader
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class ScoreServer:
-    """A server of one Redis. Its health is SERVING only while Redis answers."""
+    """A server of one Redis. Its health is SERVING while Redis answers, or scores from memory are served instead."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class ScoreServer:
         )
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
         self._health = health.aio.HealthServicer()
-        self._serving: bool | None = None
+        self._told: Health | None = None
         self._add_services(middlewares)
 
     def _add_services(self, middlewares: Sequence[Middleware]) -> None:
@@ -112,20 +113,25 @@ class ScoreServer:
         try:
             await self._reader.poll()
         except StoreUnavailable as error:
-            await self._set_serving(False, reason=str(error))
+            await self._tell(self._reader.health, reason=str(error))
             return
-        await self._set_serving(True)
+        await self._tell(Health.FRESH)
         if namespace != self._reader.namespace:
             log_event(log, "namespace", previous=namespace, namespace=self._reader.namespace)
 
-    async def _set_serving(self, serving: bool, reason: str = "") -> None:
-        if serving == self._serving:
+    async def _tell(self, health: Health, reason: str = "") -> None:
+        if health is self._told:
             return
-        self._serving = serving
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        self._told = health
         for name in ("", SERVICE_NAME):
-            await self._health.set(name, status)
-        log_event(log, "health", serving=serving, reason=reason)
+            await self._health.set(name, _status(health is not Health.DOWN))
+        await self._health.set(FRESH_NAME, _status(health is Health.FRESH))
+        self._reader.observer.health_changed(health)
+        log_event(log, "health", serving=health is not Health.DOWN, fresh=health is Health.FRESH, reason=reason)
+
+
+def _status(serving: bool) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
+    return health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def serve(settings: ServeSettings) -> None:

@@ -64,8 +64,8 @@ class ScoreService:
 
     async def batch_get_scores(self, request: pb.BatchGetScoresRequest, context: Context) -> bytes:
         """BatchGetScores: one result a requested id, in request order; fails as a whole only as GetScores does."""
+        check_ids_max(len(request.user_ids))
         user_ids = list(request.user_ids)
-        check_ids_max(len(user_ids))
         mask = read_mask(request)
         good = list(dict.fromkeys(filter(is_user_id, user_ids)))
         answers = await self._reader.read(good, checked_namespace(context))

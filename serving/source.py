@@ -7,11 +7,10 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.connection import RedisSSLContext, parse_url
+from redis.asyncio.connection import RedisSSLContext
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
@@ -21,18 +20,13 @@ from driftline.errors import SettingError
 from driftline.settings.redis_url import why_not, without_password
 from serving.link import Endpoint, LoginRefusedError, RedisLink, pack
 from serving.standing import Standing
+from sink_connectors.redis_address import FORMS, REDIS_PORT, RedisAddress, read_address
 from sink_connectors.redis_errors import is_outage
 from sink_connectors.score_value import VERSION_BYTES
 
 KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
-SENTINEL_PORT = 26379
 CUT_OFF_S_MAX = 10.0
 _MOVED = ("MOVED", "ASK", "CLUSTERDOWN")  # the map of the cluster is not what it was
-
-FORMS = (
-    "accepted are redis://host:6379/0, rediss:// for TLS, unix:///path/of.sock, "
-    "redis+sentinel://host:26379,host:26379/service/0, redis+cluster://host:6379,host:6379"
-)
 
 Locate = Callable[[], Awaitable[Endpoint]]
 
@@ -213,16 +207,18 @@ def open_source(
 
     Unless replicas are asked for, one whose master has been out of its reach for `cut_off_s_max` seconds is an outage.
     """
+    found = read_address(url)
     standing = None if read_from_replicas else Standing(cut_off_s_max=cut_off_s_max)
     try:
-        scheme = urlsplit(url).scheme
-        if scheme in {"redis+sentinel", "rediss+sentinel"}:
-            locate, sentinel = _sentinel(url, timeout_s, read_from_replicas)
+        login = _endpoint(found)
+        if found.kind == "sentinel":
+            sentinel = _sentinel(found, timeout_s)
+            locate = _named_by(sentinel, found.service, login, read_from_replicas)
             return NodeSource(locate, timeout_s=timeout_s, standing=standing, sentinel=sentinel)
-        if scheme in {"redis+cluster", "rediss+cluster"}:
-            return _cluster(url, timeout_s, read_from_replicas)
-        endpoint = _endpoint(url)
-    except (ValueError, TypeError, OSError) as error:
+        if found.kind == "cluster":
+            cluster = _cluster(found, timeout_s)
+            return ClusterSource(cluster, login, timeout_s=timeout_s, read_from_replicas=read_from_replicas)
+    except (redis.RedisError, ValueError, TypeError, OSError) as error:
         message = f"redis_url {without_password(url)}: {why_not(url, error)}; {FORMS}"
         raise SettingError(message) from None
     if read_from_replicas:
@@ -230,84 +226,58 @@ def open_source(
             "DRIFTLINE_SERVE_READ_FROM_REPLICAS needs a redis+sentinel:// or redis+cluster:// URL, which names them"
         )
         raise SettingError(message)
-    return NodeSource(_fixed(endpoint), timeout_s=timeout_s, standing=standing)
+    return NodeSource(_fixed(login), timeout_s=timeout_s, standing=standing)
 
 
-def _sentinel(url: str, timeout_s: float, replicas: bool) -> tuple[Locate, Any]:
-    """redis+sentinel://[user:password@]host[:port],host[:port]/service[/db]; the password is the Redis's."""
-    parts = urlsplit(url)
-    service, _, db = parts.path.strip("/").partition("/")
-    if not service:
-        message = "a Sentinel URL ends with the name of the service: redis+sentinel://host:26379/mymaster/0"
-        raise ValueError(message)
-    login = _endpoint(_plain(url, f"redis://{parts.netloc.rpartition('@')[0]}@localhost/{int(db or 0)}"))
-    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types for it
-        _hosts(parts.netloc, SENTINEL_PORT),
-        sentinel_kwargs={"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s},
-    )
+def _sentinel(found: RedisAddress, timeout_s: float) -> Any:
+    return Sentinel(list(found.hosts), sentinel_kwargs=found.sentinel_options(timeout_s))  # type: ignore[no-untyped-call]
 
+
+def _named_by(sentinel: Any, service: str, login: Endpoint, replicas: bool) -> Locate:
     async def locate() -> Endpoint:
         found = await sentinel.discover_slaves(service) if replicas else []
         host, port = random.choice(found) if found else await sentinel.discover_master(service)  # noqa: S311
         return replace(login, host=str(host), port=int(port))
 
-    return locate, sentinel
+    return locate
 
 
-def _cluster(url: str, timeout_s: float, replicas: bool) -> ClusterSource:
-    """redis+cluster://[user:password@]host:port[,host:port...]; one that answers tells the others."""
-    parts = urlsplit(url)
-    hosts = _hosts(parts.netloc, 6379)
-    seed = _endpoint(_plain(url, f"redis://{parts.netloc.rpartition('@')[0]}@localhost"))
-    cluster = RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in hosts],
-        username=seed.username or None,
-        password=seed.password or None,
-        ssl=seed.tls is not None,
+def _cluster(found: RedisAddress, timeout_s: float) -> RedisCluster:
+    """redis-py's client, which reads the map of the cluster: with the login and the TLS of the URL."""
+    tls = {name: value for name, value in found.options.items() if name.startswith("ssl_")}
+    cluster: RedisCluster = RedisCluster(
+        startup_nodes=[ClusterNode(host, port) for host, port in found.hosts],
+        username=found.options.get("username"),
+        password=found.options.get("password"),
+        ssl=found.tls,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
+        **tls,
     )
-    return ClusterSource(cluster, seed, timeout_s=timeout_s, read_from_replicas=replicas)
+    return cluster
 
 
-def _plain(url: str, plain: str) -> str:
-    """`plain` with TLS and query as in `url`."""
-    parts = urlsplit(plain.replace("//@", "//"))
-    scheme = "rediss" if url.startswith("rediss") else "redis"
-    return urlunsplit(parts._replace(scheme=scheme, query=urlsplit(url).query))
-
-
-def _hosts(netloc: str, default_port: int) -> list[tuple[str, int]]:
-    hosts = []
-    for one in netloc.rpartition("@")[2].split(","):
-        parts = urlsplit(f"//{one}")
-        if not parts.hostname:
-            message = f"{one!r} is not host:port"
-            raise ValueError(message)
-        hosts.append((parts.hostname, parts.port or default_port))
-    return hosts
-
-
-def _endpoint(url: str) -> Endpoint:
-    """What redis-py reads from a redis://, rediss:// or unix:// URL. Raises ValueError."""
-    found: dict[str, Any] = dict(parse_url(url))
+def _endpoint(found: RedisAddress) -> Endpoint:
+    """Where it is, and how to log in and to check the certificate; of Sentinels and a Cluster without the address."""
+    options = found.options
     tls = None
-    if url.startswith("rediss"):
+    if found.tls:
         tls = RedisSSLContext(
-            keyfile=found.get("ssl_keyfile"),
-            certfile=found.get("ssl_certfile"),
-            cert_reqs=found.get("ssl_cert_reqs", "required"),
-            ca_certs=found.get("ssl_ca_certs"),
-            check_hostname=found.get("ssl_check_hostname", found.get("ssl_cert_reqs", "required") == "required"),
+            keyfile=options.get("ssl_keyfile"),
+            certfile=options.get("ssl_certfile"),
+            cert_reqs=options.get("ssl_cert_reqs", "required"),
+            ca_certs=options.get("ssl_ca_certs"),
+            check_hostname=options["ssl_check_hostname"],
         ).get()
+    host, port = found.hosts[0] if found.kind == "node" and found.hosts else ("localhost", REDIS_PORT)
     return Endpoint(
-        host=found.get("host", "localhost"),
-        port=found.get("port", 6379),
-        path=found.get("path", ""),
-        db=int(found.get("db", 0)),
-        username=found.get("username", ""),
-        password=found.get("password", ""),
+        host=host,
+        port=port,
+        path=options.get("path", ""),
+        db=int(options.get("db", 0)),
+        username=options.get("username", ""),
+        password=options.get("password", ""),
         tls=tls,
     )
 

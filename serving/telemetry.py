@@ -18,8 +18,10 @@ from prometheus_client import Counter, Gauge, Histogram, values
 from driftline.metrics import ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import ended_as
+from serving.health import Health
 from serving.middleware import Context, Handler, UnaryHandler, is_stream
 from serving.observer import BreakerState, Observer
+from serving.requests import BATCH_IDS_MAX
 
 SAMPLED = 64  # one answer in so many is decoded for its age: 3 us then, and nothing to speak of on average
 PUBLISH_S = 0.25  # gauges are written so often while calls come: a write a call would cost as much as the histogram
@@ -51,6 +53,7 @@ class Telemetry(Observer):
         self._rejected = _counter(ServingMetric.REJECTED)
         self._stale = _counter(ServingMetric.STALE)
         self._breaker = _gauge(ServingMetric.BREAKER, "livemax")
+        self._health = _gauge(ServingMetric.HEALTH, "livemin")
         self._gauges = {
             one: _gauge(one, "livesum")
             for one in (ServingMetric.IN_FLIGHT, ServingMetric.WATCH_STREAMS, ServingMetric.WATCHED_USERS)
@@ -79,6 +82,10 @@ class Telemetry(Observer):
     def served_stale(self, *, users: int) -> None:
         """See Observer."""
         self._stale.inc(users)
+
+    def health_changed(self, health: Health) -> None:
+        """See Observer."""
+        self._health.set(health)
 
     def _answering(self, method: str, handler: Handler) -> Handler:
         answer = cast("UnaryHandler", handler)
@@ -125,7 +132,7 @@ class Telemetry(Observer):
 
     @contextmanager
     def _streams(self, method: str, request: Any) -> Iterator[None]:
-        users = len(set(request.user_ids)) if method == "WatchScores" and hasattr(request, "user_ids") else 0
+        users = watched_users(method, request)
         moves = {ServingMetric.IN_FLIGHT: 1}
         if method == "WatchScores":
             moves |= {ServingMetric.WATCH_STREAMS: 1, ServingMetric.WATCHED_USERS: users}
@@ -158,6 +165,12 @@ class Telemetry(Observer):
             self._gauges[one].set(level)
         if any(self._levels.values()):
             self._move(ServingMetric.IN_FLIGHT, 0)
+
+
+def watched_users(method: str, request: Any) -> int:
+    """How many users the call watches, if the service does not refuse it."""
+    user_ids = getattr(request, "user_ids", ()) if method == "WatchScores" else ()
+    return len(set(user_ids)) if len(user_ids) <= BATCH_IDS_MAX else 0
 
 
 def _age_of_one(response: bytes) -> int:

@@ -1,8 +1,9 @@
-"""Which of Redis's errors time heals, and how an unusable Redis is reported."""
+"""Which of Redis's errors time heals, which need a person, and how an unusable Redis is reported."""
 
 from __future__ import annotations
 
 import re
+import ssl
 
 import redis
 
@@ -16,12 +17,28 @@ _NOT_NOW_CLASSES = (
     redis.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
 )
-_REFUSED = (redis.AuthenticationError, redis.exceptions.AuthorizationError)  # ConnectionErrors, but time heals nothing
+# ConnectionErrors, some of them, but time heals nothing: the login, its rights, or the certificate must be set right.
+_REFUSED_CLASSES = (
+    redis.AuthenticationError,
+    redis.exceptions.AuthorizationError,
+    redis.exceptions.NoPermissionError,
+)
+_REFUSED = re.compile(r"(?:^|-)(?:NOAUTH|WRONGPASS|NOPERM) ")
+_REMEDY = "Waiting does not heal this: correct redis_url or redis_password_file, or what Redis allows this user"
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether Redis is there and refuses us, or we refuse its certificate: a person must change something."""
+    if isinstance(error, _REFUSED_CLASSES):
+        return True
+    if isinstance(error, redis.ResponseError):
+        return _REFUSED.search(str(error)) is not None
+    return isinstance(error, redis.ConnectionError) and _is_distrust(error)
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed later: Redis is away, starting, full, read-only or too slow."""
-    if isinstance(error, _REFUSED):
+    if is_refused(error):
         return False
     if isinstance(error, redis.ResponseError) and _NOT_NOW.search(str(error)):
         return True
@@ -30,9 +47,27 @@ def is_transient(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether Redis is away or refuses us; any other error is a bug of ours."""
-    return is_transient(error) or isinstance(error, _REFUSED)
+    return is_transient(error) or is_refused(error)
 
 
 def unavailable(error: redis.RedisError, name: str) -> ServiceUnavailable | None:
     """What to raise for an outage of the Redis called `name`; None where the error is a bug."""
-    return ServiceUnavailable(f"Redis at {name} cannot be used: {error}") if is_outage(error) else None
+    if is_refused(error):
+        return ServiceUnavailable(f"Redis at {name} {_refusal(error)}: {error}. {_REMEDY}")
+    return ServiceUnavailable(f"Redis at {name} cannot be used: {error}") if is_transient(error) else None
+
+
+def _refusal(error: redis.RedisError) -> str:
+    if _is_distrust(error):
+        return "is not trusted: its certificate is of another authority or for another name"
+    return "refuses the user or password, or a command of that user"
+
+
+def _is_distrust(error: BaseException) -> bool:
+    """Whether it arose from a certificate that failed the check; redis-py makes a plain ConnectionError of that."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
@@ -17,8 +19,9 @@ import redis
 import tenacity
 
 from driftline.errors import SettingError
-from driftline.settings.redis_url import why_not, without_password
-from sink_connectors.redis_errors import is_transient, unavailable
+from driftline.settings.redis_url import without_password
+from sink_connectors.redis_address import open_client
+from sink_connectors.redis_errors import is_refused, is_transient, unavailable
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
     GENERATION_BYTES,
@@ -30,6 +33,7 @@ from sink_connectors.score_value import (
     job_key,
     offsets_key,
     progress_key,
+    submission_key,
     user_key,
     user_key_prefix,
 )
@@ -39,6 +43,7 @@ RETRY_S = 30.0
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 5.0
 BATCH_MAX = 1_000  # users a command: Redis serves no one else meanwhile, for some 5 ms
+BATCH_BYTES_MAX = 1 << 20  # of their values; what is sent waits in the memory of Redis, too
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 
@@ -49,6 +54,8 @@ _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the na
 _SKIPPED = "skipped"
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 
 def _nothing() -> None:
@@ -169,14 +176,14 @@ class ScoreStore(Protocol):
     def read_reports(self) -> dict[int, ShardReport]:
         """The totals and the offsets of every shard that has written, of one moment, by shard."""
 
-    def reset_progress(self) -> None:
-        """Forget totals, offsets and skips: a job that begins without state counts from the first event again."""
+    def forget_skipped(self) -> None:
+        """Forget the ranges of note_skipped: a job that begins from nothing does without none."""
 
     def note_skipped(self, skipped: Mapping[int, tuple[int, int]]) -> None:
         """Remember ranges of offsets (by partition: the first, and the one behind the last) that no job will read."""
 
     def read_skipped(self) -> dict[int, list[tuple[int, int]]]:
-        """The ranges of note_skipped since the last reset_progress, by partition, in no order."""
+        """The ranges of note_skipped by partition, in no order."""
 
     def claim(self, claim: Claim) -> Recorded | None:
         """Record the generations of a subtask's shards, and set their progress; called before their first write.
@@ -250,9 +257,8 @@ class InMemoryScoreStore:
         """See ScoreStore."""
         return dict(self._reports)
 
-    def reset_progress(self) -> None:
+    def forget_skipped(self) -> None:
         """See ScoreStore."""
-        self._reports.clear()
         self._skipped.clear()
 
     def note_skipped(self, skipped: Mapping[int, tuple[int, int]]) -> None:
@@ -306,6 +312,10 @@ class RedisScoreStore:
     then raised as ServiceUnavailable; every call is idempotent. Threads may share a store: writes take turns on one
     connection. In PyFlink's thread mode close() is not always called: keep one store a process; all that an abandoned
     one holds is idle sockets, which end with it.
+
+    A connection on which Redis answered with an error is not used again, and the next one looks up the name, or asks
+    the Sentinels, anew: after a failover the old primary may live on as a replica that refuses every write, and whose
+    connections nobody ends. After ServiceUnavailable no connection is left open, and `failed` is set.
     """
 
     def __init__(self, client: redis.Redis, *, name: str, namespace: str, ttl_s: float, retry_s: float) -> None:
@@ -319,6 +329,7 @@ class RedisScoreStore:
         # Not the pool's: taking one from the pool polls the socket, which costs more than packing a block of 40 users.
         self._connection: Any = client.connection_pool.make_connection()
         self._turn = threading.Lock()
+        self.failed = False
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_transient),
             wait=tenacity.wait_random_exponential(multiplier=BACKOFF_FIRST_S, max=BACKOFF_MAX_S),
@@ -333,12 +344,9 @@ class RedisScoreStore:
         """A store of the Redis at `url`; no connection is made yet. Raises SettingError on a bad argument."""
         try:
             check_namespace(namespace)
-            client = redis.Redis.from_url(
-                url, socket_connect_timeout=CONNECT_TIMEOUT_S, socket_timeout=READ_TIMEOUT_S, socket_keepalive=True
-            )
         except ValueError as error:
-            message = f"Redis at {without_password(url)}: {why_not(url, error)}"
-            raise SettingError(message) from None
+            raise SettingError(str(error)) from None
+        client = open_client(url, connect_timeout_s=CONNECT_TIMEOUT_S, read_timeout_s=READ_TIMEOUT_S)
         return cls(client, name=without_password(url), namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
 
     def write(
@@ -347,11 +355,10 @@ class RedisScoreStore:
         progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object] = _nothing,
     ) -> Written:
-        """See ScoreStore. One round trip for every BATCH_MAX values; progress goes with the last ones."""
-        last = max(len(values) - 1, 0) // BATCH_MAX * BATCH_MAX
-        starts = range(0, last, BATCH_MAX)
-        parts = [self._write_batch(values[start : start + BATCH_MAX], None, _nothing) for start in starts]
-        parts.append(self._write_batch(values[last:], progress, meanwhile))
+        """See ScoreStore. A round trip for every BATCH_MAX values or BATCH_BYTES_MAX; progress goes with the last."""
+        *first, last = _batches(values)
+        parts = [self._write_batch(batch, None, _nothing) for batch in first]
+        parts.append(self._write_batch(last, progress, meanwhile))
         return parts[0] if len(parts) == 1 else Written(*map(sum, zip(*parts, strict=True)))
 
     def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
@@ -392,9 +399,15 @@ class RedisScoreStore:
         totals, offsets = self._retry(read)
         return {int(shard): ShardReport.decode(text, offsets.get(shard)) for shard, text in totals.items()}
 
-    def reset_progress(self) -> None:
+    def forget_skipped(self) -> None:
         """See ScoreStore."""
-        self._retry(lambda: self._client.delete(self._progress_key, self._offsets_key))
+        fields = [
+            f"{_SKIPPED}:{partition}:{first}:{end}"
+            for partition, spans in self.read_skipped().items()
+            for first, end in spans
+        ]
+        if fields:
+            self._retry(lambda: cast("int", self._client.hdel(self._offsets_key, *fields)))
 
     def note_skipped(self, skipped: Mapping[int, tuple[int, int]]) -> None:
         """See ScoreStore. Fields beside those of the shards: skipped:PARTITION:FIRST:BEHIND_LAST."""
@@ -439,6 +452,22 @@ class RedisScoreStore:
         check_namespace(namespace)
         self._retry(lambda: self._client.set(LIVE_KEY, namespace))
 
+    def holds_anything(self) -> bool:
+        """Whether a job has left scores or progress here. Looks at every key of Redis where there is neither."""
+        return any(Progress.total(self.read_progress().values())) or next(self.user_ids(), None) is not None
+
+    @contextmanager
+    def submitting(self, at_most_s: float) -> Iterator[bool]:
+        """Whether nobody else submits a job into the namespace; nobody else can until the block or `at_most_s` ends."""
+        lock = self._client.lock(submission_key(self._namespace), timeout=at_most_s, blocking=False)
+        alone = self._retry(lock.acquire)
+        try:
+            yield alone
+        finally:
+            if alone:
+                with suppress(redis.RedisError):  # it has ended by itself, or will
+                    lock.release()
+
     def ping(self) -> None:
         """Return if Redis answers within `retry_s`; else raise ServiceUnavailable."""
         self._retry(self._client.ping)
@@ -478,13 +507,15 @@ class RedisScoreStore:
 
     def _command(self, meanwhile: Callable[[], object], *command: Any) -> list[int]:
         connection = self._connection
-        connection.send_packed_command(connection.pack_command(*command))
         try:
+            connection.send_packed_command(connection.pack_command(*command))
             meanwhile()
-        except BaseException:
-            connection.disconnect()  # the next call must not read this one's answer
+            return cast("list[int]", connection.read_response())
+        except redis.exceptions.NoScriptError:
             raise
-        return cast("list[int]", connection.read_response())
+        except BaseException:
+            connection.disconnect()  # the next call must not read this one's answer, nor ask a Redis that was demoted
+            raise
 
     def _user_id_pages(self) -> Iterator[list[str]]:
         prefix_bytes = len(self._prefix)
@@ -497,15 +528,44 @@ class RedisScoreStore:
                     cursor, keys = cast("tuple[int, list[bytes]]", reply)
                     yield [key[prefix_bytes:-1].decode() for key in keys]
         except redis.RedisError as error:
-            raise unavailable(error, self._name) or error from None
+            raise self._given_up(error) from None
 
     def _retry(self, action: Callable[[], T]) -> T:
         try:
             return action()
         except redis.RedisError as error:  # entering tenacity would cost every call some 20 us
             if not is_transient(error):
-                raise unavailable(error, self._name) or error from None
+                raise self._given_up(error) from None
         try:
-            return self._retrying(action)
+            return self._retrying(lambda: self._anew(action))
         except redis.RedisError as error:
-            raise unavailable(error, self._name) or error from None
+            raise self._given_up(error) from None
+
+    def _anew(self, action: Callable[[], T]) -> T:
+        """Not on a connection of the pool that was open before: see the class."""
+        self._client.connection_pool.disconnect(inuse_connections=False)
+        return action()
+
+    def _given_up(self, error: redis.RedisError) -> Exception:
+        """What to raise for an error that was not, or no longer, retried."""
+        outage = unavailable(error, self._name)
+        if outage is None:
+            return error
+        self.failed = True
+        self.close()
+        if is_refused(error):
+            _log.error("%s", outage)  # every time: it looks like an outage, and lasts until somebody reads this
+        return outage
+
+
+def _batches(values: Sequence[tuple[str, bytes]]) -> list[Sequence[tuple[str, bytes]]]:
+    """Cut into parts of at most BATCH_MAX values and BATCH_BYTES_MAX, at least one; a larger value goes alone."""
+    batches: list[Sequence[tuple[str, bytes]]] = []
+    start = size = 0
+    for index, (_, value) in enumerate(values):
+        size += len(value)
+        if index > start and (size > BATCH_BYTES_MAX or index - start == BATCH_MAX):
+            batches.append(values[start:index])
+            start, size = index, len(value)
+    batches.append(values[start:])
+    return batches

@@ -121,3 +121,8 @@ def job_key(namespace: str) -> str:
 def offsets_key(namespace: str) -> str:
     """The key of the hash that holds how far each shard has read its topic, a field a shard."""
     return f"driftline:{namespace}:offsets"
+
+
+def submission_key(namespace: str) -> str:
+    """The key of the lock that a submission holds."""
+    return f"driftline:{namespace}:submission"

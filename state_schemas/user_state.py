@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from typing import Final
 
 from driftline.state.v1.state_pb2 import UserState
 from state_schemas import codec
@@ -10,6 +11,8 @@ from udfs.event import FORGET, Event
 from udfs.profile import SLOTS, Profile
 from udfs.seen_ids import SeenIds
 from udfs.user import Published, Timeline, TimelineBounds
+
+_SLOTS_ALWAYS: Final = 37  # those behind are for few users, and a shorter list reads as 0 from there on
 
 
 def encode_user(timeline: Timeline) -> bytes:
@@ -35,7 +38,11 @@ def encode_user(timeline: Timeline) -> bytes:
 
 def _write_profile(profile: Profile, message: UserState) -> None:
     categories = sorted(profile.categories)  # a dict's own order depends on history
-    message.values = array("d", profile.values).tobytes()
+    values = profile.values
+    slots = SLOTS
+    while slots > _SLOTS_ALWAYS and not values[slots - 1]:
+        slots -= 1
+    message.values = array("d", values[:slots]).tobytes()
     message.categories.extend(categories)
     message.category_weights = array("d", [profile.categories[name] for name in categories]).tobytes()
     message.last_category = profile.last_category
@@ -51,6 +58,9 @@ def _write_tail(tail: list[Event], message: UserState) -> None:
     known_ms = [event.known_ms for event in tail]
     if known_ms != times_ms:
         message.tail_known_ms = array("q", known_ms).tobytes()
+    currencies = [event.currency for event in tail]
+    if any(currencies):
+        message.tail_currencies = array("H", currencies).tobytes()
 
 
 def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
@@ -97,6 +107,7 @@ def _tail(message: UserState) -> list[Event]:
     times = array("q", message.tail_times_ms)
     values = array("d", message.tail_values)
     known = array("q", message.tail_known_ms) or times
+    currencies = array("H", message.tail_currencies) or [0] * len(times)  # none where none was named
     types, categories = message.tail_types, message.tail_categories
-    columns = zip(times, message.tail_event_ids, types, values, categories, known, strict=True)
+    columns = zip(times, message.tail_event_ids, types, values, categories, known, currencies, strict=True)
     return [Event(*event) for event in columns]

@@ -9,6 +9,7 @@ from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
 from udfs.block import Block, BlockProcessor, BlockResult
 from udfs.event import CUSTOM, VIEW, Event
+from udfs.money import NUMBERS
 from udfs.scoring import Model
 from udfs.timelines import Timelines
 from udfs.user import TimelineBounds
@@ -61,6 +62,7 @@ def to_message(user_id: str, e: Event) -> UserEvent:
         event_time_ms=e.time_ms,
         value=e.value,
         category=e.category,
+        currency=next((code for code, number in NUMBERS.items() if number == e.currency), "???" if e.currency else ""),
         **named,  # type: ignore[arg-type]
     )
 
@@ -72,9 +74,9 @@ class States(dict[str, bytes]):
         self.update(states)
 
 
-def timelines(states: States | None = None, kept_max: int = 100) -> Timelines:
+def timelines(states: States | None = None, kept_max: int = 100, kept_bytes_max: int = 2**26) -> Timelines:
     """Timelines over states in memory."""
-    return Timelines(states if states is not None else States(), bounds(), kept_max)
+    return Timelines(states if states is not None else States(), bounds(), kept_max, kept_bytes_max)
 
 
 def fold_block(fold: BlockProcessor, records: Block, shard: ShardState, users: Timelines, now_ms: int) -> BlockResult:

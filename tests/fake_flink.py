@@ -1,7 +1,7 @@
 """Flink's side of the operator: keyed state, timers, counters and contexts in memory, without a JVM.
 
-A test drives the real `ScoreBlocks` as a task thread does: blocks and due timers, one after the other. `crash` drops
-the operator object and keeps state and timers, as a restart from a checkpoint does.
+A test drives the real `ScoreBlocks` as a task thread does: blocks and due timers, one after the other. `open` again
+drops the operator object and keeps state and timers, as a restart from a checkpoint does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import udfs.operator
 from driftline.metrics import JobGauge
 from driftline.settings import ScoreEventsSettings
 from sink_connectors.score_store import InMemoryScoreStore
+from udfs.lineage import Submission
 from udfs.operator import ScoreBlocks
+from udfs.shards import KEYS
 
 GENERATION = 7
 
@@ -121,16 +123,29 @@ class FakeRuntimeContext:
     """What `open` is given."""
 
     def __init__(self, backend: KeyedBackend, counts: Counter[str]) -> None:
-        self._backend, self._counts = backend, counts
+        self.backend, self._counts = backend, counts
 
     def get_map_state(self, descriptor: Any) -> FakeMapState:
-        return FakeMapState(self._backend, descriptor.name)
+        return FakeMapState(self.backend, descriptor.name)
 
     def get_state(self, descriptor: Any) -> FakeValueState:
-        return FakeValueState(self._backend, descriptor.name)
+        return FakeValueState(self.backend, descriptor.name)
 
     def get_metrics_group(self) -> _Metrics:
         return _Metrics(self._counts)
+
+
+class FakeSubtask:
+    """The face of driftline.flink.subtask.Subtask: the one subtask of a job, with every key."""
+
+    job_id = "00" * 16
+    keys = KEYS
+
+    def __init__(self, context: FakeRuntimeContext) -> None:
+        self._backend = context.backend
+
+    def select(self, key: int) -> None:
+        self._backend.key = key
 
 
 class _Timers:
@@ -170,12 +185,14 @@ class Task:
         self.backend = KeyedBackend()
         self.timers: set[tuple[int, int]] = set()
         self.store = InMemoryScoreStore()
+        self.submission = Submission(GENERATION, restored=False)
         self.now_ms = now_ms
         self.mails: list[int] = []
         patch.setattr(udfs.operator, "_score_store", lambda *_: self.store)
         patch.setattr(udfs.operator, "_now_ms", lambda: self.now_ms)
         patch.setattr(udfs.operator, "watcher", lambda *_: None)
         patch.setattr(udfs.operator, "ModelFollower", _NoModel)
+        patch.setattr(udfs.operator, "Subtask", FakeSubtask)
         patch.setattr(udfs.operator, "MapStateDescriptor", _Descriptor)
         patch.setattr(udfs.operator, "StateTtlConfig", _Anything())
         patch.setattr(udfs.operator, "Time", _Anything())
@@ -185,7 +202,7 @@ class Task:
         """Open an operator over the state at hand, with other settings where given."""
         self.settings = self.settings.model_copy(update=changed)
         self.counts: Counter[str] = Counter()
-        self.operator = ScoreBlocks(self.settings, GENERATION)
+        self.operator = ScoreBlocks(self.settings, self.submission)
         self.operator.open(FakeRuntimeContext(self.backend, self.counts))
 
     def block(self, key: int, columns: Any) -> list[Any]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
 from tests.redis_server import wait_until
 
 
 class Forwarder:
-    """Listens on `port` and forwards to `target`, a port of this machine; connections that exist stay."""
+    """Listens on `port` and forwards to `target`, a port of this machine; connections that exist stay.
 
-    def __init__(self, target: int) -> None:
+    With `tls` it speaks TLS to its clients, as a proxy in front of Redis does. `received` is what they have sent.
+    """
+
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.target = target
+        self.received = b""
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         self._thread = threading.Thread(target=self._run)
@@ -39,7 +46,7 @@ class Forwarder:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._forward, "127.0.0.1", 0)
+        server = await asyncio.start_server(self._forward, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         await self._stopped.wait()
         server.close()
@@ -50,12 +57,20 @@ class Forwarder:
         except OSError:
             writer.close()
             return
-        await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer), return_exceptions=True)
+        await asyncio.gather(
+            _pump(reader, there_writer, self._note), _pump(there_reader, writer), return_exceptions=True
+        )
+
+    def _note(self, data: bytes) -> None:
+        self.received += data
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, note: Callable[[bytes], None] = lambda _: None
+) -> None:
     try:
         while data := await reader.read(65_536):
+            note(data)
             writer.write(data)
             await writer.drain()
     except OSError:

@@ -43,9 +43,12 @@ def redis_executable() -> str:
 class RedisServer:
     """Starts on entering, and keeps its port over restarts; data does not survive a stop."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+    def __init__(self, *arguments: str, host: str = "127.0.0.1", port: int = 0, config: str = "") -> None:
+        self.host = host
+        self.port = port or free_port()
+        self.url = f"redis://{host}:{self.port}/0"
+        self._arguments = arguments
+        self._config = config
         self._folder = Path(tempfile.mkdtemp(prefix="driftline-redis-"))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -61,11 +64,14 @@ class RedisServer:
 
     def start(self) -> None:
         assert self._process is None
-        command = [redis_executable(), "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder)]
+        config = self._folder / "redis.conf"
+        config.write_text(self._config)
+        command = [redis_executable(), str(config), "--bind", self.host, "--port", str(self.port)]
+        command += ["--dir", str(self._folder), *self._arguments]
+        if "--sentinel" not in command:
+            command += ["--save", "", "--appendonly", "no"]
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--save", "", "--appendonly", "no"], stdout=log, stderr=subprocess.STDOUT
-            )
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         wait_until(self._answers, timeout_s=START_S)
 
     def stop(self) -> None:
@@ -84,6 +90,30 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         return redis.Redis.from_url(self.url)
+
+    def connections(self) -> int:
+        """How many clients are connected, the asking one left out."""
+        with self.client() as client:
+            return len(client.client_list(_type="normal")) - 1
+
+    def role(self) -> str:
+        """What it is: master or slave; empty while it does not say. Asked on a connection of its own."""
+        try:
+            with self.client() as client:
+                return str(client.role()[0].decode())
+        except redis.ConnectionError:  # Sentinel ends connections to one that it demotes
+            return ""
+
+    def replicate(self, primary: RedisServer) -> None:
+        """Become a replica, and wait until it has what the primary has."""
+        with self.client() as client:
+            client.replicaof(primary.host, str(primary.port))
+            wait_until(lambda: client.info("replication")["master_link_status"] == "up", timeout_s=20.0)
+
+    def promote(self) -> None:
+        """Be a primary from now on."""
+        with self.client() as client:
+            client.replicaof("NO", "ONE")
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

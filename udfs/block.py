@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from driftline.event.v1 import session_pb2
 from driftline.metrics import JobMetric
@@ -11,8 +12,10 @@ from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import encode_value, with_features
 from udfs.decode import Decoder
+from udfs.due import Due
 from udfs.event import Event
 from udfs.offsets import advance
+from udfs.oversized import travelling
 from udfs.profile import Profile
 from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
 from udfs.scoring import Model, score, session_id
@@ -33,16 +36,34 @@ class Block:
     def __len__(self) -> int:
         return len(self.values)
 
-    def split(self, events_max: int) -> Iterator[Block]:
-        """Yield the block in parts of at most `events_max` records."""
-        if len(self) <= events_max:
+    def split(self, events_max: int, bytes_max: int) -> Iterator[Block]:
+        """Yield the block in parts of at most `events_max` records and `bytes_max` bytes of values, or one record."""
+        if len(self) <= events_max and sum(map(len, filter(None, self.values))) <= bytes_max:
             yield self
             return
-        for start in range(0, len(self), events_max):
-            part = slice(start, start + events_max)
-            yield Block(
-                self.keys[part], self.values[part], self.partitions[part], self.offsets[part], self.timestamps_ms[part]
-            )
+        start = size = 0
+        for at, value in enumerate(self.values):
+            grown = size + len(value or b"")
+            if at > start and (at - start == events_max or grown > bytes_max):
+                yield self.part(start, at)
+                start, grown = at, len(value or b"")
+            size = grown
+        yield self.part(start)
+
+    def part(self, start: int, end: int | None = None) -> Block:
+        """Return the records from `start` to before `end`, or to the last."""
+        part = slice(start, end)
+        return Block(
+            self.keys[part], self.values[part], self.partitions[part], self.offsets[part], self.timestamps_ms[part]
+        )
+
+
+class PublishedSession(NamedTuple):
+    """A closed session on its way to the topic; `value` is a ClosedSession."""
+
+    user_id: str
+    session_id: str
+    value: bytes
 
 
 @dataclass(slots=True)
@@ -52,11 +73,12 @@ class BlockResult:
     timelines: dict[str, Timeline] = field(default_factory=dict)  # those that changed, to be put back
     scores: dict[str, bytes | None] = field(default_factory=dict)  # UserScores by user; None: the user was forgotten
     stored: list[tuple[str, bytes]] = field(default_factory=list)  # the same behind their versions, for the score store
-    sessions: dict[str, bytes] = field(default_factory=dict)  # ClosedSession by session id
+    sessions: list[PublishedSession] = field(default_factory=list)  # in the order in which they were closed
     dead_letters: list[Reject] = field(default_factory=list)
     late: list[Reject] = field(default_factory=list)
     quiet_checks: dict[int, list[str]] = field(default_factory=dict)  # users to look at, by wall-clock time
     counts: dict[JobMetric, int] = field(default_factory=dict)
+    taken: int = 0  # records of the block, or users, that were taken: the first ones
 
     def add(self, user_id: str, generation: int, accepted: int, scores: bytes | None) -> None:
         """Add a user's new scores; None if the user asked to be forgotten."""
@@ -78,12 +100,14 @@ class BlockProcessor:
         decoder: decodes and validates its records.
         bounds: of every user's timeline.
         model: returns the model to score with, None while there is none.
+        bytes_max: of memory for the timelines of one call; one more may be above it.
     """
 
     topic: str
     decoder: Decoder
     bounds: TimelineBounds
     model: Callable[[], Model | None]
+    bytes_max: int
 
     @classmethod
     def of(cls, settings: ScoreEventsSettings, model: Callable[[], Model | None]) -> BlockProcessor:
@@ -93,11 +117,13 @@ class BlockProcessor:
             decoder=Decoder.of(settings),
             bounds=TimelineBounds.of(settings),
             model=model,
+            bytes_max=settings.block_bytes_max,
         )
 
     def process(self, block: Block, shard: ShardState, users: Timelines, now_ms: int) -> BlockResult:
-        """Fold a block into the states of its users, score them, and account for every record.
+        """Fold a block into the states of its users, score them, and account for every record that was taken.
 
+        Where the states of its users are large, the rest of the block is left for another call.
         Called once a block, with the shard's state, which it updates in place; `now_ms` is wall-clock time and decides
         nothing about scores. The caller puts the result's timelines back into `users` before the next call. Replaying a
         block on the state it was first given makes the same result. Poison records become dead letters; any exception
@@ -107,7 +133,8 @@ class BlockProcessor:
         timelines = self._fold(block, users, result, now_ms)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
-        shard.offsets = advance(shard.offsets, block.partitions, block.offsets)
+        taken = result.taken
+        shard.offsets = advance(shard.offsets, block.partitions[:taken], block.offsets[:taken])
         touched = {user_id: timeline for user_id, timeline in timelines.items() if timeline.touched}
         if touched:
             self._score(touched, shard.generation, result, now_ms)
@@ -118,21 +145,29 @@ class BlockProcessor:
             result.timelines = touched
         return result
 
-    def check_quiet(self, user_ids: Sequence[str], users: Timelines, now_ms: int) -> BlockResult:
+    def check_quiet(self, due: Sequence[Due], users: Timelines, now_ms: int) -> BlockResult:
         """Publish the sessions of those users who sent nothing for the session gap; look at the others again later.
 
-        As with `process`, the caller puts the result's timelines back.
+        It takes as many of the users as a call may cost. The caller puts the result's timelines back, without keeping
+        them. Users who were active since are moved on without a write: their next event lists them again, and the
+        earlier of two listings counts for nothing.
         """
         result = BlockResult()
-        for user_id in user_ids:
-            timeline = users.get(user_id)
-            if timeline is None:  # dropped since by the state's time to live
+        events = users.taken_bytes = 0
+        for user_id, due_ms in due:
+            if result.taken and (events > _CHECK_EVENTS_MAX or users.taken_bytes > self.bytes_max):
+                break
+            result.taken += 1
+            timeline = users.look(user_id) if user_id not in result.timelines else None
+            if timeline is None or not 0 < timeline.quiet_check_at_ms <= due_ms:
+                continue  # dropped by the state's time to live, looked at already, or listed again
+            quiet_at_ms = timeline.last_arrival_ms + self._gap_ms
+            if quiet_at_ms > now_ms:
+                result.quiet_checks.setdefault(quiet_at_ms, []).append(user_id)
                 continue
+            events += len(timeline.tail)
             timeline.quiet_check_at_ms = 0
-            if timeline.last_arrival_ms + self._gap_ms <= now_ms:
-                timeline.close_quiet()
-            else:
-                self._plan_quiet_check(user_id, timeline, result, timeline.last_arrival_ms)
+            timeline.close_quiet()
             self._collect(user_id, timeline, result)
             result.timelines[user_id] = timeline
         return result
@@ -144,16 +179,19 @@ class BlockProcessor:
     def _fold(self, block: Block, users: Timelines, result: BlockResult, now_ms: int) -> dict[str, Timeline]:
         """Offer every event to its user's timeline; what is not folded goes to the result, with the reason."""
         timelines: dict[str, Timeline] = {}
-        accepted = duplicate = 0
+        accepted = duplicate = users.taken_bytes = 0
         columns = block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets
         for key, value, timestamp_ms, partition, offset in zip(*columns, strict=True):
             try:
                 user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
             except InvalidEventError as error:
-                result.dead_letters.append(reject((key, value), (self.topic, partition, offset), error, now_ms))
+                record = travelling(key, value, too_large=error.reason is Reason.TOO_LARGE)
+                result.dead_letters.append(reject(record, (self.topic, partition, offset), error, now_ms))
                 continue
             timeline = timelines.get(user_id)
             if timeline is None:
+                if users.taken_bytes > self.bytes_max:
+                    break
                 timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
             outcome = timeline.offer(event)
             if outcome is Outcome.ACCEPTED:
@@ -163,6 +201,7 @@ class BlockProcessor:
             else:
                 late = _late(event, timeline)
                 result.late.append(reject((key, value), (self.topic, partition, offset), late, now_ms))
+        result.taken = accepted + duplicate + len(result.late) + len(result.dead_letters)
         result.count(JobMetric.EVENTS_ACCEPTED, accepted)
         result.count(JobMetric.EVENTS_DUPLICATE, duplicate)
         result.count(JobMetric.EVENTS_LATE, len(result.late))
@@ -187,26 +226,28 @@ class BlockProcessor:
             result.add(user_id, generation, accepted, scores)
 
     def _plan_quiet_check(self, user_id: str, timeline: Timeline, result: BlockResult, active_ms: int) -> None:
-        """Put the user on the list of one coming check, unless one is already due: one listing a user and gap."""
+        """List the user for one coming look, unless one is already due: one listing a user and gap."""
         if timeline.quiet_check_at_ms > active_ms:
             return
-        grid_ms = min(10_000, max(1, self._gap_ms // 10))  # so that a shard's users share timers
-        timeline.quiet_check_at_ms = -(-(active_ms + self._gap_ms) // grid_ms) * grid_ms
+        timeline.quiet_check_at_ms = active_ms + self._gap_ms
         result.quiet_checks.setdefault(timeline.quiet_check_at_ms, []).append(user_id)
 
     @staticmethod
     def _collect(user_id: str, timeline: Timeline, result: BlockResult) -> None:
         for closed in timeline.closed:
             session = _session(user_id, closed)
-            result.sessions[session.session_id] = session.SerializeToString(deterministic=True)
+            value = session.SerializeToString(deterministic=True)
+            result.sessions.append(PublishedSession(user_id, session.session_id, value))
         result.count(JobMetric.SESSIONS_CLOSED, len(timeline.closed))
         result.count(JobMetric.FORGETS_LATE, timeline.forgets_late)
         overflows = timeline.overflows
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
         result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)
         result.count(JobMetric.CATEGORIES_OVERFLOW, overflows.categories)
+        result.count(JobMetric.AMOUNTS_LEFT_OUT, overflows.amounts)
 
 
+_CHECK_EVENTS_MAX: Final = 2_000  # folded by one look at users who may be quiet
 _TOTALS = {
     "accepted": JobMetric.EVENTS_ACCEPTED,
     "duplicate": JobMetric.EVENTS_DUPLICATE,

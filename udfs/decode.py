@@ -13,7 +13,9 @@ from google.protobuf.message import DecodeError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
 from driftline.settings import ScoreEventsSettings
-from udfs.event import CUSTOM, FORGET, SURVEY_RESPONSE, Event
+from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
+from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
+from udfs.oversized import explain, marked_sizes
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 ID_BYTES_MAX = 128
@@ -32,6 +34,7 @@ class Decoder:
         clock_skew_ms_max: how far an event may be ahead of its record's timestamp, and of now.
         event_time_min_ms: the earliest time that an event may have; what is before is another unit, or a dead clock.
         event_time_max_ms: the latest.
+        currencies: what amounts are in.
     """
 
     events_format: Literal["protobuf", "json"]
@@ -39,6 +42,7 @@ class Decoder:
     clock_skew_ms_max: int
     event_time_min_ms: int
     event_time_max_ms: int
+    currencies: Currencies = AS_GIVEN
 
     @classmethod
     def of(cls, settings: ScoreEventsSettings) -> Decoder:
@@ -49,6 +53,7 @@ class Decoder:
             clock_skew_ms_max=settings.clock_skew_ms_max,
             event_time_min_ms=settings.event_time_min_ms,
             event_time_max_ms=settings.event_time_max_ms,
+            currencies=Currencies.of(settings),
         )
 
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int) -> tuple[str, Event]:
@@ -63,15 +68,21 @@ class Decoder:
         Raises:
             InvalidEventError: the record is poison; carries the reason.
         """
-        message = self._parse(value)
+        message = self._parse(key, value)
         user_id = message.user_id
-        event = validate(message)
+        event = validate(message, self.currencies)
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
-        self.check_time(event, timestamp_ms, now_ms)
+        self._check_time(event, timestamp_ms, now_ms)
         return user_id, event
 
-    def check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
+    def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
+        """Return the event of a message that was not read from a record; arguments and errors are those of `decode`."""
+        event = validate(message, self.currencies)
+        self._check_time(event, timestamp_ms, now_ms)
+        return event
+
+    def _check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
         """Refuse an event whose time cannot be right, and note when it was known at the latest.
 
         A FORGET is an order to erase all that came before: its time says no more than what that is. One that cannot be
@@ -111,19 +122,24 @@ class Decoder:
                 return f"{text}; it looks like {unit}, and must be in milliseconds"
         return text
 
-    def _parse(self, value: bytes | None) -> UserEvent:
+    def _parse(self, key: bytes | None, value: bytes | None) -> UserEvent:
         if value is None:
             raise InvalidEventError(Reason.UNDECODABLE, _TOMBSTONE, Stage.DECODE)
         if len(value) > self.event_bytes_max:
-            text = f"{len(value)} bytes; the bound is {self.event_bytes_max}"
-            raise InvalidEventError(Reason.TOO_LARGE, text, Stage.DECODE)
+            raise self._too_large(len(value), len(key or b""))
         try:
             return _PARSERS[self.events_format](value)
         except (DecodeError, ValueError, RecursionError) as error:
+            if (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
+                raise self._too_large(*sizes) from None
             # Protobuf's own words are not ours to vouch for: a message must hold nothing of the payload.
             why = str(error) if isinstance(error, ValueError) else "the bytes are not a message of its schema"
             text = f"not a UserEvent in {self.events_format}: {why}{_likeness(value, self.events_format)}"
             raise InvalidEventError(Reason.UNDECODABLE, text, Stage.DECODE) from None
+
+    def _too_large(self, value_size: int, key_size: int) -> InvalidEventError:
+        text = explain(value_size, key_size, self.event_bytes_max)
+        return InvalidEventError(Reason.TOO_LARGE, text, Stage.DECODE)
 
 
 # Not an erasure: that is an event with an id and a time of its own, so that it takes its place in any order.
@@ -172,8 +188,10 @@ def _key_mismatch(key: bytes | None, user_id: str) -> str:
 _PARSERS: dict[str, Callable[[bytes], UserEvent]] = {"protobuf": UserEvent.FromString, "json": parse_event}
 
 
-def validate(message: UserEvent) -> Event:
-    """Return the event of a message, its type folded to a known one; whether its time can be right is not checked.
+def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:
+    """Return the event of a message, its type folded to a known one, its amount as it is added up.
+
+    Whether its time can be right is not checked.
 
     Raises:
         InvalidEventError: MISSING_FIELD or INVALID_VALUE.
@@ -198,9 +216,14 @@ def validate(message: UserEvent) -> Event:
         raise InvalidEventError(Reason.MISSING_FIELD, "value is missing; a SURVEY_RESPONSE needs one")
     if kind == CUSTOM and not message.name:
         raise InvalidEventError(Reason.MISSING_FIELD, "name is missing; a CUSTOM event needs one")
-    if not 0 < kind <= FORGET:
+    if not 0 < kind <= REFUND:
         kind = CUSTOM
-    return Event(time_ms, event_id, kind, value, category)
+    currency = NO_CURRENCY
+    if kind == PURCHASE or kind == REFUND:  # noqa: PLR1714, SIM109  (compiled, it compares numbers)
+        if value < 0.0:  # shops write what they give back as a purchase of less than nothing
+            kind, value = REFUND, -value
+        value, currency = currencies.amount(value, message.currency)
+    return Event(time_ms, event_id, kind, value, category, time_ms, currency)
 
 
 def _date(time_ms: int) -> str:

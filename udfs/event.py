@@ -26,9 +26,10 @@ class Event:
         time_ms: when it happened, says whoever sent it.
         known_ms: when it was known at the latest: the timestamp of its record where the event is dated ahead of it,
             else its own time.
+        currency: of a PURCHASE's or REFUND's value, as a number of `udfs.money`; 0 elsewhere.
     """
 
-    __slots__ = ("category", "event_id", "known_ms", "time_ms", "type", "value")
+    __slots__ = ("category", "currency", "event_id", "known_ms", "time_ms", "type", "value")
 
     def __init__(  # noqa: PLR0917  (what an event has)
         self,
@@ -38,6 +39,7 @@ class Event:
         value: float,
         category: str,
         known_ms: int = -1,  # below 0: time_ms
+        currency: int = 0,
     ) -> None:
         self.time_ms = time_ms
         self.known_ms = known_ms if known_ms >= 0 else time_ms
@@ -45,6 +47,7 @@ class Event:
         self.type = type
         self.value = value
         self.category = category
+        self.currency = currency
 
     def __lt__(self, other: Event) -> bool:
         if self.time_ms != other.time_ms:
@@ -60,8 +63,8 @@ class Event:
     def __repr__(self) -> str:
         return f"Event{self._fields()}"
 
-    def __reduce__(self) -> tuple[type[Event], tuple[int, str, int, float, str, int]]:
+    def __reduce__(self) -> tuple[type[Event], tuple[int, str, int, float, str, int, int]]:
         return Event, self._fields()  # a compiled class does not pickle by itself, and frameworks hand events on
 
-    def _fields(self) -> tuple[int, str, int, float, str, int]:
-        return self.time_ms, self.event_id, self.type, self.value, self.category, self.known_ms
+    def _fields(self) -> tuple[int, str, int, float, str, int, int]:
+        return self.time_ms, self.event_id, self.type, self.value, self.category, self.known_ms, self.currency

@@ -6,9 +6,9 @@ feature set; models name the one they were trained on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import cos, log1p, pi, sin
+from math import cos, exp2, log1p, pi, sin
 
 from udfs import profile as p
 from udfs.profile import DAY_MS, HOUR_MS, Profile
@@ -17,6 +17,7 @@ FEATURE_SET = "v1"
 AFFINITIES_MAX = 10
 NEVER_H = 2160.0  # hours since something that never happened: 90 days, the idle time after which a user is forgotten
 NO_PREVIOUS_H = -1.0
+_DIGITS = 1e12  # what is published has 12 decimals: processors differ in the last of a logarithm or a power
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,12 @@ V1: tuple[Feature, ...] = (
     Feature("session_carts", "events", 0, "ADD_TO_CART events in the current session"),
     Feature("session_purchases", "events", 0, "PURCHASE events in the current session"),
     Feature("session_searches", "events", 0, "SEARCH events in the current session"),
-    Feature("session_purchase_value", "currency", 0, "sum of `value` over the session's PURCHASE events"),
+    Feature(
+        "session_purchase_value",
+        "currency",
+        0,
+        "sum of `value` over the session's PURCHASE less REFUND events, at least 0",
+    ),
     Feature("session_category_switches", "changes", 0, "changes of category between consecutive categorised events"),
     Feature("session_open_carts", "events", 0, "max(0, session_carts - session_purchases)"),
     Feature("hours_since_previous_session", "h", NO_PREVIOUS_H, "session start - end of the session before"),
@@ -57,13 +63,18 @@ V1: tuple[Feature, ...] = (
     Feature("search_rate_7d", "events", 0, "sum over SEARCH of 2^(-age / 7 d)"),
     Feature("survey_rate_7d", "events", 0, "sum over SURVEY_RESPONSE of 2^(-age / 7 d)"),
     Feature("email_open_rate_7d", "events", 0, "sum over EMAIL_OPEN of 2^(-age / 7 d)"),
-    Feature("custom_rate_7d", "events", 0, "sum over CUSTOM of 2^(-age / 7 d)"),
+    Feature("custom_rate_7d", "events", 0, "sum over CUSTOM and REFUND of 2^(-age / 7 d)"),
     Feature("activity_1h", "events", 1, "sum over all events of 2^(-age / 1 h)"),
     Feature("activity_30d", "events", 1, "sum over all events of 2^(-age / 30 d)"),
     Feature("purchase_rate_30d", "events", 0, "sum over PURCHASE of 2^(-age / 30 d)"),
     Feature("purchases_per_session", "ratio", 0, "purchases / sessions"),
     Feature("purchases_per_cart", "ratio", 0, "purchases / carts, at most 1"),
-    Feature("mean_purchase_value", "currency", 0, "purchase value / purchases"),
+    Feature(
+        "mean_purchase_value",
+        "currency",
+        0,
+        "purchase value less refunds, at least 0 / purchases whose amounts are added up",
+    ),
     Feature("mean_survey_value", "points", 0, "mean of `value` over SURVEY_RESPONSE"),
     Feature("last_survey_value", "points", 0, "the newest SURVEY_RESPONSE's answer"),
     Feature("top_category_share", "share", 0, "largest category affinity"),
@@ -78,12 +89,29 @@ def affinities(profile: Profile) -> list[tuple[str, float]]:
     weights = profile.categories
     if not weights:
         return []
-    ranked = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
-    # Summed in ranked order: a float sum depends on its order, and a dict's depends on history.
-    *_, total = accumulate(weight for _, weight in ranked)
-    if total <= 0.0:
-        return [(name, 0.0) for name, _ in ranked[:AFFINITIES_MAX]]
-    return [(name, weight / total) for name, weight in ranked[:AFFINITIES_MAX]]
+    ranked = sorted(weights.items(), key=_rank)
+    total = _total(ranked)
+    return [(name, _share(weight, total)) for name, weight in ranked[:AFFINITIES_MAX]]
+
+
+def _rank(item: tuple[str, float]) -> tuple[float, str]:
+    return -item[1], item[0]
+
+
+def _total(ranked: list[tuple[str, float]]) -> float:
+    """Sum the weights in ranked order, one by one: a dict's order depends on history, `sum` on Python's version."""
+    total = 0.0
+    for _, weight in ranked:
+        total += weight
+    return total
+
+
+def _share(weight: float, total: float) -> float:
+    return _rounded(weight / total) if total > 0.0 else 0.0
+
+
+def _rounded(share: float) -> float:
+    return int(share * _DIGITS + 0.5) / _DIGITS
 
 
 def vector(profile: Profile, shares: list[tuple[str, float]]) -> list[float]:
@@ -110,7 +138,7 @@ def vector(profile: Profile, shares: list[tuple[str, float]]) -> list[float]:
         carts,
         purchases,
         v[p.SESSION_SEARCHES],
-        v[p.SESSION_PURCHASE_VALUE],
+        profile.session_purchase_value,
         v[p.SESSION_SWITCHES],
         carts - purchases if carts > purchases else 0.0,
         (v[p.SESSION_START_MS] - previous_end) / HOUR_MS if ended else NO_PREVIOUS_H,
@@ -128,25 +156,33 @@ def vector(profile: Profile, shares: list[tuple[str, float]]) -> list[float]:
         v[p.PURCHASES_LONG],
         v[p.PURCHASES] / v[p.SESSIONS],
         min(1.0, v[p.PURCHASES] / v[p.CARTS]) if v[p.CARTS] else 0.0,
-        v[p.PURCHASE_VALUE] / v[p.PURCHASES] if v[p.PURCHASES] else 0.0,
+        _mean_purchase_value(v),
         v[p.SURVEY_SUM] / v[p.SURVEYS] if v[p.SURVEYS] else 0.0,
         v[p.SURVEY_LAST],
         shares[0][1] if shares else 0.0,
-        _share_of(profile.last_category, shares),
+        _current_share(profile, shares),
         sin(hour),
         cos(hour),
     ]
+
+
+def _mean_purchase_value(v: list[float]) -> float:
+    priced = v[p.PURCHASES] - v[p.PURCHASES_LEFT_OUT]
+    return max(0.0, v[p.PURCHASE_VALUE] - v[p.REFUND_VALUE]) / priced if priced else 0.0
 
 
 def _hours_since(now_ms: float, then_ms: float) -> float:
     return (now_ms - then_ms) / HOUR_MS if then_ms else NEVER_H
 
 
-def _share_of(category: str, shares: list[tuple[str, float]]) -> float:
+def _current_share(profile: Profile, shares: list[tuple[str, float]]) -> float:
+    current = profile.last_category
+    if current not in profile.categories:
+        return 0.0
     for name, share in shares:
-        if name == category:
+        if name == current:
             return share
-    return 0.0
+    return _share(profile.categories[current], _total(sorted(profile.categories.items(), key=_rank)))
 
 
 def engagement(profile: Profile) -> float:
@@ -154,7 +190,7 @@ def engagement(profile: Profile) -> float:
 
     The logarithm keeps the scale useful from the first visit (0.15) to a hundred recent events (1).
     """
-    return min(1.0, log1p(profile.values[p.ACTIVITY_LONG]) / _ENGAGED)
+    return _engagement(profile.values[p.ACTIVITY_LONG])
 
 
 def churn_risk(profile: Profile) -> float:
@@ -164,9 +200,40 @@ def churn_risk(profile: Profile) -> float:
     that a steady user is at 0.5, a growing one below and a fading one above.
     """
     v = profile.values
-    weekly = sum(v[p.RATE_VIEW : p.RATE_CUSTOM + 1]) / 7
-    monthly = v[p.ACTIVITY_LONG] / 30
-    return monthly / (weekly + monthly)
+    return _churn_risk(v[p.RATE_VIEW : p.RATE_CUSTOM + 1], v[p.ACTIVITY_LONG], 0.0)
+
+
+def after_silence(features: Sequence[float], silence_ms: float) -> tuple[float, float]:
+    """Return engagement and churn_risk as they are after a time without events, from the features behind the scores.
+
+    What is stored is as of the user's newest event and does not fade by itself; decayed counts fade in closed form.
+
+    Args:
+        features: of the set v1, as stored beside the scores.
+        silence_ms: since the features' as-of time, not negative.
+    """
+    activity = features[_ACTIVITY]
+    return (
+        _engagement(activity * exp2(-silence_ms / p.HALF_LIFE_LONG_MS)),
+        _churn_risk(features[_RATES : _RATES + p.RATE_CUSTOM + 1 - p.RATE_VIEW], activity, silence_ms),
+    )
+
+
+def _engagement(activity: float) -> float:
+    return min(1.0, _rounded(log1p(activity) / _ENGAGED))
+
+
+def _churn_risk(rates: Sequence[float], activity: float, silence_ms: float) -> float:
+    weekly = 0.0
+    for rate in rates:
+        weekly += rate
+    weekly /= 7
+    if silence_ms:  # by how much more the weekly count has faded than the monthly one; both alone would become 0
+        weekly *= exp2(silence_ms / p.HALF_LIFE_LONG_MS - silence_ms / p.HALF_LIFE_MS)
+    monthly = activity / 30
+    return _rounded(monthly / (weekly + monthly))
 
 
 _ENGAGED = log1p(100.0)
+_RATES = [feature.name for feature in V1].index("view_rate_7d")
+_ACTIVITY = [feature.name for feature in V1].index("activity_30d")

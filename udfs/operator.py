@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pyflink.common import Row, Time, Types
@@ -16,20 +17,24 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
 from driftline.code_version import CODE_VERSION, require
+from driftline.flink.subtask import Subtask
 from driftline.metrics import JobMetric
 from driftline.model_watch import Gauges, ModelFollower, watcher
 from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
-from sink_connectors.score_store import Progress, RedisScoreStore, ShardReport
+from sink_connectors.score_store import RedisScoreStore
 from state_schemas import codec
-from udfs.block import Block, BlockProcessor, BlockResult
+from udfs import lineage
+from udfs.block import Block, BlockProcessor, BlockResult, PublishedSession
+from udfs.due import Due, DueQueue
+from udfs.lineage import Submission
 from udfs.rejects import Reject
-from udfs.shards import require_same_shards
+from udfs.shards import KEY_GROUPS, KEYS
 from udfs.timelines import Timelines
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 # One element a block, with a map of user id to scores and one of session id to session: crossing to the JVM costs about
-# the same for a map as for one of its entries.
+# the same for a map as for one of its entries. A user's second session of the block follows in an element of its own.
 RESULTS_TYPE = Types.ROW_NAMED(["scores", "sessions"], [Types.MAP(Types.STRING(), _BYTES)] * 2)
 REJECT_TYPE = Types.ROW_NAMED(["k", "v", "headers"], [_BYTES, _BYTES, Types.MAP(Types.STRING(), _BYTES)])
 DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
@@ -39,15 +44,24 @@ LATE = OutputTag("late", REJECT_TYPE)
 # tenth of the time.
 GC_THRESHOLD = (50_000, 20, 50)
 
+# Users who are due within so long of each other share a timer.
+GRID_MS_MAX = 10_000
+
 # Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
 # margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
 STATE_TTL_MARGIN_MS = 7 * DAY_MS
 
 
-@functools.cache
+_stores: dict[tuple[object, ...], RedisScoreStore] = {}
+
+
 def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> RedisScoreStore:
-    """One store a process: in thread mode a failed operator is never closed, and would leak its sockets."""
-    return RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+    """One store a process, until it fails: in thread mode a failed operator is never closed, and would leak sockets."""
+    key = (url, namespace, ttl_s, retry_s)
+    store = _stores.get(key)
+    if store is None or store.failed:
+        store = _stores[key] = RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+    return store
 
 
 class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
@@ -55,17 +69,20 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
     Args:
         settings: the job's settings.
-        generation: major version of every score whose shard has no state yet (milliseconds since the epoch, made when
-            the job is submitted); a restored shard keeps the one in its state.
+        submission: how it was submitted. Its generation is the major version of every score whose shard has no state
+            yet; a restored shard keeps the one in its state.
     """
 
-    def __init__(self, settings: ScoreEventsSettings, generation: int) -> None:
+    def __init__(self, settings: ScoreEventsSettings, submission: Submission) -> None:
         self._settings = settings
-        self._generation = generation
+        self._submission = submission
         self._code_version = CODE_VERSION
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Bind state, metrics, the model and the score store; called by Flink before the first block."""
+        """Bind state, metrics, the model and the score store, and take up the shards; called before the first block.
+
+        Raises SettingError where the state was made with other settings, or a later job has the namespace.
+        """
         require(self._code_version)
         gc.set_threshold(*GC_THRESHOLD)
         settings = self._settings
@@ -78,8 +95,10 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._quiet = runtime_context.get_map_state(
             MapStateDescriptor("quiet", Types.LONG(), Types.PICKLED_BYTE_ARRAY())
         )
+        self._due = runtime_context.get_map_state(MapStateDescriptor("due", Types.LONG(), Types.PICKLED_BYTE_ARRAY()))
+        self._due_pages = runtime_context.get_map_state(MapStateDescriptor("due_pages", Types.LONG(), Types.LONG()))
+        self._queues: dict[int, DueQueue] = {}  # by shard; this operator is their only user
         self._shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
-        self._shards: dict[int, ShardState] = {}  # as last written; this operator is their only writer
         group = runtime_context.get_metrics_group().add_group("driftline")
         self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
         self._gauges = Gauges(group)
@@ -88,68 +107,98 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._model.open()
         self._gauges.show(self._model.gauges())
         self._processor = BlockProcessor.of(settings, self._model)
-        self._users = Timelines(states, self._processor.bounds, settings.users_kept_max)
+        self._users = Timelines(states, self._processor.bounds, settings.users_kept_max, settings.users_kept_bytes_max)
         self._store = _score_store(
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
+        self._shards = self._take_up_shards(Subtask(runtime_context))
+
+    def _take_up_shards(self, subtask: Subtask) -> dict[int, ShardState]:
+        """Compare the state with the settings, claim the namespace, and return every shard of this subtask by its key.
+
+        Nothing is written, to Redis or to state, before all of it is found to fit; this operator is their only writer.
+        """
+        settings, keys = self._settings, subtask.keys
+        found: dict[int, ShardState] = {}
+        for key in keys:
+            subtask.select(key)
+            if (state := self._shard.value()) is not None:
+                found[key] = codec.decode(state, ShardState)
+        unproven = self._submission.restored and not found
+        states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission)
+        claim = lineage.claim(states, subtask.job_id, settings, unproven=unproven)
+        lineage.require_claimed(self._store.claim(claim), settings, self._submission)
+        for key, shard in states.items():  # also of those without events: every checkpoint can be proven
+            subtask.select(key)
+            self._shard.update(codec.encode(shard))
+        return states
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
         """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
+        if value is None or value[0] is None:  # a window that fired twice, because the clock was set back
+            self._count(JobMetric.BLOCKS_EMPTY)
+            return []
         block = Block(*value)
-        shard = self._read_shard(int(ctx.get_current_key()))
+        shard = self._shards[int(ctx.get_current_key())]
         outputs: list[Any] = []
-        for part in block.split(self._settings.block_events_max):
-            result = self._processor.process(part, shard, self._users, _now_ms())
-            outputs += self._flush(result, shard, ctx)
-            self._count(JobMetric.BLOCKS)
-        if len(block) > self._settings.block_events_max:
+        parts = 0
+        for part in block.split(self._settings.block_events_max, self._settings.block_bytes_max):
+            while len(part):
+                result = self._processor.process(part, shard, self._users, _now_ms())
+                outputs += self._flush(result, shard, ctx)
+                part = part.part(result.taken)  # noqa: PLW2901  (what was left for another call)
+                parts += 1
+        self._count(JobMetric.BLOCKS, parts)
+        if parts > 1:
             self._count(JobMetric.BLOCKS_SPLIT)
         self._shard.update(codec.encode(shard))
         self._gauges.show(self._model.gauges())
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
-        """Publish the sessions of the shard's users who went quiet."""
-        listed = self._quiet.get(timestamp)
-        if listed is None:
-            return []
-        self._quiet.remove(timestamp)
-        user_ids = codec.decode(listed, QuietList).user_ids
-        result = self._processor.check_quiet(user_ids, self._users, _now_ms())
-        return self._flush(result, self._read_shard(int(ctx.get_current_key())), ctx)
-
-    def _read_shard(self, number: int) -> ShardState:
-        shard = self._shards.get(number)
-        if shard is None:
-            state = self._shard.value()
-            shard = codec.decode(state, ShardState) if state is not None else self._new_shard()
-            require_same_shards(shard.shards, self._settings.shards)
-            self._shards[number] = shard
-        return shard
-
-    def _new_shard(self) -> ShardState:
-        return ShardState(generation=self._generation, shards=self._settings.shards)
+        """Publish the sessions of some of the shard's users who went quiet; a moment later, those of the rest."""
+        now_ms = max(timestamp, _now_ms())  # the clock may have been set back since the timer was set
+        queue = self._due_queue(int(ctx.get_current_key()))
+        if (listed := self._quiet.get(timestamp)) is not None:  # by an earlier release
+            self._quiet.remove(timestamp)
+            queue.put(timestamp, [Due(user_id, timestamp) for user_id in codec.decode(listed, QuietList).user_ids])
+        at_ms, due = queue.take(now_ms)
+        result = self._processor.check_quiet(due, self._users, now_ms)
+        queue.put(at_ms, due[result.taken :])
+        self._wait(queue, result, ctx, after_ms=now_ms)
+        if queue.has_come(now_ms):
+            ctx.timer_service().register_processing_time_timer(now_ms + 1)  # blocks and barriers pass in between
+        self._users.put_all(result.timelines, keep=False)
+        result.count(JobMetric.QUIET_CHECKS, result.taken)
+        return self._hand_over(result)
 
     def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
-        for check_at_ms, user_ids in result.quiet_checks.items():
-            self._list_for_quiet_check(check_at_ms, user_ids)
-            ctx.timer_service().register_processing_time_timer(check_at_ms)
-        totals = Progress(shard.accepted, shard.duplicate, shard.late, shard.dead_letter)
-        report = ShardReport(totals, self._settings.shards, shard.offsets)
+        self._wait(self._due_queue(int(ctx.get_current_key())), result, ctx)
         # The state is written while Redis works: neither is final before the next checkpoint.
         put_back = functools.partial(self._users.put_all, result.timelines)
-        written = self._store.write(result.stored, (int(ctx.get_current_key()), report), put_back)
+        written = self._store.write(result.stored, (int(ctx.get_current_key()), lineage.report(shard)), put_back)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
+        return self._hand_over(result)
+
+    def _hand_over(self, result: BlockResult) -> list[Any]:
         for metric, number in result.counts.items():
             self._count(metric, number)
         return _outputs(result)
 
-    def _list_for_quiet_check(self, check_at_ms: int, user_ids: list[str]) -> None:
-        listed = self._quiet.get(check_at_ms)
-        quiet = codec.decode(listed, QuietList) if listed is not None else QuietList()
-        quiet.user_ids.extend(user_ids)
-        self._quiet.put(check_at_ms, codec.encode(quiet))
+    def _wait(self, queue: DueQueue, result: BlockResult, ctx: Any, after_ms: int = 0) -> None:
+        due = [Due(user_id, at_ms) for at_ms, user_ids in result.quiet_checks.items() for user_id in user_ids]
+        for timer_ms in queue.add(due, after_ms):
+            ctx.timer_service().register_processing_time_timer(timer_ms)
+
+    def _due_queue(self, key: int) -> DueQueue:
+        queue = self._queues.get(key)
+        if queue is None:
+            grid_ms = min(GRID_MS_MAX, max(1, self._settings.session_gap_ms // 10))
+            offset_ms = KEYS.index(key) * grid_ms // KEY_GROUPS
+            queue = DueQueue(self._due, self._due_pages, grid_ms=grid_ms, offset_ms=offset_ms)
+            self._queues[key] = queue
+        return queue
 
     def _count(self, metric: JobMetric, number: int = 1) -> None:
         self._counters[metric].inc(number)
@@ -158,9 +207,27 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 def _outputs(result: BlockResult) -> list[Any]:
     outputs: list[Any] = [(DEAD_LETTERS, _reject_row(dead)) for dead in result.dead_letters]
     outputs += [(LATE, _reject_row(late)) for late in result.late]
-    if result.scores or result.sessions:
-        outputs.append(Row(result.scores, result.sessions))
+    sessions = sessions_in_order(result.sessions)
+    if result.scores or sessions:
+        outputs.append(Row(result.scores, sessions[0] if sessions else {}))
+    outputs += [Row({}, following) for following in sessions[1:]]
     return outputs
+
+
+def sessions_in_order(published: Sequence[PublishedSession]) -> list[dict[str, bytes]]:
+    """Return maps of session id to session, with at most one session of a user in each, a user's in their order.
+
+    The entries of a map reach the topic in the order of their hashes, those of one row before those of the next.
+    """
+    maps: list[dict[str, bytes]] = []
+    before: dict[str, int] = {}
+    for user_id, session_id, value in published:
+        number = before.get(user_id, 0)
+        before[user_id] = number + 1
+        if number == len(maps):
+            maps.append({})
+        maps[number][session_id] = value
+    return maps
 
 
 def _reject_row(rejected: Reject) -> Row:

@@ -16,11 +16,13 @@ from udfs.event import (
     CUSTOM,
     EMAIL_OPEN,
     PURCHASE,
+    REFUND,
     SEARCH,
     SURVEY_RESPONSE,
     VIEW,
     Event,
 )
+from udfs.money import LEFT_OUT, NO_CURRENCY
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -65,7 +67,12 @@ LAST_EMAIL_MS: Final = 33
 SURVEYS: Final = 34
 SURVEY_SUM: Final = 35
 SURVEY_LAST: Final = 36
-SLOTS: Final = 37
+CURRENCY: Final = 37  # number of the currency that amounts are in (udfs/money.py); 0: none was named yet
+REFUND_VALUE: Final = 38
+SESSION_REFUND_VALUE: Final = 39
+PURCHASES_LEFT_OUT: Final = 40  # those whose amount is in another currency
+AMOUNTS_LEFT_OUT: Final = 41  # these, and refunds in another currency
+SLOTS: Final = 42
 
 _SESSION = slice(SESSION_EVENTS, SESSION_SWITCHES + 1)
 _SESSION_ZEROS = [0.0] * (SESSION_SWITCHES + 1 - SESSION_EVENTS)
@@ -75,6 +82,17 @@ _SESSION_COUNT = {
     ADD_TO_CART: SESSION_CARTS,
     PURCHASE: SESSION_PURCHASES,
     SEARCH: SESSION_SEARCHES,
+}
+# Not RATE_VIEW + type - VIEW: a number that is new here must not count into the slot behind the rates.
+_RATE = {
+    VIEW: RATE_VIEW,
+    CLICK: RATE_CLICK,
+    ADD_TO_CART: RATE_CART,
+    PURCHASE: RATE_PURCHASE,
+    SEARCH: RATE_SEARCH,
+    SURVEY_RESPONSE: RATE_SURVEY,
+    EMAIL_OPEN: RATE_EMAIL,
+    CUSTOM: RATE_CUSTOM,
 }
 _LAST = {
     ADD_TO_CART: LAST_CART_MS,
@@ -147,8 +165,13 @@ class Profile:
             int(v[SESSION_CARTS]),
             int(v[SESSION_PURCHASES]),
             int(v[SESSION_SEARCHES]),
-            v[SESSION_PURCHASE_VALUE],
+            self.session_purchase_value,
         )
+
+    @property
+    def session_purchase_value(self) -> float:
+        """What the session's purchases add up to less its refunds, at least 0."""
+        return max(0.0, self.values[SESSION_PURCHASE_VALUE] - self.values[SESSION_REFUND_VALUE])
 
     def fold(self, event: Event, bounds: ProfileBounds) -> int:
         """Fold the next event in event-time order; returns how many categories were dropped for their bound.
@@ -173,7 +196,9 @@ class Profile:
         v[SESSION_EVENTS] += 1.0
         v[LAST_MS] = time_ms
         self._count(event)
-        return self._attend(event, bounds.categories_max) if event.category else 0
+        if not event.category or event.type == REFUND:  # what is given back shows no interest
+            return 0
+        return self._attend(event, bounds.categories_max)
 
     def _decay(self, pause_ms: float) -> None:
         v = self.values
@@ -196,12 +221,13 @@ class Profile:
         v[SESSIONS] += 1.0
         v[SESSION_START_MS] = time_ms
         v[_SESSION] = _SESSION_ZEROS
+        v[SESSION_REFUND_VALUE] = 0.0
         self.last_category = ""
 
     def _count(self, event: Event) -> None:
         v = self.values
         kind = event.type
-        v[RATE_VIEW + kind - VIEW] += 1.0
+        v[_RATE.get(kind, RATE_CUSTOM)] += 1.0
         v[ACTIVITY_SHORT] += 1.0
         v[ACTIVITY_LONG] += 1.0
         if kind in _SESSION_COUNT:
@@ -213,12 +239,30 @@ class Profile:
         elif kind == PURCHASE:
             v[PURCHASES] += 1.0
             v[PURCHASES_LONG] += 1.0
-            v[PURCHASE_VALUE] += event.value
-            v[SESSION_PURCHASE_VALUE] += event.value
+            if self._adds_up(event.currency):
+                v[PURCHASE_VALUE] += event.value
+                v[SESSION_PURCHASE_VALUE] += event.value
+            else:
+                v[PURCHASES_LEFT_OUT] += 1.0
         elif kind == SURVEY_RESPONSE:
             v[SURVEYS] += 1.0
             v[SURVEY_SUM] += event.value
             v[SURVEY_LAST] = event.value
+        elif kind == REFUND and self._adds_up(event.currency):
+            v[REFUND_VALUE] += event.value
+            v[SESSION_REFUND_VALUE] += event.value
+
+    def _adds_up(self, currency: int) -> bool:
+        """Whether an amount is in the currency of the user's others; the first that names one decides."""
+        v = self.values
+        if currency == NO_CURRENCY:
+            return True
+        if currency != LEFT_OUT and not v[CURRENCY]:
+            v[CURRENCY] = float(currency)
+        if v[CURRENCY] == float(currency):
+            return True
+        v[AMOUNTS_LEFT_OUT] += 1.0
+        return False
 
     def _attend(self, event: Event, categories_max: int) -> int:
         category, categories = event.category, self.categories
@@ -231,6 +275,3 @@ class Profile:
             return 0
         del categories[min(categories, key=lambda name: (categories[name], name))]
         return 1
-
-
-assert CUSTOM - VIEW == RATE_CUSTOM - RATE_VIEW  # noqa: S101  (the rates stand in the order of the types)

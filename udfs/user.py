@@ -18,7 +18,17 @@ from typing import NamedTuple
 from driftline.settings import ScoreEventsSettings
 from udfs.event import FORGET, Event
 from udfs.hashing import id_hash
-from udfs.profile import EVENTS, FIRST_MS, LAST_MS, SESSION_EVENTS, SESSION_START_MS, Profile, ProfileBounds, Session
+from udfs.profile import (
+    AMOUNTS_LEFT_OUT,
+    EVENTS,
+    FIRST_MS,
+    LAST_MS,
+    SESSION_EVENTS,
+    SESSION_START_MS,
+    Profile,
+    ProfileBounds,
+    Session,
+)
 from udfs.seen_ids import SeenIds
 
 
@@ -91,12 +101,13 @@ class ClosedSession(NamedTuple):
 class Overflows:
     """How often a bound of a user was hit."""
 
-    __slots__ = ("categories", "ids", "tail")
+    __slots__ = ("amounts", "categories", "ids", "tail")
 
     def __init__(self) -> None:
         self.ids = 0
         self.tail = 0
         self.categories = 0
+        self.amounts = 0  # not added up: in another currency than the user's others
 
 
 class Timeline:
@@ -258,7 +269,10 @@ class Timeline:
         event, committed = self.tail.pop(0), self.committed
         if committed.values[EVENTS] and event.time_ms > committed.values[LAST_MS] + self.bounds.profile.session_gap_ms:
             self._publish(committed.session, by_quiet=False)
+        left_out = committed.values[AMOUNTS_LEFT_OUT]
         self.overflows.categories += committed.fold(event, self.bounds.profile)
+        if committed.values[AMOUNTS_LEFT_OUT] > left_out:
+            self.overflows.amounts += 1
 
     def _publish(self, session: Session, *, by_quiet: bool) -> None:
         before = self.published

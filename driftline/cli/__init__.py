@@ -27,7 +27,7 @@ app = typer.Typer(
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo.demo,),
     "Local stack": (stack.up, stack.status, stack.down),
-    "Jobs": (jobs.submit, jobs.stop, jobs.drain, checkpoints.checkpoints),
+    "Jobs": (jobs.submit, jobs.stop, jobs.promote, jobs.drain, checkpoints.checkpoints),
     "Events": (events.simulate, events.publish, topics.topics),
     "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores),
     "Model": (train.train,),

@@ -30,6 +30,12 @@ T = TypeVar("T")
 _EVENTS_A_WRITE = 1_000
 _EVENTS_A_PROGRESS = 1_000
 _STDIO = Path("-")
+_FILES_HELP = (
+    "JSON lines or arrays, plain or as gzip or zstd, or CSV with --mapping; - is the standard input. Several are read "
+    "one after the other."
+)
+SKIP_BAD_HELP = "Leave out lines that are no events, and count them, instead of stopping."
+MAPPING_HELP = "How a CSV file becomes events, in TOML: docs/events.md; examples are in docs/mappings."
 _FORCE = "Publish to Kafka even if the topic will delete or refuse events because of their age."
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
@@ -98,39 +104,40 @@ def simulate(
 
 
 def publish(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines, one event each; - is the standard input.")],
-    skip_bad: Annotated[
-        bool,
-        typer.Option("--skip-bad", help="Leave out lines that are no events, and count them, instead of stopping."),
-    ] = False,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=_FILES_HELP)],
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD_HELP)] = False,
+    mapping: Annotated[Path | None, typer.Option(metavar="FILE", help=MAPPING_HELP, show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
-    """Publish a file of events to Kafka, keyed by user, with the event's time as the record's timestamp.
+    """Publish files of events to Kafka, keyed by user, with the event's time as the record's timestamp.
+
+    A line is an event as `driftline simulate --out` writes it, or as SDKs and exports do (docs/events.md). JSON arrays,
+    gzip, zstd and CSV by a mapping are read, too. The order of the files is kept for each user.
 
     An event of the future has the present as its record's timestamp; the job will refuse it. A topic that would delete
     or refuse the events because of their age is an error.
 
-    A line is an event as `driftline simulate --out` writes it. The order of the file is kept for each user.
     DRIFTLINE_EVENTS_FORMAT says what the topic holds: protobuf, the default, or json, which gets each line unchanged.
 
-    For example: zcat events.jsonl.gz | driftline publish - --skip-bad
+    For example: driftline publish events-*.jsonl.gz --skip-bad
     """
-    from driftline.publishing import EventPublisher, LineCounts, publish_lines  # noqa: PLC0415  (see the top)
+    from driftline.mapping import Mapping  # noqa: PLC0415  (see the top)
+    from driftline.publishing import EventPublisher, publish_events  # noqa: PLC0415
+    from driftline.reading import EventReader, keyed  # noqa: PLC0415
 
     settings: StackSettings = StackSettings.load()
-    counts = LineCounts()
-    name = "the standard input" if file == _STDIO else str(file)
-    with _ending_softly() as ending, _reading(file) as source, EventPublisher(settings, force=force) as publisher:
+    mapped = None if mapping is None else Mapping.load(mapping)
+    reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=keyed)
+    with _ending_softly() as ending, EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()
-        lines = _with_progress(_until(ending, source), None)
-        publish_lines(publisher, lines, name=name, encoding=settings.events_format, skip_bad=skip_bad, counts=counts)
+        publish_events(publisher, _with_progress(_until(ending, reader), None), settings.events_format)
         publisher.flush()
         _report(publisher, started_s)
         if not force:
             publisher.check_kept()
-    if counts.bad:
-        _say(f"lines left out because they are no events: {counts.bad:,}")
+    for line in reader.summary():
+        _say(line)
     if ending.is_set():
         _say("stopped before the end")
         raise typer.Exit(1)
@@ -235,19 +242,6 @@ def _with_progress(items: Iterable[T], spec: SimulationSpec | None) -> Iterator[
             yield item
             if not count % _EVENTS_A_PROGRESS:
                 progress.update(task, completed=count)
-
-
-@contextmanager
-def _reading(file: Path) -> Iterator[BinaryIO]:
-    if file == _STDIO:
-        yield sys.stdin.buffer
-        return
-    try:
-        with file.open("rb") as source:
-            yield source
-    except OSError as error:
-        message = f"{file}: {error.strerror or error}"
-        raise InputError(message) from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`driftline submit`, `stop` and `drain`: the jobs."""
+"""`driftline submit`, `stop`, `promote` and `drain`: the jobs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,42 @@ if TYPE_CHECKING:
 _LOST_S = 3.0  # as long stands still what looks as if it were missing: it may be inside the job
 
 
-def submit(
+def submit(  # noqa: PLR0917  (options, each by name)
     job: Annotated[str, typer.Argument(metavar="JOB", help="score-events")],
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the job; repeatable.")
     ] = None,
     from_savepoint: Annotated[
-        str | None, typer.Option(metavar="PATH", help="Continue from a savepoint or a retained checkpoint.")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Continue from a savepoint or a retained checkpoint; `latest` is the newest of the local stack.",
+        ),
     ] = None,
+    from_nothing: Annotated[
+        bool, typer.Option("--from-nothing", help="Begin again where the namespace has scores, and replace them.")
+    ] = False,
+    new_generation: Annotated[
+        bool,
+        typer.Option(
+            "--new-generation", help="With --from-savepoint: take the namespace back from a job that began later."
+        ),
+    ] = False,
     settings_help: Annotated[bool, typer.Option("--settings", help="List the job's settings and stop.")] = False,
 ) -> None:
     """Submit a job to the Flink cluster and wait until it runs.
 
-    Without --from-savepoint the job begins without state, at the first event of its topic, and its scores replace those
-    of earlier jobs in the namespace.
+    The first one of a namespace begins without state, at the first event of its topic. Where the namespace has scores,
+    --from-savepoint or --from-nothing says whether they are continued or replaced.
 
     For example: driftline submit score-events --set parallelism=2 --set block_ms=20
     """
+    if from_savepoint and from_nothing:
+        message = "choose one of --from-savepoint and --from-nothing"
+        raise typer.BadParameter(message)
+    if new_generation and not from_savepoint:
+        message = "--new-generation needs --from-savepoint; a job without state has a new generation anyway"
+        raise typer.BadParameter(message)
     if settings_help:
         _list_settings()
         return
@@ -44,9 +63,10 @@ def submit(
     from driftline.submission import submit as submit_job  # noqa: PLC0415
 
     stack = StackSettings.load()
-    settings = job_settings(job, stack, parse_assignments(assignments or []))
+    given = parse_assignments(assignments or []) | ({"new_generation": "true"} if new_generation else {})
+    settings = job_settings(job, stack, given)
     with Console(stderr=True).status("") as status:
-        job_id = submit_job(job, stack, settings, from_savepoint, status.update)
+        job_id = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
     if not (settings.models_dir / "current").exists():
         typer.echo(
@@ -75,6 +95,30 @@ def stop(
         raise InputError(message)
     with Console(stderr=True).status("taking a savepoint"):
         typer.echo(flink.stop_with_savepoint(job_ids[0], timeout))
+
+
+def promote(
+    namespace: Annotated[str, typer.Argument(metavar="NAMESPACE", help="The namespace that servers are to read.")],
+    force: Annotated[bool, typer.Option("--force", help="Also without scores or without a running job.")] = False,
+) -> None:
+    """Make a namespace the live one: every server reads it within a second, unless it is pinned to one."""
+    from driftline.flink.rest import FlinkRest  # noqa: PLC0415
+    from driftline.submission import JOBS, matching  # noqa: PLC0415
+    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415
+
+    stack = StackSettings.load()
+    with closing(RedisScoreStore.connect(stack.redis_address, namespace=namespace, retry_s=5.0)) as store:
+        before = store.live_namespace()
+        if not force:
+            if next(store.user_ids(), None) is None:
+                message = f"namespace {namespace} has no scores; --force promotes it nevertheless"
+                raise InputError(message)
+            flink = FlinkRest(stack.flink_address)
+            if not any(matching(flink, job, namespace) for job in JOBS):
+                message = f"no job writes namespace {namespace} now; --force promotes it nevertheless"
+                raise InputError(message)
+        store.promote(namespace)
+    typer.echo(f"servers read namespace {namespace} now; before: {before}")
 
 
 def drain(

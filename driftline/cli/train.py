@@ -10,30 +10,42 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from driftline.cli.events import MAPPING_HELP, SKIP_BAD_HELP
 from driftline.settings import ScoreEventsSettings, StackSettings
 
 
 def train(
     events: Annotated[
-        Path, typer.Option(help="History to learn from: JSON lines, one event each.", show_default=False)
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help="History to learn from, as for publish; - is the standard input. Repeatable.",
+            show_default=False,
+        ),
     ],
     models_dir: Annotated[
         Path | None, typer.Option(help="Folder to store the model in. [default: DRIFTLINE_HOME/models]")
     ] = None,
+    mapping: Annotated[Path | None, typer.Option(metavar="FILE", help=MAPPING_HELP, show_default=False)] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD_HELP)] = False,
 ) -> None:
     """Train the model of purchase propensity on a history, report its quality, and make it the current model.
 
     Features are made by the code that serves them; the label is a purchase within the next 30 minutes of event time.
+    What the job would refuse, call late or have forgotten is left out and counted.
     The report is about users and a time that the model was not fitted on. Running jobs pick the model up by themselves.
     """
-    from driftline.models import ModelFolder  # noqa: PLC0415  (slow imports, for this command only)
+    from driftline.mapping import Mapping  # noqa: PLC0415  (slow imports, for this command only)
+    from driftline.models import ModelFolder  # noqa: PLC0415
+    from driftline.reading import EventReader  # noqa: PLC0415
     from driftline.training.run import train as run  # noqa: PLC0415
-    from udfs.user import TimelineBounds  # noqa: PLC0415
 
+    history = EventReader(events, mapping=None if mapping is None else Mapping.load(mapping), skip_bad=skip_bad)
     folder = ModelFolder(models_dir or StackSettings.load().models_dir)
-    bounds = TimelineBounds.of(ScoreEventsSettings.load())
     with Console(stderr=True).status("") as status:
-        manifest, report = run(events, folder, bounds, time.time_ns() // 1_000_000, status.update)
+        manifest, report = run(history, folder, ScoreEventsSettings.load(), time.time_ns() // 1_000_000, status.update)
+    for line in history.summary():
+        typer.echo(line, err=True)
     typer.echo(f"model {manifest.version} (feature set {manifest.feature_set}) is now the current one")
     Console().print(_table(report))
 
@@ -45,4 +57,6 @@ def _table(report: Any) -> Table:
     table.add_row("Brier score", f"{report.brier:.4f} (guessing: {report.brier_base:.4f})")
     table.add_row("calibration error", f"{report.calibration_error:.4f}")
     table.add_row("examples", f"{report.train_examples:,} for training, {report.test_examples:,} for the test")
+    for cause, number in report.left_out.items():
+        table.add_row("left out", f"{number:,} {cause}")
     return table

@@ -111,4 +111,4 @@ class Calls:
         return text
 
     def _mask(self, fields: Sequence[str]) -> FieldMask | None:
-        return FieldMask(paths=[self._text(path) for path in fields]) if fields else None
+        return FieldMask(paths=[self._text(path) for path in dict.fromkeys(fields)]) if fields else None

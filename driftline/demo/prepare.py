@@ -15,13 +15,13 @@ from driftline.errors import DriftlineError, ModelError, ServiceUnavailable, Sta
 from driftline.flink.rest import ENDED, FlinkRest
 from driftline.models import Manifest, ModelFolder
 from driftline.progress import TopicProgress
-from driftline.publishing import EventPublisher, publish_lines
+from driftline.publishing import EventPublisher, publish_events
+from driftline.reading import EventReader
 from driftline.settings import DAY_MS, MINUTE_MS, ScoreEventsSettings, StackSettings
 from driftline.simulator import SimulationSpec, json_line, simulate
 from driftline.stack import Stack
 from driftline.submission import job_settings, matching, submit
 from driftline.training.run import train
-from udfs.user import TimelineBounds
 
 JOB = "score-events"
 SHOPPERS = 2_000
@@ -90,9 +90,8 @@ class StartedHere:
                 step.done = f"{JOB} runs already as job {running[0]}, and will be left running"
                 return running[0]
             self._submitted_to = namespace  # also if the rest is interrupted
-            job_id = submit(
-                JOB, settings, job_settings(JOB, settings, {"namespace": namespace}), None, report=step.note
-            )
+            made_of = job_settings(JOB, settings, {"namespace": namespace})
+            job_id = submit(JOB, settings, made_of, report=step.note, from_nothing=True)
             step.done = f"submitted {JOB} to Flink: job {job_id} runs"
             return job_id
 
@@ -130,8 +129,9 @@ def ready_model(folder: ModelFolder, history: History, steps: Steps) -> ReadyMod
             model = ReadyModel(version, _auc(Manifest.read(folder.path / version / "manifest.json").metrics))
             step.done = f"model {version} is there already{_quality(model)}"
             return model
-        bounds = TimelineBounds.of(ScoreEventsSettings.load())
-        manifest, _ = train(history.file, folder, bounds, time.time_ns() // 1_000_000, step.note)
+        manifest, _ = train(
+            EventReader([history.file]), folder, ScoreEventsSettings.load(), time.time_ns() // 1_000_000, step.note
+        )
         model = ReadyModel(manifest.version, _auc(manifest.metrics))
         trained_on = f"trained on {HISTORY_EVENTS:,} events of {SHOPPERS:,} simulated shoppers"
         step.done = f"model {manifest.version}: {trained_on}{_quality(model)}"
@@ -186,8 +186,8 @@ def ready_history(
 
 def _publish(settings: StackSettings, file: Path) -> float:
     started_s = time.monotonic()
-    with EventPublisher(settings) as publisher, file.open("rb") as lines:
-        publish_lines(publisher, lines, name=str(file), encoding=settings.events_format)
+    with EventPublisher(settings) as publisher:
+        publish_events(publisher, EventReader([file]), settings.events_format)
     return time.monotonic() - started_s
 
 

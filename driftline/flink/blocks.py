@@ -13,6 +13,7 @@ from pyflink.table import StreamTableEnvironment
 
 from driftline.flink.outputs import literal
 from driftline.settings import IsolationLevel
+from udfs.oversized import KEY_BYTES_MAX, MARKER, SIZE_COUNTED_MAX
 from udfs.shards import shard_keys
 
 _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
@@ -38,6 +39,7 @@ def read_blocks(
     block_ms: int,
     isolation_level: IsolationLevel = "read_committed",
     skip_deleted: bool = False,
+    event_bytes_max: int,
 ) -> KeyedStream:
     """Read a topic from its beginning (or the restored offsets) as blocks, keyed by shard.
 
@@ -46,6 +48,9 @@ def read_blocks(
 
     Windows are of processing time: ingest time would leave the last block of a pause hanging, because its watermark
     only moves with events. Neither has to do with event time; order is kept per user, in state.
+
+    A value above `event_bytes_max` and a key above `KEY_BYTES_MAX` are left behind: a marker says how large they were
+    (udfs/oversized.py).
     """
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE records (
@@ -62,15 +67,13 @@ def read_blocks(
             'key.format' = 'raw', 'key.fields' = 'record_key',
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )""")
-    keys = ", ".join(map(str, shard_keys(shards)))
-    # HASH_CODE may be Integer.MIN_VALUE, whose ABS is negative: reduce first. A record without a key has shard 0.
-    bucket = f"ABS(MOD(COALESCE(HASH_CODE(DECODE(record_key, 'UTF-8')), 0), {shards}))"
+    key, value = bounded_columns(event_bytes_max)
     # Milliseconds since the epoch: seconds alone would make the skew check coarse.
     epoch_ms = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
     tables.execute_sql(f"""
         CREATE TEMPORARY VIEW sharded AS
-        SELECT (ARRAY[{keys}])[{bucket} + 1] AS shard, record_key, record_value, `partition`, `offset`,
-            {epoch_ms} AS timestamp_ms, read_at
+        SELECT {shard_of(key, shards)} AS shard,
+            {key} AS record_key, {value} AS record_value, `partition`, `offset`, {epoch_ms} AS timestamp_ms, read_at
         FROM records""")  # noqa: S608  (nothing in it comes from outside)
     blocks = tables.to_data_stream(
         tables.sql_query(f"""
@@ -97,6 +100,38 @@ def _fail_where_offsets_are_deleted(blocks: DataStream) -> None:
     properties = source.getClass().getDeclaredField("props")
     properties.setAccessible(True)
     properties.get(source)["auto.offset.reset"] = "none"
+
+
+def shard_of(key: str, shards: int) -> str:
+    """Return the expression for the shard of a record by that of its key: where a user's state is looked for.
+
+    It must never give another answer (tests/flink/test_shards.py). A record without a key goes to the first shard.
+    """
+    keys = ", ".join(map(str, shard_keys(shards)))
+    # HASH_CODE may be Integer.MIN_VALUE, whose ABS is negative: reduce first.
+    return f"(ARRAY[{keys}])[ABS(MOD(COALESCE(HASH_CODE(DECODE({key}, 'UTF-8')), 0), {shards})) + 1]"
+
+
+def bounded_columns(event_bytes_max: int) -> tuple[str, str]:
+    """Return the expressions for a record's key and value that keep an oversized one's bytes from travelling.
+
+    SQL has no length of bytes. A cast to a length leaves shorter bytes as they are, so only longer ones differ from it;
+    their size is counted in characters of an encoding that has one for each byte.
+    """
+
+    def is_over(column: str, bytes_max: int) -> str:
+        return f"CAST({column} AS VARBINARY({bytes_max})) <> {column}"
+
+    def size(column: str) -> str:
+        counted = f"CHAR_LENGTH(DECODE(CAST({column} AS VARBINARY({SIZE_COUNTED_MAX})), 'ISO-8859-1'))"
+        return f"COALESCE(CAST({counted} AS STRING), '0')"
+
+    key_over, value_over = is_over("record_key", KEY_BYTES_MAX), is_over("record_value", event_bytes_max)
+    marker = f"ENCODE(CONCAT(U&'\\{MARKER[0]:04x}', {size('record_value')}, ' ', {size('record_key')}), 'UTF-8')"
+    return (
+        f"CASE WHEN {key_over} THEN CAST(NULL AS BYTES) ELSE record_key END",
+        f"CASE WHEN {value_over} THEN {marker} WHEN {key_over} THEN {marker} ELSE record_value END",
+    )
 
 
 def _keyed(blocks: DataStream) -> KeyedStream:

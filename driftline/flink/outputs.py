@@ -9,9 +9,6 @@ from __future__ import annotations
 from pyflink.datastream import DataStream
 from pyflink.table import DataTypes, Schema, StatementSet, StreamTableEnvironment
 
-# A dead letter can be as large as the broker lets an event be (16 MiB on the local one), and has headers.
-_REQUEST_BYTES_MAX = 17 * 1024 * 1024
-
 
 def literal(text: str) -> str:
     """Return the text as a SQL literal."""
@@ -63,7 +60,6 @@ class TopicWriter:
             CREATE TEMPORARY TABLE {table} ({", ".join(["k BYTES", "v BYTES", *columns])}) WITH (
                 'connector' = 'kafka', 'topic' = {literal(topic)},
                 'properties.bootstrap.servers' = {literal(self._bootstrap)},
-                'properties.max.request.size' = '{_REQUEST_BYTES_MAX}',
                 'properties.linger.ms' = '5',
                 'sink.delivery-guarantee' = 'at-least-once',
                 'key.format' = 'raw', 'key.fields' = 'k',

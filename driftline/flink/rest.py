@@ -57,12 +57,18 @@ class FlinkRest:
         tasks = self._call(f"/jobs/{job_id}")["vertices"]
         return max(float(task["end-time"] - task["start-time"]) for task in tasks) / 1000
 
-    def failure(self, job_id: str) -> str:
-        """Return the root cause of the job's newest failure in one line, empty where there is none."""
+    def failures(self, job_id: str) -> list[str]:
+        """Return the root causes of the job's failures, newest first, each in one line."""
         history = self._call(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
-        if not history:
-            return ""
-        return root_cause(history[0]["stacktrace"])
+        return [root_cause(entry["stacktrace"]) for entry in history]
+
+    def failure(self, job_id: str) -> str:
+        """Return the root cause of the job's newest failure, empty where there is none."""
+        return next(iter(self.failures(job_id)), "")
+
+    def configuration(self) -> dict[str, str]:
+        """Return the JobManager's configuration by key."""
+        return {entry["key"]: entry["value"] for entry in self._call("/jobmanager/config")}
 
     def restored_from(self, job_id: str) -> str:
         """Return the path of the checkpoint or savepoint that the job was last restored from, empty where from none."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline.errors import SettingError
@@ -17,6 +17,35 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 TIME_MS_MAX = 253_402_300_799_999  # the end of the year 9999, the last that a calendar here knows
+MIB = 1024 * 1024
+
+# What shapes a job's state, its scores and where they go. The state keeps these, and a restored job that has others
+# refuses to run (udfs/lineage.py); `shards` is kept on its own, for it can never change.
+REMEMBERED = (
+    "namespace",
+    "events_topic",
+    "dead_letter_topic",
+    "late_topic",
+    "sessions_topic",
+    "scores_topic",
+    "events_format",
+    "disorder_ms",
+    "dedupe_horizon_ms",
+    "dedupe_ids_max",
+    "clock_skew_ms_max",
+    "event_time_min_ms",
+    "event_time_max_ms",
+    "session_gap_ms",
+    "user_ttl_ms",
+    "tail_events_max",
+    "categories_max",
+    "event_bytes_max",
+    "currency",
+    "currency_rates",
+)
+ADOPTABLE = (*REMEMBERED, "feature_set")
+# What Flink may lack although the job needs it (driftline/flink/guards.py).
+ALLOWABLE = ("no-checkpoint-dir", "no-checkpoint-interval", "no-restart-bound")
 
 
 class ScoreEventsSettings(Settings):
@@ -31,7 +60,8 @@ class ScoreEventsSettings(Settings):
     redis_url: RedisUrl = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         min_length=1,
-        description="Redis URL, as the cluster sees it; a password in it becomes a part of the job",
+        description="URL of Redis (redis://, rediss://, redis+sentinel://), as the cluster sees it; a password in it "
+        "becomes a part of the job",
     )
     redis_password_file: Path | None = Field(
         None, description="file with the password of Redis on every TaskManager, read when a task starts"
@@ -79,8 +109,31 @@ class ScoreEventsSettings(Settings):
     user_ttl_ms: int = Field(90 * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten")
     tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
     categories_max: int = Field(32, ge=10, le=1_000, description="categories whose affinity is kept a user")
-    users_kept_max: int = Field(10_000, ge=0, description="users kept decoded in memory, an operator; about 3 KB each")
-    event_bytes_max: int = Field(262_144, ge=1_024, description="size of the largest event that is decoded")
+    block_bytes_max: int = Field(
+        32 * MIB,
+        ge=MIB,
+        description="bytes of events, and of memory for their users' states, folded at a time; a larger block is split",
+    )
+    users_kept_max: int = Field(10_000, ge=0, description="users kept decoded in memory, an operator")
+    users_kept_bytes_max: int = Field(
+        64 * MIB, ge=0, description="memory that the users kept decoded may take; outside the JVM's heap"
+    )
+    event_bytes_max: int = Field(
+        262_144,
+        ge=1_024,
+        le=1_000_000,
+        description="size of the largest event that is decoded; one that is rejected fits a topic of Kafka's defaults, "
+        "with its headers",
+    )
+    currency: str = Field(
+        "",
+        description="ISO 4217 code of the currency that amounts are added up in; empty: each user's own, never mixed",
+    )
+    currency_rates: str = Field(
+        "",
+        description="what one unit of other currencies is worth in `currency`, like USD=0.92,GBP=1.17; amounts without "
+        "a rate are left out and counted",
+    )
     redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
     require_model: bool | None = Field(
@@ -89,6 +142,33 @@ class ScoreEventsSettings(Settings):
         "submits finds a current model in models_dir",
     )
 
+    new_generation: bool = Field(
+        False, description="a restored job takes its namespace back: its scores outrank those of jobs that began later"
+    )
+    adopt: str = Field(
+        "", description="settings whose new values a restored job goes on with, although its state was made with others"
+    )
+    allow: str = Field("", description=f"what Flink may lack: {', '.join(ALLOWABLE)}")
+
+    @property
+    def adopted(self) -> tuple[str, ...]:
+        """The names in `adopt`."""
+        return _names(self.adopt)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The names in `allow`."""
+        return _names(self.allow)
+
+    @field_validator("adopt", "allow")
+    @classmethod
+    def _known_names(cls, names: str, info: ValidationInfo) -> str:
+        known = ADOPTABLE if info.field_name == "adopt" else ALLOWABLE
+        if not set(_names(names)) <= set(known):
+            message = f"should be names joined by commas, of: {', '.join(known)}"
+            raise ValueError(message)
+        return names
+
     @field_validator("shards")
     @classmethod
     def _power_of_two(cls, shards: int) -> int:
@@ -96,6 +176,14 @@ class ScoreEventsSettings(Settings):
             message = "should be 1, 2, 4, 8, 16, 32, 64 or 128"
             raise ValueError(message)
         return shards
+
+    @model_validator(mode="after")
+    def _convertible(self) -> ScoreEventsSettings:
+        if self.currency or self.currency_rates:
+            from udfs.money import Currencies  # noqa: PLC0415  (it imports this module)
+
+            Currencies.of(self)
+        return self
 
     @model_validator(mode="after")
     def _ordered(self) -> ScoreEventsSettings:
@@ -126,6 +214,10 @@ class ScoreEventsSettings(Settings):
         if self.require_model is not None:
             return self
         return self.model_copy(update={"require_model": (self.models_dir / "current").exists()})
+
+
+def _names(joined: str) -> tuple[str, ...]:
+    return tuple(name for part in joined.split(",") if (name := part.strip()))
 
 
 def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:

@@ -27,8 +27,16 @@ class StackSettings(Settings):
     redis_port: int = Field(6379, ge=1, le=65535, description="port of the local Redis")
     flink_port: int = Field(8081, ge=1, le=65535, description="port of the local Flink REST API and web UI")
     grpc_port: int = Field(50051, ge=1, le=65535, description="port of the local gRPC server")
+    flink_metrics_ports: str = Field(
+        "",
+        pattern=r"^(\d{1,5}-\d{1,5})?$",
+        description="ports FIRST-LAST at which the local Flink answers Prometheus, on every address; empty: none",
+    )
     kafka_bootstrap: str = Field("", description="host:port of an existing Kafka; empty: the local broker")
-    redis_url: RedisUrl = Field(SecretStr(""), description="redis:// URL of an existing Redis; empty: the local one")
+    redis_url: RedisUrl = Field(
+        SecretStr(""),
+        description="redis://, rediss:// or redis+sentinel:// URL of an existing Redis; empty: the local one",
+    )
     redis_password_file: Path | None = Field(None, description="file with that Redis's password; unset: as in the URL")
     flink_rest: str = Field("", description="http://host:port of an existing Flink REST API; empty: the local cluster")
     grpc_target: str = Field("", description="host:port of an existing gRPC server; empty: the local one")

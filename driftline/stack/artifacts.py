@@ -1,12 +1,15 @@
 """Jars from Maven, downloaded once a machine: the Kafka broker, and Flink's Kafka connector.
 
 They lie in `${XDG_CACHE_HOME:-~/.cache}/driftline/<name>`. A folder appears there by one rename when its download is
-complete, so a download that was cut off is never used, and a lock lets one process download at a time.
+complete, so a download that was cut off is never used, and a lock lets one process download at a time. Each jar must be
+the one that artifacts.sha256 names: Maven compares with checksums of the server that sent it, which says little of who
+made it.
 `python -m driftline.stack.fetch` fetches everything ahead of time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -23,6 +26,7 @@ from driftline.errors import StackError
 Report = Callable[[str], None]
 
 DOWNLOAD_S_MAX = 900
+PINS = Path(__file__).with_name("artifacts.sha256")
 _PROGRESS_EVERY_S = 5.0
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -65,13 +69,17 @@ def cache() -> Path:
 def jars(artifact: Artifact, report: Report = lambda line: None) -> Path:
     """The folder with the jars of `artifact`; downloads them at first. Raises StackError when that fails."""
     target = cache() / artifact.name
-    if target.is_dir():
-        return target
+    pins = _pins(artifact)
+    seal, sealed = target.with_name(f"{artifact.name}.verified"), repr(sorted(pins.items()))
     try:
+        if target.is_dir() and seal.is_file() and seal.read_text() == sealed:
+            return target
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.parent / f"{artifact.name}.lock", timeout=DOWNLOAD_S_MAX):
             if not target.is_dir():
                 _download(artifact, target, report)
+            _verify(target, target, pins)  # also what an earlier release left there
+            seal.write_text(sealed)
     except Timeout:
         message = f"another process has been downloading {artifact.name} for {DOWNLOAD_S_MAX} s"
         raise StackError(message) from None
@@ -103,7 +111,30 @@ def _download(artifact: Artifact, target: Path, report: Report) -> None:
         if not any((work / "jars").glob("*.jar")):
             message = f"Maven reported success, but {artifact.name} has no jars"
             raise StackError(message)
+        _verify(work / "jars", target, _pins(artifact))
         (work / "jars").rename(target)
+
+
+def _pins(artifact: Artifact) -> dict[str, str]:
+    """The SHA-256 of each jar of `artifact`, by its name."""
+    lines = (line.split() for line in PINS.read_text().splitlines() if not line.startswith("#"))
+    paths = ((digest, Path(path)) for digest, path in lines)
+    return {path.name: digest for digest, path in paths if path.parent.name == artifact.name}
+
+
+def _verify(folder: Path, target: Path, pins: dict[str, str]) -> None:
+    """Raise StackError unless the folder, which is to be `target`, has exactly the jars that are pinned."""
+    found = {jar.name: jar for jar in folder.glob("*.jar")}
+    for name in sorted(found.keys() ^ pins.keys()):
+        what = "is missing" if name in pins else "does not belong there"
+        message = f"{target.name}: {name} {what} (by {PINS.name}); delete {target} and try again"
+        raise StackError(message)
+    for name, jar in sorted(found.items()):
+        with jar.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if digest != pins[name]:
+            message = f"{target.name}: {name} is not the file that {PINS.name} names; delete {target} and try again"
+            raise StackError(message)
 
 
 def _run(command: list[str], artifact: Artifact, work: Path, report: Report) -> None:

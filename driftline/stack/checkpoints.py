@@ -40,8 +40,8 @@ class Kept:
 
 def remember_job(settings: StackSettings, job_id: str, job: str, namespace: str) -> None:
     """Note what a job of the local cluster was, for the time when the cluster has forgotten it."""
-    if not settings.flink_rest:
-        folder = _jobs(Home(settings.home))
+    folder = _jobs(Home(settings.home))
+    if not settings.flink_rest and folder.parent.is_dir():
         folder.mkdir(exist_ok=True)
         (folder / job_id).write_text(json.dumps({"job": job, "namespace": namespace}) + "\n")
 
@@ -131,7 +131,7 @@ def _running(settings: StackSettings, home: Home) -> tuple[list[str], dict[str, 
 
 
 def _jobs(home: Home) -> Path:
-    return home.folder("flink") / "jobs"
+    return home.path / "flink" / "jobs"
 
 
 def _local(path: str) -> Path:

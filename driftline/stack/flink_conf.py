@@ -63,7 +63,7 @@ class FlinkFiles:
                 self._home.folder("flink")
                 self._home.folder("logs")
                 self._link_jars()
-                conf = read_conf(CONF_SOURCE) | self._overrides()
+                conf = self._without_reporters(read_conf(CONF_SOURCE)) | self._overrides()
                 self._write_conf(conf)
                 self._conf = conf
             return self._conf
@@ -113,6 +113,13 @@ class FlinkFiles:
             remembered = {"key": key, "jvm": jvm, "dynamic": dynamic}
             _replace(known, json.dumps(remembered, indent=2))
         return remembered["jvm"], remembered["dynamic"]
+
+    def _without_reporters(self, conf: dict[str, str]) -> dict[str, str]:
+        """Prometheus's reporter listens on every address; here only where ports were given for it."""
+        ports = self._settings.flink_metrics_ports
+        if self._settings.flink_rest or not ports:
+            return {key: value for key, value in conf.items() if not key.startswith("metrics.reporter.")}
+        return conf | {"metrics.reporter.prom.port": ports}
 
     def _overrides(self) -> dict[str, str]:
         if self._settings.flink_rest:

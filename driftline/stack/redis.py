@@ -6,8 +6,8 @@ import importlib.util
 import shutil
 from pathlib import Path
 
-from driftline.errors import StackError
-from driftline.settings.redis_url import why_not, without_password
+from driftline.errors import SettingError, StackError
+from driftline.settings.redis_url import without_password
 from driftline.stack.logs import rotate
 from driftline.stack.ports import HOST, PortClaim
 from driftline.stack.process import ProcessRecord
@@ -68,14 +68,14 @@ class Redis(Service):
         """Ask for a PONG."""
         import redis  # noqa: PLC0415  (`driftline --help` should not pay for it)
 
+        from sink_connectors.redis_address import open_client  # noqa: PLC0415
+
         try:
             url = self.settings.redis_address
-            with redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as client:
+            with open_client(url, connect_timeout_s=2, read_timeout_s=2) as client:
                 client.ping()
-        except redis.RedisError as error:
+        except (redis.RedisError, SettingError) as error:
             raise NotReady(str(error)) from None
-        except ValueError as error:
-            raise NotReady(why_not(self.settings.redis_location, error)) from None
 
     @property
     def _config(self) -> Path:

@@ -19,7 +19,7 @@ from driftline.training.examples import HORIZON_MS, Examples
 from udfs.features import V1
 
 TEST_USERS = 5  # one user in five is held out
-TRAIN_SHARE = 0.7  # of the history's time
+TRAIN_SHARE = 0.7  # of the examples, in order of time: one stray date must not move the cut
 POSITIVES_MIN = 20  # purchases on either side of the split below which a report would mean nothing
 PARITY_MAX = 1e-4  # ONNX computes in float32
 BINS = 10
@@ -38,6 +38,7 @@ class Report:
     calibration: list[tuple[float, float, int]]  # a bin: mean prediction, share of positives, examples
     train_examples: int
     test_examples: int
+    left_out: dict[str, int]  # events of the history that made no example, by cause
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain JSON values."""
@@ -54,10 +55,9 @@ def split(examples: Examples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         InputError: too little history on either side.
     """
     if not len(examples):
-        message = "the history has no usable events"
+        message = f"the history has no usable events{_of(examples)}"
         raise InputError(message)
-    first_ms, last_ms = int(examples.times_ms.min()), int(examples.times_ms.max())
-    cut_ms = first_ms + TRAIN_SHARE * (last_ms - first_ms)
+    cut_ms = int(np.quantile(examples.times_ms, TRAIN_SHARE, method="lower"))
     held_out = examples.user_hashes % TEST_USERS == 0
     train = ~held_out & (examples.times_ms + HORIZON_MS < cut_ms)
     test = held_out & (examples.times_ms >= cut_ms)
@@ -67,9 +67,15 @@ def split(examples: Examples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
             message = (
                 f"the {name} part of the history has {positives} examples with a purchase within 30 minutes, of "
                 f"{int(mask.sum())}; at least {POSITIVES_MIN} with and some without are needed: give more users or days"
+                f"{_of(examples)}"
             )
             raise InputError(message)
     return train, test
+
+
+def _of(examples: Examples) -> str:
+    left_out = str(examples.left_out)
+    return f". Left out: {left_out}" if left_out else ""
 
 
 def fit(examples: Examples, train: NDArray[np.bool_]) -> Pipeline:
@@ -127,6 +133,7 @@ def evaluate(model: OnnxModel, examples: Examples, train: NDArray[np.bool_], tes
         calibration=bins,
         train_examples=int(train.sum()),
         test_examples=len(labels),
+        left_out=examples.left_out.counts,
     )
 
 

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 from driftline.models import Manifest, ModelFolder, OnnxModel
+from driftline.reading import EventReader
+from driftline.settings import ScoreEventsSettings
 from driftline.training.examples import make_examples, read_history
 from driftline.training.model import Report, check_parity, evaluate, fit, split, to_onnx
+from udfs.decode import Decoder
 from udfs.user import TimelineBounds
 
 
 def train(
-    history: Path, folder: ModelFolder, bounds: TimelineBounds, now_ms: int, note: Callable[[str], object]
+    history: EventReader, folder: ModelFolder, settings: ScoreEventsSettings, now_ms: int, note: Callable[[str], object]
 ) -> tuple[Manifest, Report]:
     """Train on a history and make the result the folder's current model.
 
     Args:
-        history: JSON lines, one event each.
+        history: reads the events.
         folder: where to store the model.
-        bounds: of the timelines that the features are made from; those of the job that will score.
-        now_ms: wall-clock time, for the model's name.
+        settings: of the job that will score: they decide what of the history counts.
+        now_ms: wall-clock time, for the model's name, and as the bound of what is from the future.
         note: called with what is being done, step by step.
 
     Raises:
         InputError: the history cannot be read, or holds too little to learn from.
     """
     note("reading the history")
-    users, invalid = read_history(history)
+    users, left_out = read_history(history, Decoder.of(settings), now_ms, note)
     note("folding it into examples")
-    examples = make_examples(users, bounds, invalid)
+    examples = make_examples(users, TimelineBounds.of(settings), left_out)
     training, test = split(examples)
     note("fitting")
     pipeline = fit(examples, training)

@@ -25,6 +25,7 @@ from driftline.client import AsyncScoresClient, Result, ScoresError
 from driftline.client.calls import BATCH_IDS_MAX
 from driftline.client.types import explanation_message, result_message, scores_message
 from driftline.serving.v1 import score_service_pb2 as pb
+from serving.health import FRESH_NAME
 from serving.rest import openapi
 from serving.rest.problems import (
     BadRequestError,
@@ -51,6 +52,8 @@ def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> S
             Route("/v1/scores:batchGet", door.batch, methods=["POST"]),
             Route("/v1/scores:watch", door.watch),
             Route("/healthz", door.health),
+            Route("/readyz", door.health),
+            Route("/freshz", door.freshness),
             Route("/openapi.json", door.openapi),
         ],
         exception_handlers={
@@ -122,15 +125,23 @@ class Door:
         return EventSourceResponse(_events(first, results), ping=PING_S)
 
     async def health(self, _request: Request) -> Response:
-        """GET /healthz: what the gRPC server's health service says."""
+        """GET /healthz and /readyz: whether calls are answered, be it from memory."""
+        return await self._says("", "the gRPC server is not serving")
+
+    async def freshness(self, _request: Request) -> Response:
+        """GET /freshz: whether they are answered from Redis."""
+        return await self._says(FRESH_NAME, "the gRPC server's score store does not answer")
+
+    async def _says(self, service: str, otherwise: str) -> Response:
+        """What the gRPC server's health service says of this name."""
         stub = health_pb2_grpc.HealthStub(self._client.channel)
         try:
-            reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=self._first_s)
+            reply = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=self._first_s)
         except grpc.RpcError as error:
             details = f"the gRPC server's health service says {error.code().name}"
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, details, "UNAVAILABLE")
         if reply.status != health_pb2.HealthCheckResponse.SERVING:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the gRPC server is not serving", "UNAVAILABLE")
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, otherwise, "UNAVAILABLE")
         return JSONResponse({"status": "SERVING"})
 
     async def openapi(self, _request: Request) -> Response:

@@ -103,16 +103,11 @@ def _of_scores(schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _of_the_door() -> dict[str, Any]:
     """The paths that need no token."""
-    health = {"type": "object", "required": ["status"], "properties": {"status": {"const": "SERVING"}}}
+    serves = "Whether the gRPC server behind this door answers calls, be it from memory while its Redis is away."
     return {
-        "/healthz": {
-            "get": {
-                "operationId": "health",
-                "summary": "Whether the gRPC server behind this door serves.",
-                "security": [],
-                "responses": {"200": _content("It does.", _JSON, health), **_problems(503)},
-            }
-        },
+        "/healthz": _health("health", serves),
+        "/readyz": _health("ready", serves),
+        "/freshz": _health("fresh", "Whether it answers them from Redis."),
         "/openapi.json": {
             "get": {
                 "operationId": "openapi",
@@ -122,6 +117,12 @@ def _of_the_door() -> dict[str, Any]:
             }
         },
     }
+
+
+def _health(name: str, summary: str) -> dict[str, Any]:
+    answer = {"type": "object", "required": ["status"], "properties": {"status": {"const": "SERVING"}}}
+    responses = {"200": _content("It does.", _JSON, answer), **_problems(503)}
+    return {"get": {"operationId": name, "summary": summary, "security": [], "responses": responses}}
 
 
 def _operation(

@@ -14,6 +14,7 @@ from serving.rest.problems import BadRequestError
 PASSED_ON = ("authorization", "traceparent", "tracestate")  # headers that are the gRPC server's business
 # Sent for a caller without a token: the door's own certificate must not stand for whoever comes through it.
 NO_TOKEN = "Bearer"  # noqa: S105  (that it is none is the point)
+PATHS_MAX = 64  # of a mask, as the gRPC server has it
 _ID_SEGMENT = 3  # of /v1/users/{user_id}/...
 
 
@@ -31,8 +32,12 @@ def user_id_of(raw_path: bytes) -> str:
 
 
 def fields_of(texts: Sequence[str]) -> tuple[str, ...]:
-    """Field masks, each with commas between its paths, as the paths of the contract."""
-    return tuple(contract_path(path) for text in texts for path in text.split(",") if path)
+    """Field masks, each with commas between its paths, as the paths of the contract, each once."""
+    paths = dict.fromkeys(path for text in texts for path in text.split(",") if path)
+    if len(paths) > PATHS_MAX:
+        message = f"at most {PATHS_MAX} fields, not {len(paths):,}"
+        raise BadRequestError(message)
+    return tuple(dict.fromkeys(map(contract_path, paths)))
 
 
 def contract_path(path: str) -> str:
@@ -64,14 +69,30 @@ def metadata_of(headers: Mapping[str, str]) -> Metadata:
 def batch_of(body: bytes) -> tuple[list[str], tuple[str, ...]]:
     """User ids and fields of a BatchGetScoresRequest in JSON."""
     try:
-        request = json.loads(body)
-    except ValueError:
+        request = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_number)
+    except ValueError:  # also what is no UTF-8, and a number of thousands of digits
         message = "the body is not JSON"
+        raise BadRequestError(message) from None
+    except RecursionError:
+        message = "the body is nested too deeply"
         raise BadRequestError(message) from None
     if not isinstance(request, dict) or not request.keys() <= {"userIds", "readMask"}:
         message = 'the body must be {"userIds": [...], "readMask": "..."}'
         raise BadRequestError(message)
     return _user_ids(request.get("userIds", [])), _read_mask(request.get("readMask", ""))
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):  # which of the two was meant?
+        message = "the body names a member of an object twice"
+        raise BadRequestError(message)
+    return members
+
+
+def _no_number(_name: str) -> None:
+    """NaN and Infinity, which Python reads and JSON has not."""
+    raise ValueError
 
 
 def _user_ids(user_ids: Any) -> list[str]:

@@ -59,8 +59,8 @@ class Namespace:
         return contract_name if self.name == LIVE else f"{self.name}.{contract_name}"
 
     def submit(self, parallelism: int = 1, savepoint: str = "", **more: object) -> str:
-        """Submit the job and return its id."""
-        resumed = ["--from-savepoint", savepoint] if savepoint else []
+        """Submit the job and return its id; without a savepoint it begins from nothing, also if it has run before."""
+        resumed = ["--from-savepoint", savepoint] if savepoint else ["--from-nothing"] if self.job_id else []
         settings = [part for name, value in more.items() for part in ("--set", f"{name}={value}")]
         self.job_id = self.stack.submit(*self.arguments, *settings, *resumed, parallelism=parallelism)
         return self.job_id
@@ -68,13 +68,18 @@ class Namespace:
     @property
     def arguments(self) -> list[str]:
         """What `driftline submit` is told of this namespace."""
+        return [part for name, value in self.given.items() for part in ("--set", f"{name}={value}")]
+
+    @property
+    def given(self) -> dict[str, object]:
+        """The settings of its job that have not their defaults."""
         settings = dict(self.job_settings)
         if self.name != LIVE:
             settings |= {"namespace": self.name, "group_id": f"driftline-{self.name}"}
             kinds = {"events": "events", "dead_letter": "events.dead-letter", "late": "events.late"}
             kinds |= {"sessions": "sessions", "scores": "scores"}
             settings |= {f"{setting}_topic": self.topic(kind) for setting, kind in kinds.items()}
-        return [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        return settings
 
     def ensure_job(self) -> str:
         """Submit the job unless it runs, and return its id."""

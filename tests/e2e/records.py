@@ -52,9 +52,10 @@ def read(settings: StackSettings, topic: str) -> list[Any]:
 
 
 @contextmanager
-def producer(settings: StackSettings) -> Iterator[Any]:
+def producer(settings: StackSettings, **options: Any) -> Iterator[Any]:
     """A plain Kafka client that lets anything through."""
-    client = KafkaProducer(bootstrap_servers=settings.kafka_address, acks="all", max_request_size=MESSAGE_BYTES_MAX)
+    options = {"acks": "all", "max_request_size": MESSAGE_BYTES_MAX} | options
+    client = KafkaProducer(bootstrap_servers=settings.kafka_address, **options)
     try:
         yield client
     finally:

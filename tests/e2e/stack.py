@@ -110,7 +110,7 @@ class RealStack:
 
     def submit(self, *arguments: str, parallelism: int = 1, env: Mapping[str, str] | None = None) -> str:
         """Submit score-events and return the job's id. The oldest jobs make room where slots are missing."""
-        self._make_room(parallelism)
+        self.make_room(parallelism)
         slots = ("--set", f"parallelism={parallelism}") if parallelism > 1 else ()
         out = self.driftline("submit", "score-events", *arguments, *slots, env=env)
         words = out.split()
@@ -154,7 +154,8 @@ class RealStack:
         check_exit(arguments, done.returncode, exit_code, done.stdout, done.stderr)
         return done
 
-    def _make_room(self, slots: int) -> None:
+    def make_room(self, slots: int) -> None:
+        """Cancel the oldest jobs until so many slots are free."""
         while self.flink.free_slots() < slots:
             running = [job_id for job_id in self._jobs if self.runs(job_id)]
             if running:

@@ -1,4 +1,4 @@
-"""Events that cannot be folded leave by their own topics, as they came, and stop nothing."""
+"""Events that cannot be folded leave by their own topics, as they came but for oversized ones, and stop nothing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 PREFIX = "driftline.errors."
 STEADY, TARDY = "steady", "tardy"
 TOO_LARGE_BYTES = 5 * 1024 * 1024
+MIB = 1024 * 1024
 HEADERS = {"stage", "reason", "message", "topic", "partition", "offset", "failed_at_ms"}
 
 
@@ -100,7 +101,8 @@ def assert_explained(found: list[Any], expected: list[Sent], topic: str) -> None
         assert source in by_source, headers
         sent = by_source[source]
         explained[source] = headers["reason"], headers["stage"]
-        assert (record.key, record.value) == (sent.key, sent.value), headers
+        left_behind = sent.reason == "TOO_LARGE"  # its bytes stay where the headers say
+        assert (record.key, record.value) == (sent.key, None if left_behind else sent.value), headers
     assert explained == {source: (sent.reason, sent.stage) for source, sent in by_source.items()}
     assert len(found) == len(expected)
 
@@ -123,5 +125,36 @@ def test_each_bad_record_is_explained_and_the_good_ones_are_scored(edges: Namesp
         assert_explained(arrived(edges, name, len(expected)), expected, edges.topic("events"))
     scores = edges.scores()
     assert {user: int(line["acceptedEvents"]) for user, line in scores.items()} == {STEADY: len(bad) + 1, TARDY: 2}
+    assert edges.stack.flink.state(job_id) == "RUNNING"
+    assert edges.stack.flink.failure(job_id) == ""
+
+
+def test_records_that_are_huge_when_decompressed_are_explained_and_stop_nothing(edges: Namespace) -> None:
+    job_id = edges.ensure_job()
+    before = edges.drain()
+    letters = len(records.read(edges.stack.settings, edges.topic("events.dead-letter")))
+    sizes = [20 * MIB, *[15 * MIB] * 6]  # more than the producer takes, and together more than a window should hold
+    user = STEADY.encode()
+    huge = [Record(user, bytes(size), "TOO_LARGE", "decode") for size in sizes]
+    huge.append(Record(bytes(5 * MIB), None, "TOO_LARGE", "decode"))
+    topic = edges.topic("events")
+    with records.producer(edges.stack.settings, compression_type="gzip", max_request_size=32 * MIB) as producer:
+        pending = [producer.send(topic, key=one.key, value=one.value, partition=0) for one in huge]
+        placed = [future.get(timeout=60) for future in pending]
+    (after_it,) = send(edges, [good(STEADY, 900)])
+    assert after_it.offset >= 0
+
+    counters = edges.drain()
+    assert (counters.dead_letter, counters.accepted) == (before.dead_letter + len(huge), before.accepted + 1)
+    assert counters.processed == counters.published == before.published + len(huge) + 1
+    found = arrived(edges, "events.dead-letter", letters + len(huge))
+    texts = {}
+    for record in found:
+        headers = {name.removeprefix(PREFIX): value.decode() for name, value in record.headers}
+        if (source := (int(headers["partition"]), int(headers["offset"]))) in {(m.partition, m.offset) for m in placed}:
+            assert (headers["reason"], record.value) == ("TOO_LARGE", None)
+            texts[source] = headers["message"].split(";")[0]
+    told = ["16777216 bytes or more", *[f"{15 * MIB} bytes"] * 6, f"the key has {5 * MIB} bytes"]
+    assert texts == {(m.partition, m.offset): text for m, text in zip(placed, told, strict=True)}
     assert edges.stack.flink.state(job_id) == "RUNNING"
     assert edges.stack.flink.failure(job_id) == ""

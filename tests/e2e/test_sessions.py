@@ -78,3 +78,19 @@ def test_sessions_close_once_by_event_and_by_quiet(edges: Namespace, tmp_path: P
     edges.drain()
     edges.stop()  # nothing is on its way any more
     assert "\n".join(published(edges)) == "\n".join([*by_event, by_quiet, last])
+
+
+def test_sessions_that_one_block_closes_come_in_their_order(edges: Namespace, tmp_path: Path) -> None:
+    edges.ensure_job()
+    pauses = range(20)
+    hops = [message("hopper", at_ms=100_000 + pause * 10_000) for pause in pauses]
+    publish(edges, tmp_path / "hops.jsonl", *hops)
+    edges.drain()
+
+    def starts() -> list[int]:
+        found = records.read(edges.stack.settings, edges.topic("sessions"))
+        mine = [ClosedSession.FromString(record.value) for record in found if record.key == b"hopper"]
+        return [closed.start_time_ms for closed in mine]
+
+    found = eventually(starts, lambda seen: len(seen) == len(pauses), "the sessions are published", 30)
+    assert found == [hop.event_time_ms for hop in hops]

@@ -52,30 +52,57 @@ def test_every_parallelism_has_as_many_shards_on_each_slot(key_groups: list[int]
         assert {slots.count(slot) for slot in range(parallelism)} == {shards // parallelism}
 
 
-# What the job's SQL makes of a record's key.
-_HASHES = """
+# Where a user's state is looked for: in the shard with this key, of 8 and of 128. It is that of savepoints, for ever.
+PLACES = {
+    "u1": (22, 84),
+    "u2": (8, 151),
+    "u1000": (22, 21),
+    "alice": (250, 250),
+    "bob": (8, 15),
+    "golden-0": (22, 79),
+    "ü": (22, 25),
+    "日本": (101, 102),
+    "a b": (238, 117),
+    "{x}": (250, 22),
+    "new\nline": (113, 132),
+    "é" * 64: (250, 250),
+    "😀": (238, 117),
+    "😀:1": (13, 143),
+    "00000000-0000-4000-8000-000000000001": (238, 191),
+    "user@example.com": (250, 295),
+    "polygenelubricants": (250, 250),  # its hash is the smallest integer, which has no absolute value
+    "Aa": (250, 22),
+    "BB": (250, 22),  # the same hash
+    "x" * 128: (250, 250),
+}
+_PLACES = """
 import json, sys
-from pyflink.table import EnvironmentSettings, TableEnvironment
+from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
+from driftline.flink.blocks import shard_of
 
-tables = TableEnvironment.create(EnvironmentSettings.in_batch_mode())
-keys = ", ".join(f"({number}, x'{key}')" for number, key in enumerate(json.loads(sys.argv[1])))
-tables.execute_sql(f"CREATE TEMPORARY VIEW records AS SELECT * FROM (VALUES {keys}) AS records(number, record_key)")
-rows = tables.execute_sql("SELECT number, HASH_CODE(DECODE(record_key, 'UTF-8')) FROM records").collect()
-print(json.dumps([row[1] for row in sorted(rows, key=lambda row: row[0])]))
+ids = [*json.loads(sys.argv[1]), None]
+tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())
+kind = DataTypes.ROW([DataTypes.FIELD("n", DataTypes.INT()), DataTypes.FIELD("id", DataTypes.STRING())])
+tables.create_temporary_view("ids", tables.from_elements(list(enumerate(ids)), kind))
+tables.execute_sql("CREATE VIEW records AS SELECT n, CAST(ENCODE(id, 'UTF-8') AS BYTES) AS record_key FROM ids")
+columns = ", ".join(shard_of("record_key", shards) for shards in (8, 128))
+with tables.sql_query(f"SELECT n, {columns} FROM records").execute().collect() as results:
+    print(json.dumps([[row[1], row[2]] for row in sorted(results, key=lambda row: row[0])]))
 """
-_KEYS = [
-    *(f"user-{number}".encode() for number in range(40)),
-    *(text.encode() for text in ("", "a", "ab", "abc", "ü", "日本語", "😀", "nul\0inside", "é" * 64, "{x}:y")),
-    *(b"\xff\x00 none", b"a\xe2\x82", b"\xed\xa0\x80x", b"\xf0\x9f\x98z", b"\xc0\x80", b"\xf8\x88\x80"),
-]
 
 
-def test_the_shard_of_a_key_is_the_one_that_flink_gives_it() -> None:
-    command = [sys.executable, "-c", _HASHES, json.dumps([key.hex() for key in _KEYS])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+def test_flink_places_users_where_their_state_has_always_been() -> None:
+    command = [sys.executable, "-c", _PLACES, json.dumps(list(PLACES))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stderr
-    hashes: list[int] = json.loads(done.stdout.splitlines()[-1])
-    for shards in (1, 8, 128):
-        wanted = [shard_keys(shards)[abs(hashed) % shards] for hashed in hashes]
-        assert [shard_of(key, shards) for key in _KEYS] == wanted
-    assert shard_of(None, 8) == shard_keys(8)[0]
+    *places, without_key = json.loads(done.stdout.splitlines()[-1])
+    assert {user_id: tuple(place) for user_id, place in zip(PLACES, places, strict=True)} == PLACES
+    assert without_key == [KEYS[0], KEYS[0]]
+
+
+def test_readers_outside_flink_look_in_the_same_place() -> None:
+    assert {user: tuple(shard_of(user.encode(), shards) for shards in (8, 128)) for user in PLACES} == PLACES
+    assert shard_of(None, 8) == KEYS[0]
+    # What cannot be read is replaced as Java does it: a surrogate that was encoded by itself is one character.
+    for unreadable, text in ((b"\xff\x00 no", "\ufffd\0 no"), (b"\xed\xa0\x80x", "\ufffdx"), (b"a\xe2\x82", "a\ufffd")):
+        assert shard_of(unreadable, 128) == shard_of(text.encode(), 128)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.event.v1.event_pb2 import UserEvent
@@ -50,13 +50,11 @@ def line(**fields: Any) -> bytes:
     return json.dumps(fields).encode()
 
 
-@settings(deadline=None)
 @given(events())
 def test_formats_what_the_reference_reads_as_the_same_event(event: UserEvent) -> None:
     assert json_format.Parse(format_event(event), UserEvent()) == event
 
 
-@settings(deadline=None)
 @given(events(), st.booleans(), st.sampled_from([None, 2]), st.booleans())
 def test_parses_whatever_the_reference_writes(event: UserEvent, snake: bool, indent: int | None, numbers: bool) -> None:
     text = json_format.MessageToJson(
@@ -65,7 +63,6 @@ def test_parses_whatever_the_reference_writes(event: UserEvent, snake: bool, ind
     assert parse_event(text.encode()) == event
 
 
-@settings(deadline=None)
 @given(events())
 def test_a_line_comes_back_as_the_same_line(event: UserEvent) -> None:
     text = format_event(event)
@@ -73,7 +70,6 @@ def test_a_line_comes_back_as_the_same_line(event: UserEvent) -> None:
     assert "\n" not in text
 
 
-@settings(deadline=None)
 @given(DOCUMENTS)
 def test_reads_nothing_that_the_reference_reads_differently(document: dict[str, Any]) -> None:
     encoded = json.dumps(document).encode()
@@ -88,7 +84,6 @@ def test_reads_nothing_that_the_reference_reads_differently(document: dict[str, 
     assert event == expected
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_an_event_or_a_value_error(data: bytes) -> None:
     try:
@@ -202,7 +197,6 @@ PERSONAL_VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(KEYS | st.just(PERSONAL), PERSONAL_VALUES, min_size=1, max_size=4),
     st.binary(max_size=3),

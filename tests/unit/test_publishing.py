@@ -10,8 +10,7 @@ from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
 from driftline import publishing
 from driftline.errors import InputError, ServiceUnavailable
-from driftline.event.v1.event_pb2 import UserEvent
-from driftline.publishing import EventPublisher, LineCounts, publish_lines
+from driftline.publishing import EventPublisher
 from driftline.settings import StackSettings
 from driftline.topic_rules import RuleError, TopicRules
 
@@ -69,10 +68,6 @@ class FakeProducer:
 
 def publisher(producer: FakeProducer, rules: TopicRules | None = KEEPS_ALL, **more: Any) -> EventPublisher:
     return EventPublisher(SETTINGS, connect=lambda _: producer, rules=lambda *_: rules, **more)
-
-
-def line(user: str = "u1", time_ms: int = 5, event_id: str = "e1") -> bytes:
-    return f'{{"eventId":"{event_id}","userId":"{user}","type":"VIEW","eventTimeMs":"{time_ms}"}}\n'.encode()
 
 
 def test_records_carry_key_time_and_topic() -> None:
@@ -154,50 +149,6 @@ def test_an_unreachable_kafka_names_the_settings(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(publishing, "_Client", unreachable)
     with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1 cannot be reached.*DRIFTLINE_KAFKA_PORT"):
         EventPublisher(SETTINGS).__enter__()
-
-
-def test_lines_become_protobuf_in_order() -> None:
-    producer = FakeProducer()
-    with publisher(producer) as opened:
-        counts = publish_lines(opened, [line("u1", 5), b"\n", line("u2", 6)], name="f", encoding="protobuf")
-    assert counts == LineCounts(published=2)
-    assert [(record[1], record[4]) for record in producer.records] == [(b"u1", 5), (b"u2", 6)]
-    assert UserEvent.FromString(producer.records[0][2]).event_id == "e1"
-
-
-def test_lines_for_a_json_topic_keep_their_bytes() -> None:
-    producer = FakeProducer()
-    odd = b' {"user_id": "u", "eventTimeMs": 5, "extra": [1]} '
-    with publisher(producer) as opened:
-        publish_lines(opened, [odd + b"\r\n"], name="f", encoding="json")
-    assert producer.records[0][2] == odd
-
-
-@pytest.mark.parametrize(
-    ("bad", "reason"),
-    [
-        (b"{", "is not JSON"),
-        (b'{"eventTimeMs":"5"}', "has no userId"),
-        (b'{"userId":"u"}', "has no eventTimeMs"),
-        (b'{"userId":"u","eventTimeMs":-1}', "has no eventTimeMs above 0"),
-        (b"x" * 16_000_000, "is 16,000,000 bytes long"),
-    ],
-)
-def test_the_first_bad_line_stops_and_is_named(bad: bytes, reason: str) -> None:
-    producer = FakeProducer()
-    with pytest.raises(InputError) as caught, publisher(producer) as opened:
-        publish_lines(opened, [line(), line(), bad, line()], name="file.jsonl", encoding="json")
-    assert f"file.jsonl, line 3: {reason}" in str(caught.value)
-    assert "2 events before it" in str(caught.value)
-    assert len(producer.records) == 2
-    assert producer.flushes == 1
-
-
-def test_bad_lines_are_left_out_and_counted_if_asked() -> None:
-    producer = FakeProducer()
-    with publisher(producer) as opened:
-        counts = publish_lines(opened, [line(), b"{", line()], name="f", encoding="json", skip_bad=True)
-    assert counts == LineCounts(published=2, bad=1)
 
 
 def test_a_record_is_never_ahead_of_the_clock() -> None:

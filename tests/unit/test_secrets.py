@@ -25,6 +25,7 @@ from driftline.stack.scores_server import ScoresServer
 from driftline.submission import job_settings
 from serving.source import open_source
 from sink_connectors.score_store import RedisScoreStore
+from udfs.lineage import Submission
 from udfs.operator import ScoreBlocks
 
 SECRET = "hunter2secret"  # noqa: S105
@@ -162,7 +163,7 @@ def test_with_a_password_file_the_job_holds_no_password(password_file: Path, mon
     stack = StackSettings.load(redis_url="redis://h:1/0", redis_password_file=password_file)
     settings = job_settings("score-events", stack, {})
     assert SECRET in settings.redis_address
-    assert SECRET.encode() not in pickle.dumps(ScoreBlocks(settings, 1))
+    assert SECRET.encode() not in pickle.dumps(ScoreBlocks(settings, Submission(1, restored=False)))
     monkeypatch.setenv("DRIFTLINE_JOB_REDIS_URL", "redis://other")
     assert job_settings("score-events", stack, {}).redis_password_file is None  # it belongs to the stack's Redis
     assert job_settings("score-events", stack, {"redis_url": "redis://o"}).redis_password_file is None

@@ -57,7 +57,9 @@ class UserScores(google.protobuf.message.Message):
     model_version: builtins.str
     """The model that made purchase_propensity; empty where none was loaded."""
     as_of_event_time_ms: builtins.int
-    """The user's newest event time: the scores are as of this instant."""
+    """The user's newest event time: the scores are as of this instant, and do not fade while the user is silent. For
+    engagement and churn_risk as of later, see docs/features.md.
+    """
     accepted_events: builtins.int
     """How many of the user's events the scores contain."""
     generation: builtins.int

@@ -41,6 +41,7 @@ class UserState(google.protobuf.message.Message):
     TAIL_TYPES_FIELD_NUMBER: builtins.int
     TAIL_VALUES_FIELD_NUMBER: builtins.int
     TAIL_CATEGORIES_FIELD_NUMBER: builtins.int
+    TAIL_CURRENCIES_FIELD_NUMBER: builtins.int
     NEWEST_EVENT_TIME_MS_FIELD_NUMBER: builtins.int
     COMMITTED_THROUGH_MS_FIELD_NUMBER: builtins.int
     ACCEPTED_EVENTS_FIELD_NUMBER: builtins.int
@@ -71,6 +72,8 @@ class UserState(google.protobuf.message.Message):
     """One byte an event: the number of driftline.event.v1.UserEvent.Type as folded."""
     tail_values: builtins.bytes
     """float64 little-endian."""
+    tail_currencies: builtins.bytes
+    """uint16 little-endian, the number of the value's currency (udfs/money.py); empty where no event of the tail names one."""
     newest_event_time_ms: builtins.int
     """The newest event time of any accepted event."""
     committed_through_ms: builtins.int
@@ -114,6 +117,7 @@ class UserState(google.protobuf.message.Message):
         tail_types: builtins.bytes = ...,
         tail_values: builtins.bytes = ...,
         tail_categories: collections.abc.Iterable[builtins.str] | None = ...,
+        tail_currencies: builtins.bytes = ...,
         newest_event_time_ms: builtins.int = ...,
         committed_through_ms: builtins.int = ...,
         accepted_events: builtins.int = ...,
@@ -125,7 +129,7 @@ class UserState(google.protobuf.message.Message):
         forgotten_through_ms: builtins.int = ...,
         tail_known_ms: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
 
@@ -135,12 +139,29 @@ class ShardState(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class MadeWithEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     GENERATION_FIELD_NUMBER: builtins.int
     ACCEPTED_FIELD_NUMBER: builtins.int
     DUPLICATE_FIELD_NUMBER: builtins.int
     LATE_FIELD_NUMBER: builtins.int
     DEAD_LETTER_FIELD_NUMBER: builtins.int
     SHARDS_FIELD_NUMBER: builtins.int
+    MADE_WITH_FIELD_NUMBER: builtins.int
     OFFSETS_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """Milliseconds since the epoch when the shard's state began; the major part of every score's version."""
@@ -155,6 +176,10 @@ class ShardState(google.protobuf.message.Message):
     """How far each partition of the topic was read: rows of four int64 little-endian, ascending by the first: partition,
     first offset seen, records counted, next offset (udfs/offsets.py). Empty in state from before it was kept.
     """
+    @property
+    def made_with(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """What else the job was made with, by the names of its settings (udfs/lineage.py); empty: not known."""
+
     def __init__(
         self,
         *,
@@ -164,15 +189,18 @@ class ShardState(google.protobuf.message.Message):
         late: builtins.int = ...,
         dead_letter: builtins.int = ...,
         shards: builtins.int = ...,
+        made_with: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         offsets: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "offsets", b"offsets", "shards", b"shards"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "made_with", b"made_with", "offsets", b"offsets", "shards", b"shards"]) -> None: ...
 
 Global___ShardState: typing_extensions.TypeAlias = ShardState
 
 @typing.final
 class QuietList(google.protobuf.message.Message):
-    """Users to look at when the shard's quiet timer fires, in the map state "quiet" under the timer's time."""
+    """Users to look at when the shard's timer fires, in the map state "quiet" under the timer's time. Written by releases
+    before DuePage; read until its timer fires.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -187,3 +215,27 @@ class QuietList(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["user_ids", b"user_ids"]) -> None: ...
 
 Global___QuietList: typing_extensions.TypeAlias = QuietList
+
+@typing.final
+class DuePage(google.protobuf.message.Message):
+    """Users to look at from a wall-clock time on, in the map state "due" under that time and the page's number: time * 2^20 +
+    number. The map state "due_pages" has the number of pages by time.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_IDS_FIELD_NUMBER: builtins.int
+    DUE_AT_MS_FIELD_NUMBER: builtins.int
+    due_at_ms: builtins.bytes
+    """When each is due, before rounding up to the time of the page. int64 little-endian, milliseconds."""
+    @property
+    def user_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        user_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        due_at_ms: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["due_at_ms", b"due_at_ms", "user_ids", b"user_ids"]) -> None: ...
+
+Global___DuePage: typing_extensions.TypeAlias = DuePage

@@ -17,7 +17,7 @@ from serving.requests import BATCH_IDS_MAX
 from serving.rest import openapi
 from sink_connectors.score_store import RedisScoreStore
 from tests.grpc_server import Client, running_server
-from tests.redis_server import RedisServer
+from tests.redis_server import RedisServer, wait_until
 from tests.rest_door import rest_door
 from tests.stored import stored_user
 
@@ -111,6 +111,26 @@ def test_request_that_is_too_large(store: tuple[RedisServer, RedisScoreStore], s
             assert "retry-after" not in answer.headers
         with c.ScoresClient(server.address, timeout_s=5) as client, pytest.raises(c.RequestTooLargeError):
             client.batch(["x" * size])
+
+
+def test_balancers_keep_a_server_that_serves_from_memory() -> None:
+    """Whatever takes servers out by their health would take out all at once, for they share the Redis."""
+    with RedisServer() as redis:
+        store = RedisScoreStore.connect(redis.url)
+        store.write([stored_user("u1")], None)
+        store.close()
+        with running_server(redis.url, serve_stale=True) as server, rest_door(server.address) as door:
+
+            def statuses() -> list[int]:
+                return [door.get(path).status_code for path in ("/healthz", "/readyz", "/freshz")]
+
+            assert door.get("/v1/users/u1/scores").json().get("stale") is None
+            assert statuses() == [200, 200, 200]
+            redis.stop()
+            wait_until(lambda: statuses() == [200, 200, 503])
+            assert door.get("/v1/users/u1/scores").json()["stale"] is True
+            redis.start()
+            wait_until(lambda: statuses() == [200, 200, 200])
 
 
 def test_redis_away() -> None:

@@ -47,10 +47,17 @@ def test_masks(asked: list[str], paths: tuple[str, ...]) -> None:
     assert fields_of(asked) == paths
 
 
+def test_fields_are_bounded_and_asked_for_once() -> None:
+    assert fields_of(["modelVersion,model_version", "modelVersion"] * 100) == ("model_version",)
+    with pytest.raises(BadRequestError, match="at most 64 fields, not 65"):
+        fields_of([",".join(f"f{number}" for number in range(65))])
+
+
 def test_batch() -> None:
     body = {"userIds": ["a", "b", "a"], "readMask": "modelVersion,scores.x"}
     assert batch_of(json.dumps(body).encode()) == (["a", "b", "a"], ("model_version", "scores.x"))
     assert batch_of(b"{}") == ([], ())
+    assert batch_of(b'\xef\xbb\xbf{"userIds":["a"]}') == (["a"], ())
 
 
 @pytest.mark.parametrize(
@@ -75,6 +82,31 @@ def test_bodies_that_are_refused(body: Any) -> None:
 def test_no_body_is_more_than_refused(body: bytes) -> None:
     with contextlib.suppress(BadRequestError):
         batch_of(body)
+
+
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[" * DEEP, "nested"),
+        (b'{"userIds":' + b"[" * DEEP + b"]" * DEEP + b"}", "nested"),
+        (b'{"a":' * DEEP + b"1" + b"}" * DEEP, "nested"),
+        (b'{"userIds":["a"],"userIds":["b"]}', "twice"),
+        (b'{"userIds":[{"x":1,"x":1}]}', "twice"),
+        (b'{"userIds":[NaN]}', "not JSON"),
+        (b'{"userIds":' + b"9" * 5_000 + b"}", "not JSON"),
+        (b'{"userIds":[1e999]}', "list of strings"),
+        (b"\xff\xfe{\x00}\x00", "not JSON"),
+        (b"", "not JSON"),
+    ],
+)
+def test_bodies_that_parsers_disagree_on_are_refused_in_one_line(body: bytes, said: str) -> None:
+    with pytest.raises(BadRequestError, match=said) as caught:
+        batch_of(body)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 200
 
 
 def test_headers_that_go_on() -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
-from serving.masks import PATHS, read_mask
+from serving.masks import PATHS, PATHS_MAX, _resolved, read_mask
 from serving.requests import Refused
 
 WHOLE = UserScores(
@@ -42,7 +43,7 @@ def test_fields_nested_fields_and_single_scores() -> None:
     assert masked("scores.engagement", "scores") == UserScores(scores=WHOLE.scores)
 
 
-@given(st.lists(st.sampled_from(PATHS)))
+@given(st.lists(st.sampled_from(PATHS), max_size=PATHS_MAX))
 def test_every_known_path_keeps_a_part_of_the_message(paths: list[str]) -> None:
     if paths:
         both = UserScores()
@@ -50,6 +51,38 @@ def test_every_known_path_keeps_a_part_of_the_message(paths: list[str]) -> None:
         both.MergeFrom(masked(*paths))
         del both.affinities[1:]
         assert both == WHOLE
+
+
+@given(st.lists(st.sampled_from([path for path in PATHS if not path.startswith("scores.")]), min_size=1, max_size=64))
+def test_keeps_what_protobuf_itself_would(paths: list[str]) -> None:
+    expected = UserScores()
+    FieldMask(paths=paths).MergeMessage(WHOLE, expected)
+    assert masked(*paths) == expected
+
+
+def test_what_a_newer_writer_stored_is_not_in_a_mask() -> None:
+    request = pb.GetScoresRequest(user_id="u")
+    request.read_mask.paths.append("user_id")
+    mask = read_mask(request)
+    assert mask is not None
+    unknown = b"\xa0\x06\x01"  # field 100, which the contract has not
+    assert mask.apply(WHOLE.SerializeToString() + unknown) == UserScores(user_id="u").SerializeToString()
+
+
+def test_at_most_64_paths_however_they_repeat() -> None:
+    assert masked(*["user_id"] * PATHS_MAX) == UserScores(user_id="u")
+    with pytest.raises(Refused, match="at most 64 paths, not 26,000") as caught:
+        masked(*["user_id"] * 26_000)
+    assert caught.value.code.name == "INVALID_ARGUMENT"
+
+
+def test_order_and_repetition_make_no_other_mask() -> None:
+    """What is remembered of masks is bounded by the paths that there are, not by what callers send."""
+    masked("user_id", "session.events")
+    before = _resolved.cache_info().currsize
+    masked("session.events", "user_id", "user_id")
+    masked(*["session.events", "user_id"] * 32)
+    assert _resolved.cache_info().currsize == before
 
 
 @pytest.mark.parametrize("path", ["", "nope", "scores.nope", "feature_values", "scores.", "session.nope", "userId"])

@@ -154,7 +154,8 @@ class TestStale:
                 (pb.RESULT_STATUS_OK, True, "u0"),
             ]
             assert status(client, "u2") == grpc.StatusCode.UNAVAILABLE  # never seen
-            assert client.health() == "NOT_SERVING" or status(client, "u0") == grpc.StatusCode.OK
+            wait_until(lambda: client.health("driftline.fresh") == "NOT_SERVING")
+            assert client.health() == client.health("driftline.serving.v1.ScoreService") == "SERVING"
             own_redis.start()
             put(own_store, "u0", generation=2)
             wait_until(lambda: not client.get("u0").stale, timeout_s=RETURN_S + LOADED_MACHINE_S)
@@ -179,6 +180,17 @@ class TestStale:
                 grpc.StatusCode.OK,
             ]
             wait_until(lambda: status(client, "u1") == grpc.StatusCode.UNAVAILABLE, timeout_s=5)
+            wait_until(lambda: client.health() == "NOT_SERVING", timeout_s=5)  # nobody is remembered
+
+    def test_without_memory_an_outage_is_no_service(self, own_redis: RedisServer, own_store: RedisScoreStore) -> None:
+        """As where nothing was asked for yet, or stale answers are not wanted."""
+        put(own_store, "u0")
+        with running_server(own_redis.url) as plain, running_server(own_redis.url, serve_stale=True) as unasked:
+            assert status(plain, "u0") == grpc.StatusCode.OK
+            own_redis.stop()
+            for client in (plain, unasked):
+                wait_until(lambda: client.health() == "NOT_SERVING")  # noqa: B023  (awaited here)
+                assert client.health("driftline.fresh") == "NOT_SERVING"
 
 
 class TestNamespaceOfACall:

@@ -1,10 +1,12 @@
 """Downloads, with a stand-in for Maven that makes the jar it is asked for."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from driftline.errors import StackError
+from driftline.stack import artifacts
 from driftline.stack.artifacts import Artifact, cache, jars
 
 SMALL = Artifact("small-1.0", ("org.example:small:1.0",), "1 MB")
@@ -12,6 +14,7 @@ WORKS = """\
 for argument; do case "$argument" in -DoutputDirectory=*) out="${argument#-DoutputDirectory=}";; esac; done
 mkdir -p "$out"; echo jar >"$out/small.jar"; echo called >>"$CALLS"
 """
+JAR = b"jar\n"
 FAILS = 'echo "[ERROR] no route to host"; exit 1'
 
 
@@ -20,6 +23,9 @@ def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    pins = tmp_path / "pins.sha256"
+    pins.write_text(f"# pins\n{hashlib.sha256(JAR).hexdigest()}  small-1.0/small.jar\n0  other-1.0/other.jar\n")
+    monkeypatch.setattr(artifacts, "PINS", pins)
     script = tmp_path / "mvn"
     script.write_text(f"#!/bin/sh\n{WORKS}")
     script.chmod(0o755)
@@ -53,3 +59,30 @@ def test_without_maven_the_message_says_what_to_install(maven: Path, monkeypatch
     monkeypatch.setenv("PATH", str(maven.parent / "empty"))
     with pytest.raises(StackError, match="install it, for example: apt install maven"):
         jars(SMALL)
+
+
+@pytest.mark.parametrize(
+    "made", ['echo tampered >"$out/small.jar"', 'cp "$out/small.jar" "$out/more.jar"', 'rm "$out"/*']
+)
+def test_a_download_that_is_not_the_pinned_one_is_refused_and_leaves_nothing(maven: Path, made: str) -> None:
+    maven.write_text(f"#!/bin/sh\n{WORKS}{made}\n")
+    with pytest.raises(StackError, match=r"small-1\.0: .*(small|more)\.jar .*pins\.sha256|has no jars"):
+        jars(SMALL)
+    assert [path.name for path in cache().iterdir() if path.is_dir()] == []
+
+
+def test_what_an_earlier_release_downloaded_is_checked_once(maven: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = cache() / "small-1.0"
+    folder.mkdir(parents=True)
+    (folder / "small.jar").write_bytes(b"tampered")
+    with pytest.raises(StackError, match=r"small\.jar is not the file .*; delete .*small-1\.0 and try again"):
+        jars(SMALL)
+    (folder / "small.jar").write_bytes(JAR)
+    assert jars(SMALL) == folder
+    monkeypatch.setattr(artifacts, "_verify", lambda *_: pytest.fail("checked again"))
+    assert jars(SMALL) == folder
+
+
+def test_every_artifact_has_pins() -> None:
+    pinned = {Path(line.split()[1]).parent.name for line in artifacts.PINS.read_text().splitlines()[1:]}
+    assert pinned == {artifacts.KAFKA.name, artifacts.KAFKA_CONNECTOR.name}

@@ -60,6 +60,14 @@ def test_a_local_cluster_is_reached_on_loopback_only(tmp_path: Path) -> None:
     assert conf["execution.checkpointing.dir"] == (tmp_path / "home/flink/checkpoints").as_uri()
 
 
+def test_prometheus_s_reporter_which_listens_everywhere_needs_ports_of_its_own(tmp_path: Path) -> None:
+    local = files(tmp_path).prepare()
+    assert [key for key in local if key.startswith("metrics.reporter.")] == []
+    open_to_prometheus = files(tmp_path / "other", flink_metrics_ports="9300-9309").prepare()
+    assert open_to_prometheus["metrics.reporter.prom.port"] == "9300-9309"
+    assert open_to_prometheus["metrics.reporter.prom.factory.class"].endswith(".PrometheusReporterFactory")
+
+
 def test_thread_mode_python_finds_the_packages_and_an_editable_install(tmp_path: Path) -> None:
     conf = files(tmp_path).prepare()
     assert {str(pyflink().parent), str(ROOT)} <= set(conf["python.pythonpath"].split(os.pathsep))

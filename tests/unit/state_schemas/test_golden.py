@@ -17,6 +17,7 @@ from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
 from tests.unit.udfs.strategies import histories
 from udfs.event import ADD_TO_CART, FORGET, PURCHASE, SURVEY_RESPONSE, Event
+from udfs.profile import SLOTS
 from udfs.user import Timeline
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -115,8 +116,8 @@ def test_fewer_slots_read_as_zero() -> None:
     message = codec.decode(encode_user(full_timeline()), UserState)
     message.values = message.values[: 30 * 8]
     values = decode_user(codec.encode(message), bounds()).committed.values
-    assert len(values) == 37
-    assert values[30:] == [0.0] * 7
+    assert len(values) == SLOTS
+    assert values[30:] == [0.0] * (SLOTS - 30)
 
 
 @pytest.mark.parametrize("state", [b"", b"\x02\x08\x01"])

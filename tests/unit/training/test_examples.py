@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from driftline.errors import InputError
 from driftline.jsonlines import format_event
 from driftline.models import OnnxModel
+from driftline.reading import EventReader
 from driftline.state.v1.state_pb2 import ShardState
-from driftline.training.examples import HORIZON_MS, make_examples, read_history
+from driftline.training.examples import HORIZON_MS, LeftOut, make_examples, read_history
 from driftline.training.model import evaluate, fit, split, to_onnx
 from tests.builders import (
+    DAY,
     HOUR,
     MINUTE,
     NOW,
@@ -24,14 +29,19 @@ from tests.builders import (
     bounds,
     event,
     fold_block,
+    job_settings,
     message,
     processor,
     timelines,
     to_message,
 )
+from tests.unit.udfs.strategies import histories
+from udfs.decode import Decoder
 from udfs.event import FORGET, PURCHASE, Event
-from udfs.features import V1
+from udfs.features import V1, affinities, vector
+from udfs.user import Timeline
 
+DECODER = Decoder.of(job_settings())
 END = event(HOUR * 5, event_id="end")  # so that the history does not end right after what a test looks at
 
 
@@ -53,13 +63,15 @@ def test_a_purchase_is_no_label_for_itself_or_for_its_own_instant() -> None:
 def test_events_whose_future_is_not_known_are_left_out() -> None:
     examples = make_examples({"u": [event(0), event(HORIZON_MS), event(HORIZON_MS + 1)]}, bounds())
     assert [int(t) - T0 for t in examples.times_ms] == [0]
-    assert examples.skipped == 2
+    assert examples.left_out.counts == {"without a known future": 2}
 
 
 def test_duplicates_and_forgotten_history_make_no_examples() -> None:
     examples = make_examples({"u": [event(0), event(0), event(1, FORGET), event(MINUTE)], "x": [END]}, bounds())
-    assert [int(t) - T0 for t in examples.times_ms] == [0, MINUTE]
-    assert examples.vectors[1][0] == 1  # session_events: nothing from before
+    assert [int(t) - T0 for t in examples.times_ms] == [MINUTE]
+    assert examples.vectors[0][0] == 1  # session_events: nothing from before
+    counted = {"DUPLICATE": 1, "FORGET": 1, "forgotten": 1, "without a known future": 1}
+    assert examples.left_out.counts == counted
 
 
 def test_features_are_those_that_serving_computes() -> None:
@@ -84,13 +96,91 @@ def test_history_file_counts_invalid_events_and_names_a_bad_line(tmp_path: Path)
     path = tmp_path / "history.jsonl"
     good, invalid = format_event(message()), format_event(message(event_id=""))
     path.write_text(f"{good}\n{invalid}\n")
-    users, invalid_count = read_history(path)
-    assert (list(users), invalid_count) == (["u1"], 1)
+    users, left_out = read_history(EventReader([path]), DECODER, NOW)
+    assert (list(users), left_out.counts) == (["u1"], {"MISSING_FIELD": 1})
+    assert str(left_out) == "1 MISSING_FIELD (first in line 2: event_id is missing)"
     path.write_text(f"{good}\nnonsense\n")
     with pytest.raises(InputError, match=r"history.jsonl, line 2"):
-        read_history(path)
+        read_history(EventReader([path]), DECODER, NOW)
     with pytest.raises(InputError, match="No such file"):
-        read_history(tmp_path / "missing")
+        read_history(EventReader([tmp_path / "missing"]), DECODER, NOW)
+
+
+STRAY = [
+    {"eventTimeMs": 1200},
+    {"eventTimeMs": 1_650_950_229_000_000},
+    {"eventTimeMs": NOW + HOUR},  # a device a year ahead
+    {"eventTimeMs": 949_778_714},
+]
+
+
+def test_what_no_clock_can_have_shown_is_left_out_and_named_and_the_rest_is_learned_from(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    lines = [format_event(to_message(user, e)) for user, events in _buyers().items() for e in events]
+    good = tmp_path / "good.jsonl"
+    good.write_text("\n".join(lines))
+    stray = [json.dumps({"eventId": f"s{n}", "userId": "rtc", "type": "VIEW", **s}) for n, s in enumerate(STRAY)]
+    path.write_text("\n".join([*lines, *stray]))
+    users, left_out = read_history(EventReader([path]), DECODER, NOW)
+    assert left_out.counts == {"INVALID_VALUE": 3, "CLOCK_SKEW": 1}
+    assert "event_time_ms is before the bound event_time_min_ms" in str(left_out)
+    examples = make_examples(users, bounds(), left_out)
+    same = make_examples(read_history(EventReader([good]), DECODER, NOW)[0], bounds())
+    assert np.array_equal(examples.vectors, same.vectors)
+    assert [mask.sum() for mask in split(examples)] == [mask.sum() for mask in split(same)]
+
+
+def test_a_stray_date_within_the_bounds_leaves_both_sides_of_the_split_alone() -> None:
+    usual, stray = _buyers(), _buyers()
+    stray["old"] = [event(-20 * 365 * DAY)]
+    assert [mask.sum() for mask in split(make_examples(stray, bounds()))] == pytest.approx(
+        [mask.sum() for mask in split(make_examples(usual, bounds()))], abs=2
+    )
+
+
+def test_events_that_are_late_in_the_order_of_the_file_are_left_out_as_the_job_would() -> None:
+    examples = make_examples({"u": [event(HOUR), event(0), event(HOUR - MINUTE)], "x": [END]}, bounds())
+    assert [int(t) - T0 for t in examples.times_ms] == [HOUR - MINUTE, HOUR]
+    assert examples.left_out.counts["LATE"] == 1
+    assert "sort it by time" in str(examples.left_out)
+
+
+@pytest.mark.parametrize(
+    ("history", "kept_ms"),
+    [
+        ([event(0), event(HOUR), event(10 * MINUTE, FORGET)], [HOUR]),  # asked for long before it was processed
+        ([event(0), event(2 * MINUTE), event(30_000, FORGET)], []),  # the device is two minutes fast
+        ([event(0), event(MINUTE, FORGET)], []),
+        ([event(MINUTE, FORGET), event(30_000), event(2 * MINUTE)], [2 * MINUTE]),
+        ([event(2 * HOUR), event(3 * HOUR), event(0, FORGET)], [2 * HOUR, 3 * HOUR]),
+    ],
+)
+def test_nothing_that_the_job_has_forgotten_is_learned_from(history: list[Event], kept_ms: list[int]) -> None:
+    examples = make_examples({"u": history, "x": [END]}, bounds())
+    assert [int(t) - T0 for t in examples.times_ms] == kept_ms
+
+
+@given(st.data(), histories())
+def test_examples_end_where_the_job_s_profile_is(data: st.DataObject, history: list[Event]) -> None:
+    arriving = data.draw(st.permutations(history))
+    fold = Timeline.begin(bounds())
+    for e in arriving:
+        fold.offer(e)
+    profile = fold.profile()
+    ends = [event(100 * DAY, event_id="end")]
+    examples = make_examples({"u": arriving, "x": ends}, bounds())
+    if profile.empty:
+        assert len(examples) == 0
+    else:
+        served = np.asarray(vector(profile, affinities(profile)), dtype=np.float32)
+        assert np.array_equal(examples.vectors[-1], served)
+
+
+def test_too_little_history_names_what_was_left_out() -> None:
+    left_out = LeftOut()
+    left_out.add("INVALID_VALUE", "line 3: event_time_ms is before the bound", 7)
+    with pytest.raises(InputError, match=r"no usable events\. Left out: 7 INVALID_VALUE \(first in line 3: event_time"):
+        split(make_examples({}, bounds(), left_out))
 
 
 def test_too_little_history_is_one_clear_error() -> None:

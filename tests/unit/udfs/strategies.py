@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
 from tests.builders import HOUR, MINUTE, SECOND, T0
-from udfs.event import CUSTOM, FORGET, VIEW, Event
+from udfs.event import CUSTOM, PURCHASE, REFUND, VIEW, Event
+from udfs.money import LEFT_OUT, NO_CURRENCY, NUMBERS
 
 DISORDER_MS = 60 * SECOND
 
@@ -20,20 +22,29 @@ PAUSES_MS = st.one_of(
     st.integers(0, 3 * MINUTE),
     st.integers(0, 30 * HOUR),
 )
-KINDS = st.one_of(st.integers(VIEW, CUSTOM), st.integers(VIEW, FORGET))
+KINDS = st.one_of(st.integers(VIEW, CUSTOM), st.integers(VIEW, REFUND))
+CURRENCIES = st.sampled_from([NO_CURRENCY, NUMBERS["EUR"], NUMBERS["EUR"], NUMBERS["JPY"], LEFT_OUT])
 
 
 @st.composite
-def histories(draw: st.DrawFn, size_max: int = 30, kinds: st.SearchStrategy[int] = KINDS) -> list[Event]:
+def histories(
+    draw: st.DrawFn,
+    size_max: int = 30,
+    kinds: st.SearchStrategy[int] = KINDS,
+    categories: Sequence[str] = ("", "shoes", "hats", "bags", "ties"),
+) -> list[Event]:
     """One user's events in order of time, ids distinct."""
     now = T0
     events = []
     for number, pause_ms in enumerate(draw(st.lists(PAUSES_MS, min_size=1, max_size=size_max))):
         now += pause_ms
         value = draw(st.floats(0, 1000, width=32))
-        category = draw(st.sampled_from(["", "shoes", "hats", "bags", "ties"]))
+        category = draw(st.sampled_from(categories))
         ahead_ms = draw(st.sampled_from([0, 0, 0, 1, SECOND, DISORDER_MS, 5 * MINUTE]))  # of its record
-        events.append(Event(now, f"e{draw(st.integers(0, 9))}-{number}", draw(kinds), value, category, now - ahead_ms))
+        kind = draw(kinds)
+        currency = draw(CURRENCIES) if kind in (PURCHASE, REFUND) else NO_CURRENCY
+        name = f"e{draw(st.integers(0, 9))}-{number}"
+        events.append(Event(now, name, kind, value, category, now - ahead_ms, currency))
     return events
 
 

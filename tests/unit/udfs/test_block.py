@@ -12,6 +12,7 @@ from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import decode_value
 from tests.builders import HOUR, MINUTE, T0, HalfModel, States, block, fold_block, message, processor, timelines
 from udfs.block import Block
+from udfs.due import Due
 from udfs.event import FORGET
 
 NOW = T0 + 10 * HOUR
@@ -104,15 +105,45 @@ def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again()
     assert (listed, check_at_ms) == (["quiet", "busy"], NOW + 30 * MINUTE)
     later = fold_block(fold, block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
     assert later.quiet_checks == {}
-    result = fold.check_quiet([*listed, "unknown"], users, check_at_ms)
-    ((session_id, session),) = result.sessions.items()
-    assert (session_id, ClosedSession.FromString(session).session_id) == (f"quiet:{T0}", f"quiet:{T0}")
-    assert ClosedSession.FromString(session).closed_by == ClosedSession.CLOSED_BY_QUIET
+    result = fold.check_quiet([Due(user, check_at_ms) for user in (*listed, "unknown")], users, check_at_ms)
+    (published,) = result.sessions
+    session = ClosedSession.FromString(published.value)
+    assert (published.user_id, published.session_id, session.session_id) == ("quiet", f"quiet:{T0}", f"quiet:{T0}")
+    assert session.closed_by == ClosedSession.CLOSED_BY_QUIET
     assert result.quiet_checks == {check_at_ms + MINUTE: ["busy"]}
+    assert set(result.timelines) == {"quiet"}  # nothing is written of who is moved on
 
 
 def test_split_keeps_every_record_in_order() -> None:
     whole = block(*(message(at_ms=n) for n in range(7)))
-    parts = list(whole.split(3))
+    parts = list(whole.split(3, 2**20))
     assert [len(part) for part in parts] == [3, 3, 1]
     assert [value for part in parts for value in part.values] == list(whole.values)
+
+
+@given(st.lists(st.integers(0, 300), max_size=40), st.integers(1, 9), st.integers(0, 700))
+def test_split_keeps_to_both_bounds(sizes: list[int], events_max: int, bytes_max: int) -> None:
+    values = [bytes(size) if size else None for size in sizes]
+    whole = Block([b"u"] * len(values), values, [0] * len(values), list(range(len(values))), [T0] * len(values))
+    parts = list(whole.split(events_max, bytes_max))
+    assert [offset for part in parts for offset in part.offsets] == list(whole.offsets)
+    for part in parts:
+        assert len(part) <= events_max
+        assert len(part) == min(len(whole), 1) or sum(len(value or b"") for value in part.values) <= bytes_max
+
+
+def test_a_block_of_users_with_large_states_is_left_in_part() -> None:
+    """Each of the users is far from large; together they would take more than the processor may."""
+    fold, users, shard = processor(block_bytes_max=2**20), timelines(kept_max=0), ShardState()
+    crowd = [message(f"u{number}") for number in range(40)]
+    for at_ms in range(60):
+        texts = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}"}
+        records, offsets, calls = block(*(message(one.user_id, at_ms, **texts) for one in crowd)), [], 0
+        while len(records):
+            result = fold_block(fold, records, shard, users, NOW)
+            offsets += records.offsets[: result.taken]
+            records = records.part(result.taken)
+            calls += 1
+        assert offsets == list(range(40))
+    assert calls > 1
+    assert shard.accepted == 60 * 40

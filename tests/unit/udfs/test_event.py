@@ -37,4 +37,4 @@ def test_pickled_and_back_it_is_the_same(event: Event) -> None:
 
 
 def test_it_is_shown_with_what_it_holds() -> None:
-    assert repr(Event(5, "e", VIEW, 1.5, "shoes")) == "Event(5, 'e', 1, 1.5, 'shoes', 5)"
+    assert repr(Event(5, "e", VIEW, 1.5, "shoes")) == "Event(5, 'e', 1, 1.5, 'shoes', 5, 0)"

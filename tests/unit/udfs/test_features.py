@@ -10,8 +10,8 @@ from hypothesis import given
 
 from tests.builders import DAY, HOUR, MINUTE, SECOND, bounds, event
 from tests.unit.udfs.strategies import histories
-from udfs.event import ADD_TO_CART, EMAIL_OPEN, PURCHASE, SEARCH, SURVEY_RESPONSE, VIEW, Event
-from udfs.features import V1, affinities, churn_risk, engagement, vector
+from udfs.event import ADD_TO_CART, CUSTOM, EMAIL_OPEN, PURCHASE, SEARCH, SURVEY_RESPONSE, VIEW, Event
+from udfs.features import V1, affinities, after_silence, churn_risk, engagement, vector
 from udfs.profile import Profile
 
 DOCS = Path(__file__).parents[3] / "docs" / "features.md"
@@ -81,6 +81,33 @@ def test_category_switches_and_affinities_weigh_purchases_more() -> None:
     assert dict(shares) == pytest.approx({"shoes": 0.9, "hats": 0.1})
     assert shares[0] == ("shoes", f["top_category_share"])
     assert f["current_category_share"] == f["top_category_share"]
+
+
+def test_the_current_category_has_its_share_also_behind_the_served_ones() -> None:
+    events = [event(n, PURCHASE, category=f"c{n:02}") for n in range(12)]
+    f = features(*events, event(20, VIEW, category="last"))
+    assert f["current_category_share"] == pytest.approx(1 / (12 * 8 + 1), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", [10, 11, 99])
+def test_a_type_that_is_new_here_counts_into_no_other_slot(kind: int) -> None:
+    unknown, custom = profile_of(event(0, kind)), profile_of(event(0, CUSTOM))
+    assert unknown.values == custom.values
+
+
+def test_published_scores_have_twelve_decimals() -> None:
+    profile = profile_of(*(event(n * HOUR + n, category=f"c{n % 7}") for n in range(50)))
+    published = [engagement(profile), churn_risk(profile), *(share for _, share in affinities(profile))]
+    assert published == [round(value, 12) for value in published]
+
+
+def test_scores_fade_in_silence() -> None:
+    daily = profile_of(*(event(n * DAY) for n in range(300)))
+    values = vector(daily, affinities(daily))
+    assert after_silence(values, 0) == (engagement(daily), churn_risk(daily))
+    (active, _), (idle, leaving), (gone, left) = (after_silence(values, d * DAY) for d in (0, 30, 10_000))
+    assert active > idle > gone == 0
+    assert 0.6 < leaving < left == pytest.approx(1)
 
 
 def test_at_most_ten_affinities_ties_by_name() -> None:

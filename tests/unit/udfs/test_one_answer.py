@@ -89,5 +89,5 @@ def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # 
         result = fold_block(fold, here, shard, users, now_ms=NOW)
         records = records[size:]
         scores |= result.scores
-        sessions |= result.sessions
+        sessions |= {session.session_id: session.value for session in result.sessions}
     return dict(states), scores, sessions, shard.SerializeToString()

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from driftline.errors import ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, message
 from tests.fake_flink import Task
+from udfs.operator import _score_store
 from udfs.shards import shard_keys
 
 NOW = T0 + 10 * HOUR
@@ -50,3 +52,58 @@ def test_state_of_a_crashed_operator_is_read_by_the_next(task: Task) -> None:
     assert (task.counts["events_duplicate"], task.counts["events_accepted"]) == (1, 1)
     (stored,) = task.store.read(["u1"])
     assert stored is not None and stored.accepted_events == 2
+
+
+def test_a_store_that_failed_is_replaced() -> None:
+    arguments = "redis://127.0.0.1:1/0", "main", 100.0, 0.0
+    store = _score_store(*arguments)
+    assert _score_store(*arguments) is store
+    with pytest.raises(ServiceUnavailable):
+        store.ping()
+    assert _score_store(*arguments) is not store
+
+
+def test_sessions_of_a_user_follow_in_the_order_in_which_they_were_closed(task: Task) -> None:
+    closing = [message("u1", at_ms=n * HOUR) for n in range(9)]
+    outputs = task.block(
+        KEY, columns(*closing, message("u2"), message("u2", at_ms=HOUR), message("u2", at_ms=3 * HOUR))
+    )
+    rows = [row[1] for row in outputs]
+    starts = {"u1": range(8), "u2": (0, 1)}
+    for user_id, hours in starts.items():
+        published = [session_id for row in rows for session_id in row if session_id.startswith(user_id)]
+        assert published == [f"{user_id}:{T0 + n * HOUR}" for n in hours]
+    # The entries of a map reach the topic in the order of their hashes.
+    assert all(len({session_id.split(":")[0] for session_id in row}) == len(row) for row in rows)
+
+
+@pytest.mark.parametrize("nothing", [(None,) * 5, None])
+def test_a_window_that_fires_empty_after_the_clock_was_set_back_is_counted(task: Task, nothing: object) -> None:
+    assert task.block(KEY, nothing) == []
+    assert task.block(KEY, columns(message("u1")))
+    assert (task.counts["blocks_empty"], task.counts["blocks"], task.counts["events_accepted"]) == (1, 1, 1)
+
+
+def test_oversized_records_leave_their_bytes_behind(task: Task) -> None:
+    valid = message("u1").SerializeToString()
+    marked = [b"\x00300000 2", b"\x0020971520 9", b"\x0010 5000"]  # as driftline/flink/blocks.py marks them
+    raw = bytes(300_000)  # in a window that an older release filled
+    values, keys = [*marked, raw, valid, b"\x00", b"\x00300 2"], [b"u1", b"u1", None, b"u1", b"k" * 5_000, b"u1", b"u1"]
+    size = len(values)
+    outputs = task.block(KEY, (keys, values, [0] * size, list(range(size)), [T0] * size))
+    dead = [
+        (row[0], row[1], row[2]["driftline.errors.reason"], row[2]["driftline.errors.message"]) for _, row in outputs
+    ]
+    too_large = [(key, reason, text) for key, value, reason, text in dead[:4] if value is None]
+    assert too_large == [
+        (b"u1", b"TOO_LARGE", b"300000 bytes; the bound is 262144; read the record at its offset"),
+        (b"u1", b"TOO_LARGE", b"20971520 bytes or more; the bound is 262144; read the record at its offset"),
+        (None, b"TOO_LARGE", b"the key has 5000 bytes; the bound is 4096; read the record at its offset"),
+        (b"u1", b"TOO_LARGE", b"300000 bytes; the bound is 262144; read the record at its offset"),
+    ]
+    assert [one[:3] for one in dead[4:]] == [
+        (None, valid, b"KEY_MISMATCH"),
+        (b"u1", b"\x00", b"UNDECODABLE"),  # no marker: it came so
+        (b"u1", b"\x00300 2", b"UNDECODABLE"),
+    ]
+    assert task.counts["events_dead_letter"] == size

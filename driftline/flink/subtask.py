@@ -1,0 +1,41 @@
+"""What a keyed operator can learn and do when it opens: its job's id, its keys, and the state of each of them.
+
+PyFlink gives a function the state of the key at hand alone, and there is none before the first element. So this goes to
+Flink's own objects, behind PyFlink 2.3's thread mode: private API, kept to this module (tests/flink/test_subtask.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from udfs.shards import KEYS
+
+_ROW_OF_ONE = bytes(1)  # Flink's RowSerializer: a byte of flags (inserted, not null), then the field
+
+
+class Subtask:
+    """The part of the job that an operator is, by the context that `open` was given."""
+
+    def __init__(self, runtime_context: Any) -> None:
+        self._context = runtime_context._runtime_context  # noqa: SLF001
+        self._backend = runtime_context.get_keyed_state_backend()._keyed_state_backend  # noqa: SLF001
+
+    @property
+    def job_id(self) -> str:
+        """Flink's id of the job."""
+        return str(self._context.getJobInfo().getJobId().toHexString())
+
+    @property
+    def keys(self) -> tuple[int, ...]:
+        """Of all keys that a shard can have, one a key group, those in the subtask's key groups."""
+        groups = self._backend.getKeyGroupRange()
+        return KEYS[groups.getStartKeyGroup() : groups.getEndKeyGroup() + 1]
+
+    def select(self, key: int) -> None:
+        """Make it the key at hand: every state then shows its value, as it does while an element of it is processed."""
+        from pemja import findClass  # noqa: PLC0415  (only in a TaskManager)
+
+        # A Python int would become a Long, which is another key: so the key is made by its own serializer.
+        view = findClass("org.apache.flink.core.memory.DataInputDeserializer")
+        row = self._backend.getKeySerializer().deserialize(view(_ROW_OF_ONE + key.to_bytes(4, "big")))
+        self._backend.setCurrentKey(row)

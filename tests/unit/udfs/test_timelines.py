@@ -1,0 +1,103 @@
+"""What is kept in memory is bounded in bytes, whatever the users are like."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+
+from state_schemas.user_state import decode_user, encode_user
+from tests.builders import HOUR, SECOND, States, bounds, event, timelines
+from udfs.timelines import Timelines, memory_bytes
+from udfs.user import Timeline
+
+MIB = 2**20
+
+
+def timeline_of(events: int, step_ms: int, id_bytes: int = 36, category_bytes: int = 11, kinds: int = 30) -> Timeline:
+    timeline = Timeline.begin(bounds())
+    for n in range(events):
+        category = f"{n % kinds:0{category_bytes}}" if category_bytes else ""
+        timeline.offer(event(n * step_ms, event_id=f"{n:0{id_bytes}}", category=category))
+    timeline.settle()
+    return timeline
+
+
+SHAPES = {
+    "first event": (1, HOUR, 36, 11, 30),
+    "a day": (20, HOUR, 36, 11, 30),
+    "busy": (500, 170 * SECOND, 36, 11, 30),
+    "a session": (100, SECOND, 36, 11, 30),
+    "bot": (4_096, 20, 36, 11, 30),
+    "bot of long texts": (4_096, 20, 128, 256, 2_000),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_the_estimate_is_what_python_allocates(shape: tuple[int, int, int, int, int]) -> None:
+    state = encode_user(timeline_of(*shape))
+    decode_user(state, bounds())  # what the first one imports is not its own
+    allocated = max(allocated_by(lambda: timeline_of(*shape)), allocated_by(lambda: decode_user(state, bounds())))
+    estimate = memory_bytes(decode_user(state, bounds()), len(state))
+    assert 0.7 * allocated <= estimate <= 1.5 * allocated, (allocated, estimate)
+
+
+def allocated_by(make: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        made = make()
+        return tracemalloc.get_traced_memory()[0] if made else 0
+    finally:
+        tracemalloc.stop()
+
+
+def kept(users: Timelines) -> list[str]:
+    return list(users._kept)
+
+
+def test_a_crowd_at_its_bounds_stays_within_the_memory_for_it() -> None:
+    states, shape = States(), SHAPES["bot"]
+    users = timelines(states, kept_max=10_000, kept_bytes_max=4 * MIB)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(30):
+        users.put_all({f"u{number}": timeline_of(*shape)})
+    stored = sum(map(len, states.values()))
+    allocated = tracemalloc.get_traced_memory()[0] - before - stored
+    tracemalloc.stop()
+    assert allocated <= 5 * MIB
+    assert 2 <= len(kept(users)) < 30
+    assert kept(users)[-1] == "u29"
+    assert len(states) == 30
+
+
+def test_bytes_are_given_back_by_those_who_leave() -> None:
+    users = timelines(kept_max=3, kept_bytes_max=MIB)
+    for number in range(1_000):
+        name = f"u{number % 7}"
+        timeline = users.get(name) or timeline_of(1 + number % 5, HOUR)
+        users.put_all({name: timeline}, keep=number % 3 > 0)
+    sizes = [size for _, size in users._kept.values()]
+    assert users._kept_bytes == sum(sizes)
+    assert 0 < len(sizes) <= 3
+
+
+def test_users_who_went_quiet_do_not_push_out_the_active_ones() -> None:
+    users = timelines(kept_max=2)
+    users.put_all({"a": timeline_of(1, HOUR), "b": timeline_of(1, HOUR)})
+    users.put_all({f"quiet{n}": timeline_of(1, HOUR) for n in range(10)}, keep=False)
+    assert kept(users) == ["a", "b"]
+    assert users.look("a") is not None
+    users.put_all({"a": timeline_of(2, HOUR)}, keep=False)
+    assert kept(users) == ["b"]
+    again = users.look("a")
+    assert again is not None and again.accepted == 2
+
+
+def test_a_look_leaves_the_order_of_use() -> None:
+    users = timelines(kept_max=2)
+    users.put_all({"a": timeline_of(1, HOUR), "b": timeline_of(1, HOUR)})
+    assert users.look("a") is not None
+    users.put_all({"c": timeline_of(1, HOUR)})
+    assert kept(users) == ["b", "c"]
