@@ -43,6 +43,8 @@ class JobGauge(StrEnum):
 
     MODEL_PRESENT = "model_present"  # 0 or 1; 0: scores have no purchase_propensity; train, or mend the models folder
     MODEL_LOOK_AGE_S = "model_look_age_s"  # since the last finished look at the models folder; grows: the folder hangs
+    REDIS_MEMORY_PERCENT = "redis_memory_percent"  # used of maxmemory, 0 without one; 85 and more: give it memory
+    REDIS_EVICTED_KEYS = "redis_evicted_keys"  # since Redis was started; rises: scores are missing; more memory
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,20 @@ class ServingMetric(Enum):
         "state",
         "0 does not serve, 1 serves from memory alone (serve_stale), 2 fresh; the lowest of the workers",
         "below 2: Redis is away; at 1 users that were not seen lately get UNAVAILABLE, and at 0 all do",
+    )
+    REDIS_MEMORY = Metric(
+        "driftline_serving_redis_memory_ratio",
+        "gauge",
+        "ratio",
+        "used memory of Redis by its maxmemory, 0 without one, of the fullest node; looked at every 30 s",
+        "0.85 and more: give Redis memory, or delete namespaces that nobody reads; at 1 it refuses writes, or evicts",
+    )
+    REDIS_EVICTED = Metric(
+        "driftline_serving_redis_evicted_keys",
+        "gauge",
+        "keys",
+        "keys that Redis has evicted since it was started, over all nodes; looked at every 30 s",
+        "rises: scores go missing until their users' next events; give Redis memory, set noeviction",
     )
     WATCH_STREAMS = Metric(
         "driftline_serving_watch_streams",

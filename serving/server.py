@@ -26,6 +26,7 @@ from serving.reader import ScoreReader
 from serving.service import SERVICE_NAME, ScoreService
 from serving.watch import WatchHub
 from serving.workers import free_address, parent_gone, run_workers
+from sink_connectors.redis_memory import LOOK_S
 
 POLL_S = 0.5  # a promoted namespace is followed, and an outage shown, within a second
 PING_GAP_MS_MIN = 20_000  # our client pings every 30 s; gRPC's own 5 min would end a silent watch at the third ping
@@ -65,6 +66,8 @@ class ScoreServer:
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
         self._health = health.aio.HealthServicer()
         self._told: Health | None = None
+        self._memory_look_s = float("-inf")
+        self._memory_dangers: frozenset[str] = frozenset()
         self._add_services(middlewares)
 
     def _add_services(self, middlewares: Sequence[Middleware]) -> None:
@@ -116,8 +119,21 @@ class ScoreServer:
             await self._tell(self._reader.health, reason=str(error))
             return
         await self._tell(Health.FRESH)
+        await self._look_at_memory(asyncio.get_running_loop().time())
         if namespace != self._reader.namespace:
             log_event(log, "namespace", previous=namespace, namespace=self._reader.namespace)
+
+    async def _look_at_memory(self, now_s: float) -> None:
+        """Every LOOK_S, beginning with the first answer of Redis: a line in the log when what it warns of changes."""
+        if now_s < self._memory_look_s + LOOK_S:
+            return
+        self._memory_look_s = now_s
+        found = await self._reader.look_at_memory()
+        dangers = frozenset().union(*(one.dangers for one in found))
+        if found and dangers != self._memory_dangers:
+            self._memory_dangers = dangers
+            level = logging.WARNING if dangers else logging.INFO
+            log_event(log, "redis memory", level=level, warnings=[one.warning for one in found if one.warning])
 
     async def _tell(self, health: Health, reason: str = "") -> None:
         if health is self._told:

@@ -54,6 +54,8 @@ class Telemetry(Observer):
         self._stale = _counter(ServingMetric.STALE)
         self._breaker = _gauge(ServingMetric.BREAKER, "livemax")
         self._health = _gauge(ServingMetric.HEALTH, "livemin")
+        self._redis_memory = _gauge(ServingMetric.REDIS_MEMORY, "livemax")
+        self._redis_evicted = _gauge(ServingMetric.REDIS_EVICTED, "livemax")
         self._gauges = {
             one: _gauge(one, "livesum")
             for one in (ServingMetric.IN_FLIGHT, ServingMetric.WATCH_STREAMS, ServingMetric.WATCHED_USERS)
@@ -86,6 +88,11 @@ class Telemetry(Observer):
     def health_changed(self, health: Health) -> None:
         """See Observer."""
         self._health.set(health)
+
+    def memory_seen(self, *, used_percent: int, evicted_keys: int) -> None:
+        """See Observer."""
+        self._redis_memory.set(used_percent / 100)
+        self._redis_evicted.set(evicted_keys)
 
     def _answering(self, method: str, handler: Handler) -> Handler:
         answer = cast("UnaryHandler", handler)

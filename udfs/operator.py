@@ -22,6 +22,7 @@ from driftline.metrics import JobMetric
 from driftline.model_watch import Gauges, ModelFollower, watcher
 from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
+from sink_connectors.redis_memory import MemoryWatch
 from sink_connectors.score_store import RedisScoreStore
 from state_schemas import codec
 from udfs import lineage
@@ -111,6 +112,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._store = _score_store(
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
+        self._memory = MemoryWatch(self._store.memory)
+        self._gauges.show(self._memory.gauges(time.monotonic()))
         self._shards = self._take_up_shards(Subtask(runtime_context))
 
     def _take_up_shards(self, subtask: Subtask) -> dict[int, ShardState]:
@@ -153,6 +156,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             self._count(JobMetric.BLOCKS_SPLIT)
         self._shard.update(codec.encode(shard))
         self._gauges.show(self._model.gauges())
+        self._gauges.show(self._memory.gauges(time.monotonic()))
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:

@@ -54,6 +54,7 @@ def submit(  # noqa: PLR0917  (options, each by name)
     if settings_help:
         _list_settings()
         return
+    from driftline.stack import memory_warning  # noqa: PLC0415
     from driftline.submission import job_settings  # noqa: PLC0415  (imports Flink's side)
     from driftline.submission import submit as submit_job  # noqa: PLC0415
 
@@ -63,6 +64,8 @@ def submit(  # noqa: PLR0917  (options, each by name)
     with Console(stderr=True).status("") as status:
         job_id = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
+    if warning := memory_warning(stack):
+        typer.echo(warning, err=True)
     if not (settings.models_dir / "current").exists():
         typer.echo(
             f"no model in {settings.models_dir} yet, so there is no purchase_propensity: "
