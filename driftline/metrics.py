@@ -32,6 +32,7 @@ class JobMetric(StrEnum):
     TAIL_OVERFLOW = (
         "tail_overflow"  # events committed before the disorder bound: raise tail_events_max, or find the bot
     )
+    TYPES_UNKNOWN = "types_unknown"  # read, folded as CUSTOM: compare the producer's words with docs/events.md
     AMOUNTS_LEFT_OUT = "amounts_left_out"  # purchases, refunds in another currency: declare currency, currency_rates
     CATEGORIES_OVERFLOW = "categories_overflow"  # categories dropped: raise categories_max, or clean up the catalogue
     MODEL_LOADS = "model_loads"  # models picked up
