@@ -90,9 +90,10 @@ class ServingMetric(Enum):
         "driftline_serving_rejected_calls_total",
         "counter",
         "calls",
-        "calls refused: unauthenticated, permission_denied, resource_exhausted or unavailable",
+        "calls refused: unauthenticated, permission_denied, resource_exhausted, unavailable, or never_sent",
         "unauthenticated, permission_denied: read the audit log; resource_exhausted: add capacity, or find "
-        "the `too large` lines in the audit log; unavailable: look at Redis",
+        "the client that has its share (client_in_flight_max), or the `too large` lines in the audit log; unavailable: "
+        "look at Redis; never_sent: a client begins calls and sends no message within request_wait_ms",
         ("reason",),
     )
     READ_USERS = Metric(
