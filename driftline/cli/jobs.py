@@ -62,8 +62,10 @@ def submit(  # noqa: PLR0917  (options, each by name)
     given = parse_assignments(assignments or []) | ({"new_generation": "true"} if new_generation else {})
     settings = job_settings(job, stack, given)
     with Console(stderr=True).status("") as status:
-        job_id = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
+        job_id, savepoint = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
+    if savepoint:
+        typer.echo(f"it goes on from {savepoint}", err=True)
     if warning := memory_warning(stack):
         typer.echo(warning, err=True)
     if not (settings.models_dir / "current").exists():

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from driftline.cli import app
 from driftline.errors import InputError
+from driftline.submission import Submitted
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.redis_server import RedisServer
@@ -64,11 +65,11 @@ def test_flags_that_contradict_each_other_are_misuse(arguments: list[str], says:
 def test_the_new_generation_is_a_setting_of_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bool] = []
 
-    def submit(_job: object, _stack: object, settings: object, savepoint: str, *_: object, **__: object) -> str:
+    def submit(_job: object, _stack: object, settings: object, savepoint: str, *_: object, **__: object) -> Submitted:
         given.append(settings.new_generation)  # type: ignore[attr-defined]
-        return "id"
+        return Submitted("id", savepoint)
 
     monkeypatch.setattr("driftline.submission.submit", submit)
-    run("submit", "score-events", "--from-savepoint", "p", "--new-generation")
+    assert "it goes on from p" in run("submit", "score-events", "--from-savepoint", "p", "--new-generation")
     run("submit", "score-events", "--from-savepoint", "p")
     assert given == [True, False]
