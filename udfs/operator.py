@@ -86,8 +86,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         """
         require(self._code_version)
         gc.set_threshold(*GC_THRESHOLD)
-        # What a failed operator left behind is in cycles, and holds its whole Java task: 2 MB of heap a restart, which a
-        # night without Redis would fill. Python's collector, slowed down above, comes too late.
+        # What a failed operator left behind is in cycles, and holds its whole Java task: 2 MB of heap a restart, which
+        # a night without Redis would fill. Python's collector, slowed down above, comes too late.
         gc.collect()
         settings = self._settings
         users = MapStateDescriptor("users", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
