@@ -41,7 +41,7 @@ def test_an_erasure_request_is_obeyed_whatever_came_before_it_is_read(edges: Nam
             sent = producer.send(
                 edges.topic("events"),
                 key=event.user_id.encode(),
-                value=event.SerializeToString(),
+                value=value,
                 timestamp_ms=stamp_ms,
             )
             sent.get(timeout=30)
