@@ -169,6 +169,9 @@ class _Row:
             if column not in header:
                 message = f"has no column {column!r}, which the mapping names; it has: {', '.join(header)}"
                 raise FileError(message)
+            if header.count(column) > 1:
+                message = f"has the column {column!r}, which the mapping names, more than once"
+                raise FileError(message)
         self._sources = sources
 
     def document(self, cells: list[str]) -> dict[str, Any] | None:

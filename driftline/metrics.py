@@ -32,6 +32,7 @@ class JobMetric(StrEnum):
     TAIL_OVERFLOW = (
         "tail_overflow"  # events committed before the disorder bound: raise tail_events_max, or find the bot
     )
+    TYPES_UNKNOWN = "types_unknown"  # read, folded as CUSTOM: compare the producer's words with docs/events.md
     AMOUNTS_LEFT_OUT = "amounts_left_out"  # purchases, refunds in another currency: declare currency, currency_rates
     CATEGORIES_OVERFLOW = "categories_overflow"  # categories dropped: raise categories_max, or clean up the catalogue
     MODEL_LOADS = "model_loads"  # models picked up
@@ -43,6 +44,8 @@ class JobGauge(StrEnum):
 
     MODEL_PRESENT = "model_present"  # 0 or 1; 0: scores have no purchase_propensity; train, or mend the models folder
     MODEL_LOOK_AGE_S = "model_look_age_s"  # since the last finished look at the models folder; grows: the folder hangs
+    REDIS_MEMORY_PERCENT = "redis_memory_percent"  # used of maxmemory, 0 without one; 85 and more: give it memory
+    REDIS_EVICTED_KEYS = "redis_evicted_keys"  # since Redis was started; rises: scores are missing; more memory
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,10 @@ class ServingMetric(Enum):
         "driftline_serving_rejected_calls_total",
         "counter",
         "calls",
-        "calls refused: unauthenticated, permission_denied, resource_exhausted or unavailable",
+        "calls refused: unauthenticated, permission_denied, resource_exhausted, unavailable, or never_sent",
         "unauthenticated, permission_denied: read the audit log; resource_exhausted: add capacity, or find "
-        "the `too large` lines in the audit log; unavailable: look at Redis",
+        "the client that has its share (client_in_flight_max), or the `too large` lines in the audit log; unavailable: "
+        "look at Redis; never_sent: a client begins calls and sends no message within request_wait_ms",
         ("reason",),
     )
     READ_USERS = Metric(
@@ -140,6 +144,20 @@ class ServingMetric(Enum):
         "state",
         "0 does not serve, 1 serves from memory alone (serve_stale), 2 fresh; the lowest of the workers",
         "below 2: Redis is away; at 1 users that were not seen lately get UNAVAILABLE, and at 0 all do",
+    )
+    REDIS_MEMORY = Metric(
+        "driftline_serving_redis_memory_ratio",
+        "gauge",
+        "ratio",
+        "used memory of Redis by its maxmemory, 0 without one, of the fullest node; looked at every 30 s",
+        "0.85 and more: give Redis memory, or delete namespaces that nobody reads; at 1 it refuses writes, or evicts",
+    )
+    REDIS_EVICTED = Metric(
+        "driftline_serving_redis_evicted_keys",
+        "gauge",
+        "keys",
+        "keys that Redis has evicted since it was started, over all nodes; looked at every 30 s",
+        "rises: scores go missing until their users' next events; give Redis memory, set noeviction",
     )
     WATCH_STREAMS = Metric(
         "driftline_serving_watch_streams",

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from driftline.errors import InputError, ServiceUnavailable, SettingError, StackError
 from driftline.flink.guards import CHECKPOINT_DIR, SAVEPOINT_DIR
@@ -30,6 +31,13 @@ _SUBMITTED = re.compile(r"as job ([0-9a-f]{32})")
 JOBS: Mapping[str, tuple[str, type[ScoreEventsSettings]]] = {
     "score-events": ("jobs/score_events.py", ScoreEventsSettings),
 }
+
+
+class Submitted(NamedTuple):
+    """A job that runs, and the path of what it goes on with, empty where it began from nothing."""
+
+    job_id: str
+    savepoint: str
 
 
 def job_settings(job: str, stack: StackSettings, assignments: Mapping[str, str]) -> ScoreEventsSettings:
@@ -66,8 +74,8 @@ def submit(
     report: Callable[[str], None] = lambda _: None,
     *,
     from_nothing: bool = False,
-) -> str:
-    """Submit a job, wait until all its tasks run, and return its id.
+) -> Submitted:
+    """Submit a job, and wait until all its tasks run.
 
     Args:
         job: its name.
@@ -103,7 +111,7 @@ def submit(
         _remember(stack, job_id, job, settings.namespace)
     report("waiting for its tasks")
     await_tasks(flink, job, job_id, restored=bool(savepoint), report=report)
-    return job_id
+    return Submitted(job_id, savepoint or "")
 
 
 @contextmanager

@@ -29,3 +29,6 @@ class Observer:
 
     def health_changed(self, health: Health) -> None:
         """Calls are answered in another way from now on."""
+
+    def memory_seen(self, *, used_percent: int, evicted_keys: int) -> None:
+        """The fullest Redis uses so much of its maxmemory, 0 without one; all have evicted so many keys."""

@@ -14,6 +14,7 @@ from serving.health import Health
 from serving.loader import Loader
 from serving.observer import BreakerState, Observer
 from serving.source import KEYS_MAX, ScoreSource, open_source
+from sink_connectors.redis_memory import RedisMemory
 from sink_connectors.score_value import DEFAULT_NAMESPACE, LIVE_KEY, VERSION_BYTES, user_key, user_keys
 
 
@@ -76,6 +77,15 @@ class ScoreReader:
         """Ask Redis which namespace is live. Returns only if Redis answers, so it serves as a ping too."""
         reply = await self._guard.read(self._source.probe(LIVE_KEY), users=0)
         self._live = reply.decode() if reply else DEFAULT_NAMESPACE
+
+    async def look_at_memory(self) -> list[RedisMemory]:
+        """What each Redis says of its memory, for logs and metrics; raises nothing."""
+        found = await self._source.memory()
+        if found:
+            self.observer.memory_seen(
+                used_percent=max(one.used_percent for one in found), evicted_keys=sum(one.evicted_keys for one in found)
+            )
+        return found
 
     async def read_one(self, user_id: str, namespace: str | None = None) -> Found:
         """One user; reads at the same time are gathered into one of Redis."""

@@ -36,6 +36,20 @@ class TooLarge(Malformed):
         self.size = size
 
 
+class NeverSent(Malformed):
+    """Stands for a message that has not come."""
+
+    def __init__(self, waited_s: float) -> None:
+        self.waited_s = waited_s
+
+
+class Crowded(Malformed):
+    """Stands for a message that is not waited for, because too many are; says so."""
+
+    def __init__(self, details: str) -> None:
+        self.details = details
+
+
 def decoder(message: type[Message], bytes_max: int) -> Callable[[bytes], Any]:
     """A deserializer that gives Malformed where grpc.aio would log a traceback and answer UNKNOWN.
 
@@ -51,6 +65,20 @@ def decoder(message: type[Message], bytes_max: int) -> Callable[[bytes], Any]:
             return Malformed()
 
     return decode
+
+
+def check_well_formed(request: Any, bytes_max: int) -> None:
+    """Raise Refused for what stands for a request that is none."""
+    if isinstance(request, TooLarge):
+        message = f"the request has {request.size:,} bytes; request_bytes_max is {bytes_max:,}"
+        raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+    if isinstance(request, NeverSent):
+        message = f"no message came within {request.waited_s:g} s"
+        raise Refused(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+    if isinstance(request, Crowded):
+        raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, request.details)
+    if isinstance(request, Malformed):
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request is not a message of this method")
 
 
 def requested_namespace(context: Context) -> str | None:

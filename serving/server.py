@@ -11,26 +11,30 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from driftline.errors import StackError
 from driftline.settings import ServeSettings
 from driftline.settings.redis_url import without_password
+from serving.arrivals import Arrivals, OpenEnd
 from serving.edge import Edge, edge_of, prepared
 from serving.guard import StoreUnavailable
 from serving.health import FRESH_NAME, Health
 from serving.logs import configure, log_event
 from serving.middleware import Middleware, wrapped
 from serving.reader import ScoreReader
+from serving.requests import decoder
 from serving.service import SERVICE_NAME, ScoreService
 from serving.watch import WatchHub
 from serving.workers import free_address, parent_gone, run_workers
+from sink_connectors.redis_memory import LOOK_S
 
 POLL_S = 0.5  # a promoted namespace is followed, and an outage shown, within a second
 PING_GAP_MS_MIN = 20_000  # our client pings every 30 s; gRPC's own 5 min would end a silent watch at the third ping
 # Above request_bytes_max the service refuses, and so the call is counted; above this multiple of it gRPC does, unseen.
 TRANSPORT_FACTOR = 4
+HEALTH_BYTES_MAX = 1_024  # a name
 
 log = logging.getLogger(__name__)
 
@@ -55,25 +59,42 @@ class ScoreServer:
         self._reader = reader
         self._credentials = credentials
         self._share_port = share_port
-        self.hub = WatchHub(reader, poll_s=settings.watch_poll_ms / 1000, users_max=settings.watched_users_max)
+        self.hub = WatchHub(reader, settings)
         self.service = ScoreService(reader, self.hub, settings)
-        options = (
-            ("grpc.so_reuseport", int(share_port)),
-            ("grpc.max_receive_message_length", TRANSPORT_FACTOR * settings.request_bytes_max),
-            ("grpc.http2.min_ping_interval_without_data_ms", PING_GAP_MS_MIN),
+        self._arrivals = Arrivals(
+            wait_s=settings.request_wait_ms / 1000,
+            calls_max=settings.in_flight_max,
+            peer_calls_max=settings.client_in_flight_max,
         )
+        self._open_end = OpenEnd(wait_s=settings.request_wait_ms / 1000, peer_calls_max=settings.client_in_flight_max)
+        options = [("grpc.so_reuseport", int(share_port)), *channel_bounds(settings)]
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
         self._health = health.aio.HealthServicer()
         self._told: Health | None = None
+        self._memory_look_s = float("-inf")
+        self._memory_dangers: frozenset[str] = frozenset()
         self._add_services(middlewares)
 
     def _add_services(self, middlewares: Sequence[Middleware]) -> None:
-        self._server.add_generic_rpc_handlers((self.service.handler(middlewares),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        health_methods = grpc.method_handlers_generic_handler(
+            health.SERVICE_NAME,
+            {
+                name: self._arrivals.method(
+                    self._open_end.one_message(handler),
+                    decoder(health_pb2.HealthCheckRequest, HEALTH_BYTES_MAX),
+                    health_pb2.HealthCheckResponse.SerializeToString,
+                    writes=name == "Watch",
+                )
+                for name, handler in (("Check", self._health.Check), ("Watch", self._health.Watch))
+            },
+        )
+        self._server.add_generic_rpc_handlers((self.service.handler(self._arrivals, middlewares), health_methods))
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflecting: Any = reflection.aio.ReflectionServicer(names)
         method = "ServerReflectionInfo"
-        reflecting.ServerReflectionInfo = wrapped(method, reflecting.ServerReflectionInfo, middlewares)
+        reflecting.ServerReflectionInfo = wrapped(
+            method, self._open_end.many_messages(reflecting.ServerReflectionInfo), middlewares
+        )
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, self._server)
 
     async def start(self, host: str, port: int) -> str:
@@ -116,8 +137,21 @@ class ScoreServer:
             await self._tell(self._reader.health, reason=str(error))
             return
         await self._tell(Health.FRESH)
+        await self._look_at_memory(asyncio.get_running_loop().time())
         if namespace != self._reader.namespace:
             log_event(log, "namespace", previous=namespace, namespace=self._reader.namespace)
+
+    async def _look_at_memory(self, now_s: float) -> None:
+        """Every LOOK_S, beginning with the first answer of Redis: a line in the log when what it warns of changes."""
+        if now_s < self._memory_look_s + LOOK_S:
+            return
+        self._memory_look_s = now_s
+        found = await self._reader.look_at_memory()
+        dangers = frozenset().union(*(one.dangers for one in found))
+        if found and dangers != self._memory_dangers:
+            self._memory_dangers = dangers
+            level = logging.WARNING if dangers else logging.INFO
+            log_event(log, "redis memory", level=level, warnings=[one.warning for one in found if one.warning])
 
     async def _tell(self, health: Health, reason: str = "") -> None:
         if health is self._told:
@@ -128,6 +162,20 @@ class ScoreServer:
         await self._health.set(FRESH_NAME, _status(health is Health.FRESH))
         self._reader.observer.health_changed(health)
         log_event(log, "health", serving=health is not Health.DOWN, fresh=health is Health.FRESH, reason=reason)
+
+
+def channel_bounds(settings: ServeSettings) -> list[tuple[str, int]]:
+    """What gRPC itself bounds, as arguments of the server."""
+    return [
+        ("grpc.max_receive_message_length", TRANSPORT_FACTOR * settings.request_bytes_max),
+        ("grpc.http2.min_ping_interval_without_data_ms", PING_GAP_MS_MIN),
+        ("grpc.max_allowed_incoming_connections", settings.connections_max),
+        ("grpc.max_concurrent_streams", settings.connection_streams_max),
+        ("grpc.max_connection_idle_ms", int(settings.connection_idle_s_max * 1000)),
+        ("grpc.max_connection_age_ms", int(settings.connection_age_s_max * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(settings.connection_age_grace_s * 1000)),
+        ("grpc.server_handshake_timeout_ms", settings.request_wait_ms),
+    ]
 
 
 def _status(serving: bool) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:

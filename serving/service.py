@@ -10,6 +10,7 @@ import grpc
 
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.settings import ServeSettings
+from serving.arrivals import Arrivals
 from serving.explain import explanation
 from serving.guard import StoreUnavailable
 from serving.masks import ReadMask, read_mask
@@ -17,16 +18,16 @@ from serving.middleware import Context, Handler, Middleware, StreamHandler, Unar
 from serving.reader import Found, ScoreReader
 from serving.requests import (
     BATCH_IDS_MAX,
-    Malformed,
     Refused,
-    TooLarge,
     check_ids_max,
+    check_well_formed,
     checked_namespace,
     checked_user_id,
     decoder,
     is_user_id,
     requested_namespace,
 )
+from serving.shares import Shares, client_of
 from serving.watch import WatchHub
 from serving.wire import batch_get_scores_response, get_scores_response, user_result, watch_scores_response
 from sink_connectors.score_value import split_features
@@ -47,6 +48,7 @@ class ScoreService:
         self._hub = hub
         self._in_flight = 0
         self._in_flight_max = settings.in_flight_max
+        self._shares = Shares("calls in flight", settings.client_in_flight_max, "client_in_flight_max")
         self._request_bytes_max = settings.request_bytes_max
         self._patience_s = _ATTEMPTS_MAX * settings.redis_timeout_ms / 1000
 
@@ -83,27 +85,25 @@ class ScoreService:
         user_ids = _watched_ids(request.user_ids)
         mask = read_mask(request)
         namespace = checked_namespace(context)
-        with self._hub.watching(user_ids, namespace) as watch:
+        with self._hub.watching(user_ids, namespace, client_of(context)) as watch:
             for user_id, found in zip(user_ids, await self._reader.read(user_ids, namespace), strict=True):
                 watch.offer(user_id, found)
             async for user_id, found in watch.changes():
                 yield watch_scores_response(_result(user_id, found, mask))
 
-    def handler(self, middlewares: Sequence[Middleware] = ()) -> grpc.GenericRpcHandler:
+    def handler(self, arrivals: Arrivals, middlewares: Sequence[Middleware] = ()) -> grpc.GenericRpcHandler:
         """What a server registers. Not the generated registration, which would serialize messages."""
-        bytes_max = self._request_bytes_max
-        unary, stream = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
-        methods: list[tuple[str, Any, Handler, Any]] = [
-            ("GetScores", pb.GetScoresRequest, self._answering(self.get_scores), unary),
-            ("BatchGetScores", pb.BatchGetScoresRequest, self._answering(self.batch_get_scores), unary),
-            ("ExplainScores", pb.ExplainScoresRequest, self._answering(self.explain_scores), unary),
-            ("WatchScores", pb.WatchScoresRequest, self._streaming(self.watch_scores), stream),
+        methods: list[tuple[str, Any, Handler]] = [
+            ("GetScores", pb.GetScoresRequest, self._answering(self.get_scores)),
+            ("BatchGetScores", pb.BatchGetScoresRequest, self._answering(self.batch_get_scores)),
+            ("ExplainScores", pb.ExplainScoresRequest, self._answering(self.explain_scores)),
+            ("WatchScores", pb.WatchScoresRequest, self._streaming(self.watch_scores)),
         ]
         return grpc.method_handlers_generic_handler(
             SERVICE_NAME,
             {
-                name: make(wrapped(name, handler, middlewares), request_deserializer=decoder(message, bytes_max))
-                for name, message, handler, make in methods
+                name: arrivals.method(wrapped(name, handler, middlewares), decoder(message, self._request_bytes_max))
+                for name, message, handler in methods
             },
         )
 
@@ -113,9 +113,14 @@ class ScoreService:
         async def answer(request: Any, context: Context) -> bytes:
             if self._in_flight >= self._in_flight_max:
                 await _abort(context, grpc.StatusCode.RESOURCE_EXHAUSTED, f"{self._in_flight:,} calls wait already")
+            client = client_of(context)
+            try:
+                self._shares.take(client)
+            except Refused as error:
+                await _abort(context, *_status(error))
             self._in_flight += 1
             try:
-                self._check_well_formed(request)
+                check_well_formed(request, self._request_bytes_max)
                 remaining_s = context.time_remaining()
                 if remaining_s is None or remaining_s > self._patience_s:
                     return await method(request, context)  # ends before; a timer a call would cost more than the read
@@ -125,26 +130,20 @@ class ScoreService:
                 await _abort(context, *_status(error))
             finally:
                 self._in_flight -= 1
+                self._shares.give_back(client)
 
         return answer
 
     def _streaming(self, method: StreamHandler) -> StreamHandler:
         async def stream(request: Any, context: Context) -> AsyncIterator[bytes]:
             try:
-                self._check_well_formed(request)
+                check_well_formed(request, self._request_bytes_max)
                 async for response in method(request, context):
                     yield response
             except (Refused, StoreUnavailable) as error:
                 await _abort(context, *_status(error))
 
         return stream
-
-    def _check_well_formed(self, request: Any) -> None:
-        if isinstance(request, TooLarge):
-            message = f"the request has {request.size:,} bytes; request_bytes_max is {self._request_bytes_max:,}"
-            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
-        if isinstance(request, Malformed):
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request is not a message of this method")
 
 
 def _status(error: Exception) -> tuple[grpc.StatusCode, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -22,6 +22,7 @@ from serving.link import Endpoint, LoginRefusedError, RedisLink, pack
 from serving.standing import Standing
 from sink_connectors.redis_address import FORMS, REDIS_PORT, RedisAddress, read_address
 from sink_connectors.redis_errors import is_outage
+from sink_connectors.redis_memory import RedisMemory, parse_info
 from sink_connectors.score_value import VERSION_BYTES
 
 KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
@@ -42,6 +43,9 @@ class ScoreSource(Protocol):
 
     async def probe(self, key: str) -> bytes | None:
         """One value, and a look at whether this Redis is still the one to read."""
+
+    async def memory(self) -> list[RedisMemory]:
+        """What each Redis says of its memory; nothing of one that does not say."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -82,6 +86,10 @@ class NodeSource:
             self._link.drop("it is a replica now")
             value = await self._look(key)
         return value
+
+    async def memory(self) -> list[RedisMemory]:
+        """See ScoreSource."""
+        return await _memory_of([self._link])
 
     async def close(self) -> None:
         """See ScoreSource."""
@@ -136,6 +144,10 @@ class ClusterSource:
     async def probe(self, key: str) -> bytes | None:
         """See ScoreSource. The nodes themselves refuse what another one should answer."""
         return (await self.values([key]))[0]
+
+    async def memory(self) -> list[RedisMemory]:
+        """See ScoreSource. Of the nodes that were read."""
+        return await _memory_of(self._links.values())
 
     async def close(self) -> None:
         """See ScoreSource."""
@@ -287,6 +299,14 @@ def _fixed(endpoint: Endpoint) -> Locate:
         return endpoint
 
     return locate
+
+
+async def _memory_of(links: Iterable[RedisLink]) -> list[RedisMemory]:
+    """Redis may forbid INFO, as it may be away: neither is worth more than not knowing."""
+    packed = pack("INFO", "memory") + pack("INFO", "stats")
+    answers = await asyncio.gather(*[link.call(packed, 2) for link in links], return_exceptions=True)
+    said = [one for one in answers if not isinstance(one, BaseException)]
+    return [parse_info(b"\n".join(one)) for one in said if all(isinstance(part, bytes) for part in one)]
 
 
 def _get_version(key: str) -> bytes:

@@ -21,7 +21,7 @@ from serving.calls import ended_as
 from serving.health import Health
 from serving.middleware import Context, Handler, UnaryHandler, is_stream
 from serving.observer import BreakerState, Observer
-from serving.requests import BATCH_IDS_MAX
+from serving.requests import BATCH_IDS_MAX, NeverSent
 
 SAMPLED = 64  # one answer in so many is decoded for its age: 3 us then, and nothing to speak of on average
 PUBLISH_S = 0.25  # gauges are written so often while calls come: a write a call would cost as much as the histogram
@@ -34,6 +34,7 @@ REJECTIONS = frozenset(
         grpc.StatusCode.UNAVAILABLE,
     }
 )
+NEVER_SENT = "never_sent"  # a reason of its own: the status of a slow Redis would hide who holds streams open
 _BREAKER = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
@@ -54,6 +55,8 @@ class Telemetry(Observer):
         self._stale = _counter(ServingMetric.STALE)
         self._breaker = _gauge(ServingMetric.BREAKER, "livemax")
         self._health = _gauge(ServingMetric.HEALTH, "livemin")
+        self._redis_memory = _gauge(ServingMetric.REDIS_MEMORY, "livemax")
+        self._redis_evicted = _gauge(ServingMetric.REDIS_EVICTED, "livemax")
         self._gauges = {
             one: _gauge(one, "livesum")
             for one in (ServingMetric.IN_FLIGHT, ServingMetric.WATCH_STREAMS, ServingMetric.WATCHED_USERS)
@@ -87,6 +90,11 @@ class Telemetry(Observer):
         """See Observer."""
         self._health.set(health)
 
+    def memory_seen(self, *, used_percent: int, evicted_keys: int) -> None:
+        """See Observer."""
+        self._redis_memory.set(used_percent / 100)
+        self._redis_evicted.set(evicted_keys)
+
     def _answering(self, method: str, handler: Handler) -> Handler:
         answer = cast("UnaryHandler", handler)
         parse = {"GetScores": _age_of_one, "BatchGetScores": _age_of_batch}.get(method)
@@ -99,7 +107,7 @@ class Telemetry(Observer):
             try:
                 response = await answer(request, context)
             except BaseException as error:
-                self._failed(method, ended_as(context, error), clock() - begin_s)
+                self._failed(method, ended_as(context, error), clock() - begin_s, request)
                 raise
             finally:
                 self._levels[ServingMetric.IN_FLIGHT] -= 1
@@ -126,7 +134,7 @@ class Telemetry(Observer):
                     code = ended_as(context, error)
                     raise
                 finally:
-                    self._failed(method, code, time.perf_counter() - begin_s)
+                    self._failed(method, code, time.perf_counter() - begin_s, request)
 
         return stream
 
@@ -144,12 +152,14 @@ class Telemetry(Observer):
             for one, by in moves.items():
                 self._move(one, -by)
 
-    def _failed(self, method: str, code: grpc.StatusCode, took_s: float) -> None:
+    def _failed(self, method: str, code: grpc.StatusCode, took_s: float, request: Any) -> None:
         observed = self._by_outcome.get((method, code))
         if observed is None:
             observed = self._by_outcome[method, code] = self._latency.labels(method, code.name)
         observed.observe(took_s)
-        if code in REJECTIONS:
+        if isinstance(request, NeverSent):
+            self._rejected.labels(NEVER_SENT).inc()
+        elif code in REJECTIONS:
             self._rejected.labels(code.name.lower()).inc()
 
     def _move(self, gauge: ServingMetric, by: int) -> None:

@@ -8,9 +8,11 @@ from contextlib import contextmanager, suppress
 
 import grpc
 
+from driftline.settings import ServeSettings
 from serving.guard import StoreUnavailable
 from serving.reader import Found, ScoreReader
 from serving.requests import Refused
+from serving.shares import Shares
 
 LOOK_USERS_MAX = 500  # versions asked for at a time: calls get their turn between two looks
 
@@ -65,12 +67,14 @@ def is_news(sent: Found | None, found: Found) -> bool:
 
 
 class WatchHub:
-    """Looks at the versions of all watched users every `poll_s`, and reads what changed. Used by one event loop."""
+    """Looks at the versions of all watched users again and again, and reads what changed. Used by one event loop."""
 
-    def __init__(self, reader: ScoreReader, *, poll_s: float, users_max: int) -> None:
+    def __init__(self, reader: ScoreReader, settings: ServeSettings) -> None:
         self._reader = reader
-        self._poll_s = poll_s
-        self._users_max = users_max
+        self._poll_s = settings.watch_poll_ms / 1000
+        self._users_max = settings.watched_users_max
+        self._shares = Shares("watched users", settings.client_watched_users_max, "client_watched_users_max")
+        self._reads_s_max = settings.watch_reads_s_max
         self._users = 0
         self._watches: dict[tuple[str | None, str], set[Watch]] = {}
         self._versions: dict[tuple[str | None, str], bytes] = {}
@@ -83,12 +87,18 @@ class WatchHub:
         """How many users are watched, counted once a stream."""
         return self._users
 
+    @property
+    def pause_s(self) -> float:
+        """How long the hub waits between two looks at all users: each costs Redis a command a user."""
+        return max(self._poll_s, len(self._watches) / self._reads_s_max)
+
     @contextmanager
-    def watching(self, user_ids: Sequence[str], namespace: str | None) -> Iterator[Watch]:
-        """A watch of these users, different ones. Raises Refused beyond the bound."""
+    def watching(self, user_ids: Sequence[str], namespace: str | None, client: str = "") -> Iterator[Watch]:
+        """A watch of these users, different ones. Raises Refused beyond the bounds of the worker and of the client."""
         if self._users + len(user_ids) > self._users_max:
             message = f"this worker watches {self._users:,} users, and at most {self._users_max:,}"
             raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        self._shares.take(client, len(user_ids))
         watch = Watch(user_ids, namespace)
         self._users += len(user_ids)
         for user_id in user_ids:
@@ -101,6 +111,7 @@ class WatchHub:
             yield watch
         finally:
             self._leave(watch)
+            self._shares.give_back(client, len(user_ids))
 
     async def close(self) -> None:
         """End every stream."""
@@ -123,7 +134,7 @@ class WatchHub:
     async def _run(self) -> None:
         try:
             while self._watches:
-                await asyncio.sleep(self._poll_s)
+                await asyncio.sleep(self.pause_s)
                 with suppress(StoreUnavailable):  # the next look finds what was written meanwhile
                     await self._look()
         except Exception:

@@ -22,6 +22,7 @@ from driftline.errors import SettingError
 from driftline.settings.redis_url import without_password
 from sink_connectors.redis_address import open_client
 from sink_connectors.redis_errors import is_refused, is_transient, unavailable
+from sink_connectors.redis_memory import RedisMemory
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
     GENERATION_BYTES,
@@ -204,6 +205,9 @@ class ScoreStore(Protocol):
     def promote(self, namespace: str) -> None:
         """Make `namespace` the live one, by one atomic write. Raises ValueError on a bad name."""
 
+    def memory(self) -> RedisMemory | None:
+        """What Redis says of its memory; None where there is none, or it does not say. One attempt; raises nothing."""
+
 
 class InMemoryScoreStore:
     """A ScoreStore for tests: one process, no time to live."""
@@ -303,6 +307,10 @@ class InMemoryScoreStore:
         """See ScoreStore."""
         check_namespace(namespace)
         self._live = namespace
+
+    def memory(self) -> RedisMemory | None:
+        """See ScoreStore."""
+        return None
 
 
 class RedisScoreStore:
@@ -467,6 +475,15 @@ class RedisScoreStore:
             if alone:
                 with suppress(redis.RedisError):  # it has ended by itself, or will
                     lock.release()
+
+    def memory(self) -> RedisMemory | None:
+        """See ScoreStore. INFO, which managed services and ACLs leave open more often than CONFIG."""
+        try:
+            said = [cast("dict[str, Any]", self._client.info(section)) for section in ("memory", "stats")]
+        except redis.RedisError:
+            self._client.connection_pool.disconnect(inuse_connections=False)
+            return None
+        return RedisMemory.of(said[0] | said[1])
 
     def ping(self) -> None:
         """Return if Redis answers within `retry_s`; else raise ServiceUnavailable."""

@@ -17,8 +17,10 @@ class Forwarder:
     With `tls` it speaks TLS to its clients, as a proxy in front of Redis does. `received` is what they have sent.
     """
 
-    def __init__(self, target: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, target: int, tls: ssl.SSLContext | None = None, *, source: str = "127.0.0.1") -> None:
+        """`source` is the address that the target sees."""
         self.port = 0
+        self._source = source
         self.target = target
         self.received = b""
         self._tls = tls
@@ -53,7 +55,9 @@ class Forwarder:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            there_reader, there_writer = await asyncio.open_connection(
+                "127.0.0.1", self.target, local_addr=(self._source, 0)
+            )
         except OSError:
             writer.close()
             return

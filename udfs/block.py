@@ -130,7 +130,9 @@ class BlockProcessor:
         is a bug.
         """
         result = BlockResult()
+        unknown_types = self.decoder.unknown_types.total
         timelines = self._fold(block, users, result, now_ms)
+        result.count(JobMetric.TYPES_UNKNOWN, self.decoder.unknown_types.total - unknown_types)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
         taken = result.taken

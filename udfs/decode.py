@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -13,6 +12,7 @@ from google.protobuf.message import DecodeError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
 from driftline.settings import ScoreEventsSettings
+from driftline.words import UnknownTypes
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
@@ -35,6 +35,7 @@ class Decoder:
         event_time_min_ms: the earliest time that an event may have; what is before is another unit, or a dead clock.
         event_time_max_ms: the latest.
         currencies: what amounts are in.
+        unknown_types: counts the types that this version does not know, which are folded as CUSTOM.
     """
 
     events_format: Literal["protobuf", "json"]
@@ -43,6 +44,7 @@ class Decoder:
     event_time_min_ms: int
     event_time_max_ms: int
     currencies: Currencies = AS_GIVEN
+    unknown_types: UnknownTypes = field(default_factory=UnknownTypes, compare=False)
 
     @classmethod
     def of(cls, settings: ScoreEventsSettings) -> Decoder:
@@ -71,6 +73,8 @@ class Decoder:
         message = self._parse(key, value)
         user_id = message.user_id
         event = validate(message, self.currencies)
+        if event.type == CUSTOM and message.type != CUSTOM:
+            self.unknown_types(f"number {message.type}")
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
         self._check_time(event, timestamp_ms, now_ms)
@@ -128,7 +132,9 @@ class Decoder:
         if len(value) > self.event_bytes_max:
             raise self._too_large(len(value), len(key or b""))
         try:
-            return _PARSERS[self.events_format](value)
+            if self.events_format == "json":
+                return parse_event(value, self.unknown_types)
+            return UserEvent.FromString(value)
         except (DecodeError, ValueError, RecursionError) as error:
             if (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
                 raise self._too_large(*sizes) from None
@@ -183,9 +189,6 @@ def _key_mismatch(key: bytes | None, user_id: str) -> str:
     if key.strip().lower() == user_id.strip().lower().encode():
         return f"{wanted}, but the key differs from it in case or blanks"
     return f"{wanted}, but the key is another"
-
-
-_PARSERS: dict[str, Callable[[bytes], UserEvent]] = {"protobuf": UserEvent.FromString, "json": parse_event}
 
 
 def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:

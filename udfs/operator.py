@@ -22,6 +22,7 @@ from driftline.metrics import JobMetric
 from driftline.model_watch import Gauges, ModelFollower, watcher
 from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
+from sink_connectors.redis_memory import MemoryWatch
 from sink_connectors.score_store import RedisScoreStore
 from state_schemas import codec
 from udfs import lineage
@@ -85,6 +86,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         """
         require(self._code_version)
         gc.set_threshold(*GC_THRESHOLD)
+        # What a failed operator left behind is in cycles, and holds its whole Java task: 2 MB of heap a restart, which
+        # a night without Redis would fill. Python's collector, slowed down above, comes too late.
+        gc.collect()
         settings = self._settings
         users = MapStateDescriptor("users", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
@@ -111,6 +115,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._store = _score_store(
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
+        self._memory = MemoryWatch(self._store.memory)
+        self._gauges.show(self._memory.gauges(time.monotonic()))
         self._shards = self._take_up_shards(Subtask(runtime_context))
 
     def _take_up_shards(self, subtask: Subtask) -> dict[int, ShardState]:
@@ -153,6 +159,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             self._count(JobMetric.BLOCKS_SPLIT)
         self._shard.update(codec.encode(shard))
         self._gauges.show(self._model.gauges())
+        self._gauges.show(self._memory.gauges(time.monotonic()))
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:

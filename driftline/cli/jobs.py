@@ -59,6 +59,7 @@ def submit(  # noqa: PLR0917  (options, each by name)
     if settings_help:
         _list_settings()
         return
+    from driftline.stack import memory_warning  # noqa: PLC0415
     from driftline.submission import job_settings  # noqa: PLC0415  (imports Flink's side)
     from driftline.submission import submit as submit_job  # noqa: PLC0415
 
@@ -66,8 +67,12 @@ def submit(  # noqa: PLR0917  (options, each by name)
     given = parse_assignments(assignments or []) | ({"new_generation": "true"} if new_generation else {})
     settings = job_settings(job, stack, given)
     with Console(stderr=True).status("") as status:
-        job_id = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
+        job_id, savepoint = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
+    if savepoint:
+        typer.echo(f"it goes on from {savepoint}", err=True)
+    if warning := memory_warning(stack):
+        typer.echo(warning, err=True)
     if not (settings.models_dir / "current").exists():
         typer.echo(
             f"no model in {settings.models_dir} yet, so there is no purchase_propensity: "

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from driftline.errors import StackError
@@ -148,6 +149,9 @@ def _print_table(services: list[ServiceStatus]) -> None:
         table.add_row(service.name, state, service.address, pid, Path(service.log).name if service.log else "")
     console = Console()
     console.print(table)
+    for service in services:
+        if service.warning:
+            console.print(f"[yellow]warning:[/] {escape(service.warning)}", soft_wrap=True, highlight=False)
     folders = {str(Path(service.log).parent) for service in services if service.log}
     for folder in folders:  # one: the home's
         console.print(f"logs in {folder}", soft_wrap=True, highlight=False)

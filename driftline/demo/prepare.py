@@ -91,7 +91,7 @@ class StartedHere:
                 return running[0]
             self._submitted_to = namespace  # also if the rest is interrupted
             made_of = job_settings(JOB, settings, {"namespace": namespace})
-            job_id = submit(JOB, settings, made_of, report=step.note, from_nothing=True)
+            job_id = submit(JOB, settings, made_of, report=step.note, from_nothing=True).job_id
             step.done = f"submitted {JOB} to Flink: job {job_id} runs"
             return job_id
 

@@ -54,6 +54,35 @@ class ServeSettings(Settings):
     in_flight_max: int = Field(
         1_000, ge=1, le=100_000, description="calls answered at a time; one more is RESOURCE_EXHAUSTED at once"
     )
+    client_in_flight_max: int = Field(
+        500,
+        ge=1,
+        le=100_000,
+        description="of in_flight_max, what one client may have: by name where tokens are on, else by address",
+    )
+    connections_max: int = Field(1_000, ge=1, le=1_000_000, description="connections; one more is closed at once")
+    connection_streams_max: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="calls and watches of one connection at a time; the client holds back the rest",
+    )
+    connection_idle_s_max: float = Field(600.0, ge=1, le=86_400, description="age of a connection without calls")
+    connection_age_s_max: float = Field(
+        3_600.0,
+        ge=1,
+        le=2_000_000,
+        description="age of a connection, give or take a tenth; clients then connect again, which spreads them anew",
+    )
+    connection_age_grace_s: float = Field(
+        60.0, ge=0.1, le=86_400, description="how long calls and watches of such a connection may go on; then they end"
+    )
+    request_wait_ms: int = Field(
+        10_000,
+        ge=10,
+        le=600_000,
+        description="longest wait for the message of a call that has begun, and for a connection's handshake",
+    )
     breaker_failures: int = Field(
         3, ge=1, le=1_000, description="failed reads in a row after which Redis is left alone"
     )
@@ -79,6 +108,18 @@ class ServeSettings(Settings):
         ge=1,
         le=1_000_000,
         description="users watched at a time, counted once a stream; more: RESOURCE_EXHAUSTED",
+    )
+    client_watched_users_max: int = Field(
+        2_500,
+        ge=1,
+        le=1_000_000,
+        description="of watched_users_max, what one client may have: by name where tokens are on, else by address",
+    )
+    watch_reads_s_max: int = Field(
+        20_000,
+        ge=1,
+        le=10_000_000,
+        description="commands a second that looks at watched users may cost Redis; beyond, looks come less often",
     )
     request_bytes_max: int = Field(
         262_144, ge=1_024, le=67_108_864, description="size of the largest request; a larger one is RESOURCE_EXHAUSTED"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 from driftline.errors import SettingError, StackError
+from driftline.settings import StackSettings
 from driftline.settings.redis_url import without_password
 from driftline.stack.logs import rotate
 from driftline.stack.ports import HOST, PortClaim
@@ -77,9 +79,25 @@ class Redis(Service):
         except (redis.RedisError, SettingError) as error:
             raise NotReady(str(error)) from None
 
+    def warning(self) -> str:
+        """Whether it may drop scores, or is nearly full."""
+        return memory_warning(self.settings)
+
     @property
     def _config(self) -> Path:
         return self.home.path / "redis" / "redis.conf"
+
+
+def memory_warning(settings: StackSettings) -> str:
+    """One line on what this Redis may do to the scores; empty where all is well, or it does not say."""
+    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415  (`driftline --help` should not pay for it)
+
+    try:
+        with closing(RedisScoreStore.connect(settings.redis_address, retry_s=0)) as store:
+            memory = store.memory()
+    except SettingError:
+        return ""
+    return memory.warning if memory is not None else ""
 
 
 def redis_server() -> str:

@@ -41,6 +41,7 @@ class ServiceStatus:
     port: int | None
     address: str
     log: str | None
+    warning: str = ""  # what works, and will not for long, or not as it should
 
     @property
     def well(self) -> bool:
@@ -96,6 +97,10 @@ class Service(ABC):
     @abstractmethod
     def probe(self, record: ProcessRecord | None) -> None:
         """Raise NotReady unless it does its work now. Answers within a few seconds; `record` is None when external."""
+
+    def warning(self) -> str:
+        """What to tell of a service that answers; empty where all is well. Raises nothing."""
+        return ""
 
     @property
     def log(self) -> Path:

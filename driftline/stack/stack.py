@@ -156,13 +156,15 @@ class Stack:
     def _status(self, service: Service) -> ServiceStatus:
         if service.external:
             state: State = "external" if self._answers(service, None) else "unreachable"
-            return ServiceStatus(service.name, state, None, None, service.address, None)
+            warning = service.warning() if state == "external" else ""
+            return ServiceStatus(service.name, state, None, None, service.address, None, warning)
         record = self._running(service.name)
         if record is None:
             port = service.claim.port if service.claim is not None else None
             return ServiceStatus(service.name, "stopped", None, port, service.address, str(service.log))
         state = "running" if self._answers(service, record) else "unreachable"
-        return ServiceStatus(service.name, state, record.pid, record.port, service.address, str(service.log))
+        warning = service.warning() if state == "running" else ""
+        return ServiceStatus(service.name, state, record.pid, record.port, service.address, str(service.log), warning)
 
     @staticmethod
     def _answers(service: Service, record: ProcessRecord | None) -> bool:

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 HALF = EVENTS // 2
 REPLAYED_MIN = 1_000
+RESTARTS = 4  # each after more than redis_retry_s without Redis
 
 
 def test_a_savepoint_resumes_on_twice_the_slots(stack: RealStack, history: History, reference: Reference) -> None:
@@ -57,6 +58,31 @@ def test_a_killed_task_manager_loses_and_repeats_nothing(
     _assert_replayed(stack, job_id, processed)
     _, left = psutil.wait_procs(family, timeout=10)
     assert not left, "the killed TaskManager left processes behind"
+
+
+def test_an_outage_of_redis_beyond_its_patience_loses_and_repeats_nothing(
+    stack: RealStack, history: History, reference: Reference
+) -> None:
+    away = Namespace(stack, "away", {"redis_retry_s": 1})
+    job_id = away.submit()
+    redis = psutil.Process(stack.pid("redis"))
+    with Feed(away, history.lines) as feed:
+        feed.trickle(lambda: away.processed() >= HALF // 8, "a part is processed", HALF)
+        redis.suspend()
+        try:
+            feed.trickle(lambda: _restarts(stack, job_id) >= RESTARTS, "the job was restarted several times", HALF)
+        finally:
+            redis.resume()
+
+    assert away.drain() == Counters(EVENTS, EVENTS, EVENTS, 0, 0, 0)
+    assert_same_scores(away.export(), reference.export)
+    assert stack.flink.state(job_id) == "RUNNING"
+
+
+def _restarts(stack: RealStack, job_id: str) -> int:
+    """How often Flink has restarted the job: the metric that an alert watches."""
+    found = stack.rest(f"/jobs/{job_id}/metrics?get=numRestarts")
+    return int(found[0]["value"]) if found else 0
 
 
 class _Behind:

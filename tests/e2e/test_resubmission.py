@@ -58,7 +58,8 @@ def stored(golden: Namespace) -> StoredScores:
 
 def comparable(line: dict[str, Any]) -> dict[str, Any]:
     """Scores as they may be compared over releases: to twelve digits, as they are published since."""
-    return json.loads(json.dumps(line), parse_float=lambda digits: float(f"{float(digits):.11g}"))
+    rounded: dict[str, Any] = json.loads(json.dumps(line), parse_float=lambda digits: float(f"{float(digits):.11g}"))
+    return rounded
 
 
 def test_a_savepoint_of_an_earlier_release_goes_on_as_it_would_have(golden: Namespace) -> None:

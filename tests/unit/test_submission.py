@@ -73,7 +73,10 @@ def flink(monkeypatch: pytest.MonkeyPatch) -> Flink:
 
 
 def submit(stack: StackSettings, savepoint: str | None = None, *, from_nothing: bool = False) -> str:
-    return submission.submit("score-events", stack, job_settings(), savepoint, from_nothing=from_nothing)
+    submitted = submission.submit("score-events", stack, job_settings(), savepoint, from_nothing=from_nothing)
+    if savepoint != "latest":
+        assert submitted.savepoint == (savepoint or "")
+    return submitted.job_id
 
 
 def checkpoint(stack: StackSettings, job_id: str, number: int, at_s: int, *, complete: bool = True) -> Path:

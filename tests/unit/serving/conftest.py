@@ -1,9 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from prometheus_client import values
+from prometheus_client.parser import text_string_to_metric_families
 
+from serving.metrics_server import metrics_endpoint
+from serving.telemetry import Telemetry
 from sink_connectors.score_store import RedisScoreStore
 from tests.redis_server import RedisServer
 
@@ -28,3 +34,22 @@ def own_store(own_redis: RedisServer) -> Iterator[RedisScoreStore]:
     store = RedisScoreStore.connect(own_redis.url)
     yield store
     store.close()
+
+
+@pytest.fixture
+def telemetry_samples() -> Iterator[tuple[Any, Callable[[str], float]]]:
+    """The metrics of a worker, and how many calls it has rejected for a reason, as Prometheus sees it."""
+    before = values.ValueClass
+    try:
+        with metrics_endpoint("127.0.0.1", 0) as address:
+
+            def rejected(reason: str) -> float:
+                with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+                    families = list(text_string_to_metric_families(answer.read().decode()))
+                name, labels = "driftline_serving_rejected_calls_total", {"reason": reason}
+                samples = [one for family in families for one in family.samples]
+                return sum(one.value for one in samples if one.name == name and one.labels == labels)
+
+            yield Telemetry(0), rejected
+    finally:
+        values.ValueClass = before

@@ -14,6 +14,7 @@ import pytest
 from driftline.errors import SettingError
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.settings import ServeSettings
+from serving.arrivals import Arrivals
 from serving.reader import Found, ScoreReader
 from serving.service import ScoreService
 from serving.watch import WatchHub
@@ -35,6 +36,12 @@ class CallerWithoutPatience:
     def time_remaining(self) -> float:
         return 0.05
 
+    def peer(self) -> str:
+        return "ipv4:127.0.0.1:40000"
+
+    async def read(self) -> pb.GetScoresRequest:
+        return pb.GetScoresRequest(user_id="u")
+
     async def abort(self, code: grpc.StatusCode, details: str) -> None:
         raise AbortedError(code)
 
@@ -43,12 +50,13 @@ def test_call_of_redis_ends_with_the_callers_deadline() -> None:
     async def call(url: str) -> None:
         settings = ServeSettings.load(redis_url=url, redis_timeout_ms=5_000)
         reader = ScoreReader.connect(settings)
-        service = ScoreService(reader, WatchHub(reader, poll_s=1, users_max=1), settings)
+        service = ScoreService(reader, WatchHub(reader, settings), settings)
         details: Any = SimpleNamespace(method="/driftline.serving.v1.ScoreService/GetScores")
-        handler: Any = service.handler().service(details)
+        arrivals = Arrivals(wait_s=10, calls_max=1, peer_calls_max=1)
+        handler: Any = service.handler(arrivals).service(details)
         context: Any = CallerWithoutPatience()
         try:
-            await handler.unary_unary(pb.GetScoresRequest(user_id="u"), context)
+            await handler.stream_unary(None, context)
         finally:
             await reader.close()
 

@@ -70,7 +70,7 @@ class Ids(list[str]):
 
 def service() -> tuple[ScoreService, Stored]:
     reader, settings = Stored(), ServeSettings.load()
-    return ScoreService(reader, WatchHub(reader, poll_s=1, users_max=5_000), settings), reader
+    return ScoreService(reader, WatchHub(reader, settings), settings), reader
 
 
 def steps(call: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[int, Any]:

@@ -138,7 +138,8 @@ def test_a_block_of_users_with_large_states_is_left_in_part() -> None:
     crowd = [message(f"u{number}") for number in range(40)]
     for at_ms in range(60):
         texts = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}"}
-        records, offsets, calls = block(*(message(one.user_id, at_ms, **texts) for one in crowd)), [], 0
+        records, calls = block(*(message(one.user_id, at_ms, **texts) for one in crowd)), 0
+        offsets: list[int] = []
         while len(records):
             result = fold_block(fold, records, shard, users, NOW)
             offsets += records.offsets[: result.taken]

@@ -250,3 +250,18 @@ def test_no_bytes_whatever_crash_the_decoder(key: bytes | None, value: bytes | N
 def test_types_have_the_numbers_of_the_contract() -> None:
     ours = {name: number for name, number in vars(udfs.event).items() if isinstance(number, int)}
     assert ours | {"TYPE_UNSPECIFIED": 0} == dict(UserEvent.Type.items())
+
+
+def test_unknown_types_are_counted_and_deliberate_custom_ones_are_not() -> None:
+    for decoder, values in (
+        (JSON, [b'"remove_from_cart"', b'"view"', b'"CUSTOM","name":"n"', b"77"]),
+        (PROTOBUF, [b"", b""]),
+    ):
+        before = decoder.unknown_types.total
+        for number, word in enumerate(values):
+            if decoder is JSON:
+                value = b'{"eventId":"e","userId":"u1","eventTimeMs":%d,"type":%s}' % (T0, word)
+            else:
+                value = message(type=77 + number, name="n").SerializeToString()
+            decoder.decode(b"u1", value, T0, T0)
+        assert decoder.unknown_types.total - before == 2

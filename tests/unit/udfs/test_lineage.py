@@ -40,7 +40,7 @@ OTHER = {
     "currency": "EUR",
     "currency_rates": "USD=0.92",
 }
-NEEDS = {"currency_rates": {"currency": "EUR"}}  # what else a value makes no sense without
+NEEDS: dict[str, dict[str, Any]] = {"currency_rates": {"currency": "EUR"}}  # what else a value makes no sense without
 # Where the job runs and how fast; another value changes nothing about the state.
 FREE = {
     "kafka_bootstrap",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -107,3 +109,15 @@ def test_oversized_records_leave_their_bytes_behind(task: Task) -> None:
         (b"u1", b"\x00300 2", b"UNDECODABLE"),
     ]
     assert task.counts["events_dead_letter"] == size
+
+
+def test_a_restart_frees_what_the_failed_operator_held(task: Task) -> None:
+    """Its Java task, one a restart: nobody closes a failed operator, and PyFlink's objects refer to each other."""
+    task.operator.itself = task.operator
+    failed = weakref.ref(task.operator)
+    gc.disable()
+    try:
+        task.open()
+        assert failed() is None
+    finally:
+        gc.enable()
