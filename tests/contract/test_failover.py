@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from driftline.errors import ServiceUnavailable
-from sink_connectors.score_store import Progress, RedisScoreStore
+from sink_connectors.score_store import Progress, RedisScoreStore, ShardReport
 from sink_connectors.score_value import encode_value, user_key
 from tests.forwarder import Forwarder
 from tests.redis_server import RedisServer, free_port, wait_until
@@ -25,7 +25,9 @@ _accepted = itertools.count(1)
 
 
 def write(store: RedisScoreStore, user_id: str = "u") -> int:
-    return store.write([(user_id, encode_value(1, next(_accepted), b"scores"))], (1, Progress(accepted=1))).accepted
+    return store.write(
+        [(user_id, encode_value(1, next(_accepted), b"scores"))], (1, ShardReport(Progress(accepted=1)))
+    ).accepted
 
 
 def fail_over(primary: RedisServer, replica: RedisServer) -> None:

@@ -48,6 +48,8 @@ FREE = {
     "redis_password_file",
     "models_dir",
     "group_id",
+    "isolation_level",
+    "deleted_offsets",
     "parallelism",
     "block_ms",
     "block_events_max",
