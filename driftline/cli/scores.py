@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,10 +90,11 @@ def export_scores(
     settings = StackSettings.load()
     chosen = namespace if namespace is not None else settings.namespace
     if not chosen:
-        chosen = RedisScoreStore.connect(settings.redis_address, retry_s=0).live_namespace()
-    store = RedisScoreStore.connect(settings.redis_address, namespace=chosen, retry_s=0)
-    for lines in export_lines(store):
-        sys.stdout.write(lines)
+        with closing(RedisScoreStore.connect(settings.redis_address, retry_s=0)) as any_namespace:
+            chosen = any_namespace.live_namespace()
+    with closing(RedisScoreStore.connect(settings.redis_address, namespace=chosen, retry_s=0)) as store:
+        for lines in export_lines(store):
+            sys.stdout.write(lines)
 
 
 def export_lines(store: ScoreStore) -> Iterator[str]:

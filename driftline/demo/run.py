@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,8 +75,10 @@ def _prepare(settings: StackSettings, options: DemoOptions, steps: Steps, ours: 
         ready_model(ModelFolder(settings.models_dir), history, steps)
         namespace = settings.namespace or _live_namespace(settings)
         check_job = partial(ours.check_job, ours.ready_job(settings, namespace))
-        progress = TopicProgress(settings, namespace)
-        ready_history(settings, history, progress, steps=steps, check_job=check_job)
+        with ExitStack() as opened:
+            progress = opened.enter_context(closing(TopicProgress(settings, namespace)))
+            ready_history(settings, history, progress, steps=steps, check_job=check_job)
+            opened.pop_all()  # the session closes it
     if not options.live:
         until = "until Ctrl-C" if options.seconds is None else f"for {options.seconds:g} s"
         steps.say(f"live traffic of {options.rate:g} events/s {until}")

@@ -186,6 +186,17 @@ class ScoreEventsSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _topics_differ(self) -> ScoreEventsSettings:
+        """A result that is written to the input would be read again, for ever."""
+        seen: dict[str, str] = {}
+        for name in ("events_topic", "dead_letter_topic", "late_topic", "sessions_topic", "scores_topic"):
+            topic = getattr(self, name)
+            if (other := seen.setdefault(topic, name)) != name:
+                message = f"{name} and {other} are both {topic!r}; each of the five topics of a job must be another"
+                raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
     def _ordered(self) -> ScoreEventsSettings:
         check_login(self.redis_url, self.redis_password_file)
         for larger, smaller in (

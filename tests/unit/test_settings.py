@@ -100,3 +100,11 @@ def test_what_belongs_to_others_is_left_alone(kind: Any, monkeypatch: pytest.Mon
     ):
         monkeypatch.setenv(variable, "2")
     kind.load()
+
+
+@pytest.mark.parametrize("other", ["dead_letter_topic", "late_topic", "sessions_topic", "scores_topic"])
+def test_no_topic_of_a_job_feeds_another(other: str) -> None:
+    with pytest.raises(SettingError, match=f"{other} and events_topic are both 'clicks'"):
+        ScoreEventsSettings.load(events_topic="clicks", **{other: "clicks"})
+    with pytest.raises(SettingError, match="scores_topic and sessions_topic are both 'one'"):
+        ScoreEventsSettings.load(sessions_topic="one", scores_topic="one")
