@@ -16,12 +16,13 @@ import json, sys
 from pyflink.datastream import StreamExecutionEnvironment
 from jobs.score_events import build
 from driftline.settings import ScoreEventsSettings
+from udfs.lineage import Submission
 
 
 
 def consumer_properties(settings):
     env = StreamExecutionEnvironment.get_execution_environment()
-    build(env, ScoreEventsSettings.load(**settings), generation=1)
+    build(env, ScoreEventsSettings.load(**settings), Submission(generation=1, restored=False))
     for node in env._j_stream_execution_environment.getStreamGraph(False).getStreamNodes().toArray():
         factory = node.getOperatorFactory()
         if factory.getClass().getSimpleName() == "SourceOperatorFactory":
