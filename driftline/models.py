@@ -88,7 +88,7 @@ def _probabilities(output: Any, rows: int) -> list[float]:
         message = f"its output {OUTPUT} should be floats of shape {(rows, 2)}, not {found}"
         raise ModelError(message)
     column = output[:, 1]
-    if not ((column >= 0) & (column <= 1)).all():  # nor is NaN
+    if rows and not (np.minimum.reduce(column) >= 0 and np.maximum.reduce(column) <= 1):  # nor is NaN
         message = "its probabilities are not all within 0..1"
         raise ModelError(message)
     values: list[float] = column.tolist()

@@ -62,6 +62,10 @@ class EventReader:
         self._mapping = mapping
         self._skip_bad = skip_bad
         self._check = check
+        for file in files:
+            if file != STDIN:
+                with _told_of(str(file)):
+                    file.stat()  # before anything is begun: a pipe can be opened once only
 
     def __iter__(self) -> Iterator[tuple[UserEvent, bytes]]:
         for file in self._files:
@@ -146,13 +150,19 @@ _TOO_LONG = f"is longer than {DOCUMENT_BYTES_MAX:,} bytes, the most an event may
 
 @contextmanager
 def _reading(file: Path, name: str) -> Iterator[BinaryIO]:
-    """The bytes of a file; whatever keeps them from being read names it."""
-    try:
+    with _told_of(name):
         if file == STDIN:
             yield sys.stdin.buffer
         else:
             with file.open("rb") as source:
                 yield source
+
+
+@contextmanager
+def _told_of(name: str) -> Iterator[None]:
+    """Whatever keeps a file from being read names it."""
+    try:
+        yield
     except OSError as error:
         message = f"{name}: {error.strerror or error}"
         raise InputError(message) from None

@@ -24,18 +24,20 @@ TYPE_SPELLINGS: dict[str, tuple[str, ...]] = {
     "CLICK": (
         *("clicked", "item_click", "item_clicked", "product_click", "product_clicked", "link_click", "link_clicked"),
         *("button_click", "button_clicked", "element_clicked", "select_item", "select_content", "tap", "tapped"),
-        *("promotion_clicked", "select_promotion"),
+        *("promotion_clicked", "select_promotion", "clicked_product"),
     ),
     "ADD_TO_CART": (
         *("cart", "cart_add", "added_to_cart", "product_added", "product_added_to_cart", "item_added_to_cart"),
         *("add_to_basket", "added_to_basket", "add_to_bag", "added_to_bag", "product_added_to_basket", "add_cart"),
         *("basket", "basket_add", "add_item_to_cart", "add_product_to_cart"),
+        *("product_add", "added_product", "item_added"),
     ),
     "PURCHASE": (
         *("purchased", "buy", "bought", "order", "ordered", "transaction", "sale", "ecommerce_purchase"),
         *("order_completed", "completed_order", "complete_order", "order_placed", "placed_order", "place_order"),
         *("purchase_completed", "complete_purchase", "completed_purchase", "product_purchased", "item_purchased"),
-        *("in_app_purchase", "checkout_completed", "ordered_product"),
+        *("in_app_purchase", "checkout_completed", "checkout_complete", "ordered_product", "order_complete"),
+        *("order_paid", "purchase_complete"),
     ),
     "SEARCH": (
         *("searched", "site_search", "view_search_results", "products_searched", "product_searched", "search_query"),

@@ -23,6 +23,8 @@ from serving.logs import log_event
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own; workers inherit it
 
+CONNECTION_S = 10.0  # for a handshake, a request, an answer to be taken: each connection holds a thread
+
 TlsContext = Callable[[], ssl.SSLContext]
 
 log = logging.getLogger(__name__)
@@ -62,6 +64,8 @@ def _listening(host: str, port: int, tls: TlsContext | None) -> _Server:
 
 
 class _Handler(WSGIRequestHandler):
+    timeout = CONNECTION_S
+
     def log_message(self, *_: Any) -> None:
         """A scrape is no event."""
 

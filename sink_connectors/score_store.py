@@ -577,6 +577,8 @@ class RedisScoreStore:
 
 def _batches(values: Sequence[tuple[str, bytes]]) -> list[Sequence[tuple[str, bytes]]]:
     """Cut into parts of at most BATCH_MAX values and BATCH_BYTES_MAX, at least one; a larger value goes alone."""
+    if len(values) <= BATCH_MAX and sum([len(value) for _, value in values]) <= BATCH_BYTES_MAX:
+        return [values]  # as nearly always
     batches: list[Sequence[tuple[str, bytes]]] = []
     start = size = 0
     for index, (_, value) in enumerate(values):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 
 from driftline.client import AsyncScoresClient, Tls
+from serving.rest.limits import Limits
 from serving.rest.server import listen, rest_server
 from tests.redis_server import wait_until
 
@@ -16,10 +18,12 @@ CALL_S = 10.0
 
 
 @contextmanager
-def rest_door(target: str, *, timeout_s: float = 2.0, tls: Tls | None = None) -> Iterator[httpx.Client]:
+def rest_door(target: str, *, timeout_s: float = 2.0, tls: Tls | None = None, **limits: Any) -> Iterator[httpx.Client]:
     """A client of a door that asks the gRPC server at `target`."""
     listening = listen("127.0.0.1", 0)
-    server = rest_server(lambda: AsyncScoresClient(target, timeout_s=timeout_s, tls=tls), first_s=timeout_s)
+    server = rest_server(
+        lambda: AsyncScoresClient(target, timeout_s=timeout_s, tls=tls), first_s=timeout_s, limits=Limits(**limits)
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

@@ -8,7 +8,7 @@ it, and a subtask compares all of it before its first block.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from driftline.errors import SettingError
 from driftline.settings import ScoreEventsSettings
@@ -21,17 +21,11 @@ from udfs.shards import KEY_GROUPS, require_same_shards, shard_keys
 _FEATURE_SET = "feature_set"  # no setting: what this release computes
 
 
-@dataclass(frozen=True)
-class Submission:
-    """How a job was submitted; its restarts are no submissions.
+class Submission(NamedTuple):  # travels with the operator: a compiled class could not be pickled
+    """How a job was submitted; its restarts are no submissions."""
 
-    Args:
-        generation: milliseconds since the epoch when it was submitted.
-        restored: whether it began from a savepoint or a retained checkpoint.
-    """
-
-    generation: int
-    restored: bool
+    generation: int  # milliseconds since the epoch when it was submitted
+    restored: bool  # it began from a savepoint or a retained checkpoint
 
 
 def made_with(settings: ScoreEventsSettings) -> dict[str, str]:

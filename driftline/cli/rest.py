@@ -17,6 +17,19 @@ def rest(
     timeout_s: Annotated[
         float, typer.Option(min=0.01, max=60, help="Deadline of each call of the gRPC server, in seconds.")
     ] = 0.5,
+    connections_max: Annotated[
+        int,
+        typer.Option(min=1, envvar="DRIFTLINE_REST_CONNECTIONS_MAX", help="Connections; one more is closed at once."),
+    ] = 1_000,
+    watches_max: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            envvar="DRIFTLINE_REST_WATCHES_MAX",
+            help="Watches at a time; one more is 429. They share a connection with all calls, whose streams the gRPC "
+            "server bounds (200).",
+        ),
+    ] = 100,
 ) -> None:
     """Serve scores as JSON over HTTP until SIGTERM or Ctrl-C, by asking the gRPC server at DRIFTLINE_GRPC_TARGET.
 
@@ -26,6 +39,7 @@ def rest(
     from driftline.cli.calling import client_options  # noqa: PLC0415  (other commands start without its libraries)
     from driftline.client import AsyncScoresClient  # noqa: PLC0415
     from serving import logs  # noqa: PLC0415
+    from serving.rest.limits import Limits  # noqa: PLC0415
     from serving.rest.server import serve  # noqa: PLC0415
     from serving.tls import is_loopback  # noqa: PLC0415
 
@@ -42,4 +56,5 @@ def rest(
         port=port,
         target=target,
         first_s=timeout_s,
+        limits=Limits(connections_max=connections_max, watches_max=watches_max),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -14,12 +14,14 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from driftline.client import AsyncScoresClient, Result, ScoresError
 from driftline.client.calls import BATCH_IDS_MAX
@@ -27,6 +29,7 @@ from driftline.client.types import explanation_message, result_message, scores_m
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.health import FRESH_NAME
 from serving.rest import openapi
+from serving.rest.limits import Limits
 from serving.rest.problems import (
     BadRequestError,
     on_bad_request,
@@ -40,9 +43,9 @@ BODY_BYTES_MAX = 1024 * 1024  # 1,000 ids of 128 bytes fit, also with every char
 PING_S = 15  # keeps a silent stream open through proxies, and notices a caller that has gone
 
 
-def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> Starlette:
+def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float, limits: Limits | None = None) -> Starlette:
     """The application. `connect` is called in its event loop; a watch's first result must come within `first_s`."""
-    door = Door(connect, first_s)
+    door = Door(connect, first_s, limits or Limits())
     register_url_convertor("user_id", _UserId())
     user = "/v1/users/{user_id:user_id}"
     return Starlette(
@@ -82,9 +85,11 @@ class Door:
 
     _client: AsyncScoresClient
 
-    def __init__(self, connect: Callable[[], AsyncScoresClient], first_s: float) -> None:
+    def __init__(self, connect: Callable[[], AsyncScoresClient], first_s: float, limits: Limits) -> None:
         self._connect = connect
         self._first_s = first_s
+        self._limits = limits
+        self._watches = 0
         self._document = openapi.document()
 
     @asynccontextmanager
@@ -106,7 +111,7 @@ class Door:
 
     async def batch(self, request: Request) -> Response:
         """POST /v1/scores:batchGet."""
-        user_ids, fields = batch_of(await _body(request))
+        user_ids, fields = batch_of(await self._body(request))
         results = await self._client.batch(user_ids, fields=fields, **_options(request))
         return _json(pb.BatchGetScoresResponse(results=map(result_message, results)))
 
@@ -117,12 +122,22 @@ class Door:
             message = f"userId must be given 1 to {BATCH_IDS_MAX:,} times, not {len(user_ids):,}"
             raise BadRequestError(message)
         fields = fields_of(request.query_params.getlist("fields"))
+        if self._watches >= self._limits.watches_max:
+            message = f"this door has {self._watches:,} watches, and at most {self._limits.watches_max:,}"
+            return problem(HTTPStatus.TOO_MANY_REQUESTS, message, "RESOURCE_EXHAUSTED")
         results = self._client.watch(user_ids, fields=fields, **_options(request))
+        self._watches += 1
         try:
             first = await asyncio.wait_for(anext(results), self._first_s)
-        except TimeoutError:
+        except BaseException as error:
+            self._watch_ended()
+            if not isinstance(error, TimeoutError):
+                raise
             return problem(HTTPStatus.GATEWAY_TIMEOUT, "the score server did not answer in time", "DEADLINE_EXCEEDED")
-        return EventSourceResponse(_events(first, results), ping=PING_S)
+        return _Watch(first, results, ended=self._watch_ended, send_s=self._limits.send_s)
+
+    def _watch_ended(self) -> None:
+        self._watches -= 1
 
     async def health(self, _request: Request) -> Response:
         """GET /healthz and /readyz: whether calls are answered, be it from memory."""
@@ -144,33 +159,54 @@ class Door:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, otherwise, "UNAVAILABLE")
         return JSONResponse({"status": "SERVING"})
 
+    async def _body(self, request: Request) -> bytes:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.body_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > BODY_BYTES_MAX:
+                        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {BODY_BYTES_MAX:,} bytes")
+        except TimeoutError:
+            message = f"the body did not come within {self._limits.body_s:g} s"
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"}) from None
+        return bytes(body)
+
     async def openapi(self, _request: Request) -> Response:
         """GET /openapi.json."""
         return JSONResponse(self._document)
 
 
-async def _events(first: Result, results: Any) -> AsyncIterator[ServerSentEvent]:
-    async with aclosing(results):
-        yield _event(first)
+class _Watch(EventSourceResponse):
+    """The stream of a watch. However it ends, the watch of the gRPC server ends with it."""
+
+    def __init__(self, first: Result, results: Any, *, ended: Callable[[], None], send_s: float) -> None:
+        super().__init__(_events(first, results), ping=PING_S, send_timeout=send_s)
+        self._results = results
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async for result in results:
-                yield _event(result)
-        except ScoresError as error:
-            body = json.loads(bytes(on_scores_error(None, error).body))  # type: ignore[arg-type]  # has no request
-            yield ServerSentEvent(json.dumps(body), event="problem")
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            pass  # a watcher that no longer reads
+        finally:
+            self._ended()
+            await self._results.aclose()
+
+
+async def _events(first: Result, results: Any) -> AsyncIterator[ServerSentEvent]:
+    yield _event(first)
+    try:
+        async for result in results:
+            yield _event(result)
+    except ScoresError as error:
+        body = json.loads(bytes(on_scores_error(None, error).body))  # type: ignore[arg-type]  # has no request
+        yield ServerSentEvent(json.dumps(body), event="problem")
 
 
 def _event(result: Result) -> ServerSentEvent:
     return ServerSentEvent(json.dumps(MessageToDict(result_message(result)), ensure_ascii=False), event="scores")
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {BODY_BYTES_MAX:,} bytes")
-    return bytes(body)
 
 
 def _options(request: Request) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _of_scores(schemas: dict[str, Any]) -> dict[str, Any]:
     )
     why = "Why the user has these scores: every feature that the model saw."
     body = {"required": True, "content": {_JSON: {"schema": {"$ref": "#/components/schemas/BatchGetScoresRequest"}}}}
-    return {
+    paths = {
         "/v1/users/{user_id}/scores": {
             "get": _operation("getScores", "A user's scores.", get, [_USER_ID, _FIELDS, _NAMESPACE], missing=True)
         },
@@ -99,6 +99,8 @@ def _of_scores(schemas: dict[str, Any]) -> dict[str, Any]:
         },
         "/v1/scores:watch": {"get": _watch()},
     }
+    paths["/v1/scores:batchGet"]["post"]["responses"] |= _problems(HTTPStatus.REQUEST_TIMEOUT)  # of the body
+    return paths
 
 
 def _of_the_door() -> dict[str, Any]:

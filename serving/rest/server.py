@@ -13,6 +13,7 @@ from driftline.client import AsyncScoresClient
 from driftline.errors import StackError
 from serving.logs import log_event
 from serving.rest.app import create_app
+from serving.rest.limits import HEAD_BYTES_MAX, Limits, protocol
 
 GRACE_S = 5  # how long running requests may take at a shutdown
 BACKLOG = 1024
@@ -32,10 +33,15 @@ def listen(host: str, port: int) -> socket.socket:
         raise StackError(message) from None
 
 
-def rest_server(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> uvicorn.Server:
+def rest_server(
+    connect: Callable[[], AsyncScoresClient], *, first_s: float, limits: Limits | None = None
+) -> uvicorn.Server:
     """The server, not started. It writes no access log: paths hold user ids."""
+    limits = limits or Limits()
     config = uvicorn.Config(
-        create_app(connect, first_s=first_s),
+        create_app(connect, first_s=first_s, limits=limits),
+        http=protocol(limits),
+        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -45,9 +51,11 @@ def rest_server(connect: Callable[[], AsyncScoresClient], *, first_s: float) -> 
     return uvicorn.Server(config)
 
 
-def serve(connect: Callable[[], AsyncScoresClient], *, host: str, port: int, target: str, first_s: float) -> None:
+def serve(
+    connect: Callable[[], AsyncScoresClient], *, host: str, port: int, target: str, first_s: float, limits: Limits
+) -> None:
     """Serve until SIGTERM or SIGINT. Called by the command line, in the main thread."""
-    server = rest_server(connect, first_s=first_s)
+    server = rest_server(connect, first_s=first_s, limits=limits)
 
     def stop(_number: int, _frame: object) -> None:
         server.should_exit = True

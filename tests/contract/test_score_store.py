@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from driftline.errors import ServiceUnavailable, SettingError
 from sink_connectors.score_store import (
+    BATCH_BYTES_MAX,
     BATCH_MAX,
     Claim,
     InMemoryScoreStore,
@@ -135,6 +136,17 @@ class TestWrite:
         assert store.write(values, (1, ShardReport(Progress(accepted=7)))).accepted == len(values)
         assert None not in store.read([user_id for user_id, _ in values])
         assert store.read_progress() == {1: Progress(accepted=7)}
+
+    def test_batch_of_more_bytes_than_one_command(self, store: ScoreStore) -> None:
+        large = bytes(BATCH_BYTES_MAX * 2 // 5)
+        values = [(f"u{number}", value(1, scores=large)) for number in range(7)]
+        values.insert(3, ("huge", value(1, scores=bytes(2 * BATCH_BYTES_MAX))))
+        assert store.write(values, (1, Progress(accepted=7))).accepted == len(values)
+        assert [one and len(one.scores) for one in store.read(["u0", "huge", "u6"])] == [
+            len(large),
+            2 * BATCH_BYTES_MAX,
+            len(large),
+        ]
 
     def test_nothing_to_write(self, store: ScoreStore) -> None:
         assert store.write([], None).accepted == 0
@@ -320,6 +332,22 @@ def test_any_order_and_duplication_of_writes_ends_alike(
 
 @pytest.mark.redis
 class TestRedis:
+    def test_a_command_is_bounded_in_users_and_in_bytes(self, redis_server: RedisServer) -> None:
+        store = connected(redis_server, namespace="bounds")
+
+        def commands(values: list[tuple[str, bytes]]) -> int:
+            with redis_server.client() as client:
+                client.config_resetstat()
+                store.write(values, (1, Progress(accepted=1)))
+                return sum(int(client.info("commandstats")[name]["calls"]) for name in ("cmdstat_evalsha",))
+
+        store.write([("u", value(1))], None)  # Redis knows the script
+        half = value(2, scores=bytes(BATCH_BYTES_MAX // 2 - 16))
+        assert commands([("a", half), ("b", half)]) == 1
+        assert commands([("a", half), ("b", half), ("c", half)]) == 2
+        assert commands([(f"u{number}", value(2)) for number in range(BATCH_MAX + 1)]) == 2
+        store.close()
+
     def test_keys_and_bytes_are_those_of_the_contract(self, redis_server: RedisServer) -> None:
         store = connected(redis_server, namespace="layout")
         store.write([("u", value(2))], (3, ShardReport(Progress(1, 2, 3, 4))))

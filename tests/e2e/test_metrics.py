@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 OF_JOB, OF_OPERATOR = "flink_jobmanager_job_", "flink_taskmanager_job_task_operator_"
 
 
-def test_a_running_job_has_every_metric_that_the_rules_name(stack: RealStack, edges: Namespace) -> None:
-    job_id = edges.ensure_job()
+def test_a_running_job_has_every_metric_that_the_rules_name(stack: RealStack) -> None:
+    job_id = Namespace(stack, "metered").submit()
     of_job = {one["id"] for one in stack.rest(f"/jobs/{job_id}/metrics")}
     vertices = [vertex["id"] for vertex in stack.rest(f"/jobs/{job_id}")["vertices"]]
     of_operators = {

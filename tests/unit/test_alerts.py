@@ -18,15 +18,12 @@ RULES: list[dict[str, Any]] = [
     for rule in group["rules"]
 ]
 OURS_OF_FLINK = "flink_taskmanager_job_task_operator_driftline_"
-# Of Flink itself (tests/e2e/test_metrics.py asks a running job for them), Prometheus and redis_exporter.
+# Of Flink itself (tests/e2e/test_metrics.py asks a running job for them) and Prometheus.
 OF_OTHERS = {
     "flink_jobmanager_job_numRestarts",
     "flink_jobmanager_job_numberOfCompletedCheckpoints",
     "flink_jobmanager_job_numberOfFailedCheckpoints",
     "flink_taskmanager_job_task_operator_pendingRecords",
-    "redis_evicted_keys_total",
-    "redis_memory_max_bytes",
-    "redis_memory_used_bytes",
     "up",
 }
 

@@ -14,51 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import helper
 
 from driftline.errors import ModelError
 from driftline.metrics import JobGauge, JobMetric
 from driftline.model_watch import Gauges, ModelFollower, ModelWatcher, watcher
 from driftline.models import ModelFolder, OnnxModel
+from tests.onnx_models import breaks_in_use, constant, graph
 from tests.redis_server import wait_until
 from udfs.features import V1
 
 ROW = array("f", [0.0] * len(V1))
-
-
-def graph(*nodes: onnx.NodeProto, columns: int = len(V1), initializers: tuple[onnx.TensorProto, ...] = ()) -> bytes:
-    made = helper.make_graph(
-        list(nodes),
-        "g",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, [None, columns])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, None)],
-        initializer=list(initializers),
-    )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)])
-    model.ir_version = 9
-    return bytes(model.SerializeToString())
-
-
-def constant(*values: float) -> bytes:
-    """A model that gives every row these columns, whatever it holds."""
-    weights = helper.make_tensor("w", TensorProto.FLOAT, [len(V1), len(values)], np.zeros(len(V1) * len(values)))
-    bias = helper.make_tensor("b", TensorProto.FLOAT, [len(values)], values)
-    nodes = (
-        helper.make_node("MatMul", ["features", "w"], ["zeros"]),
-        helper.make_node("Add", ["zeros", "b"], ["probabilities"]),
-    )
-    return graph(*nodes, initializers=(weights, bias))
-
-
-def breaks_in_use() -> bytes:
-    """A model that is fine with the rows it is tried with, and gives -1 where the first feature is negative."""
-    weights = np.zeros((len(V1), 2), dtype=np.float32)
-    weights[0, 1] = 1
-    held = helper.make_tensor("w", TensorProto.FLOAT, weights.shape, weights.flatten())
-    return graph(helper.make_node("MatMul", ["features", "w"], ["probabilities"]), initializers=(held,))
 
 
 BAD_ROW = array("f", [-1.0] + [0.0] * (len(V1) - 1))
@@ -116,6 +83,17 @@ def test_a_current_that_names_no_model_leaves_the_one_in_use(followed: Followed,
     assert followed.look() == first
     followed.point(content)
     assert [followed.look() for _ in range(3)] == [first] * 3
+    assert followed.failures == 1
+
+
+@pytest.mark.parametrize("way", ["../elsewhere/{}", "{}/../../elsewhere/{}", "{root}/elsewhere/{}"])
+def test_no_model_of_another_folder_is_loaded(followed: Followed, way: str) -> None:
+    first = followed.store(constant(0.5, 0.5), "1")
+    followed.look()
+    other = followed.path.parent / "elsewhere"
+    version = ModelFolder(other).store(constant(0.1, 0.9), trained_at_ms=1, stamp="2", metrics={}).version
+    followed.point(way.format(version, version, root=followed.path.parent).encode())
+    assert [followed.look(), followed.look()] == [first, first]
     assert followed.failures == 1
 
 

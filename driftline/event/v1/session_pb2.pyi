@@ -74,7 +74,7 @@ class ClosedSession(google.protobuf.message.Message):
     purchases: builtins.int
     searches: builtins.int
     purchase_value: builtins.float
-    """Sum of the values of the session's purchases."""
+    """Sum of the values of the session's purchases less those of its refunds, at least 0, in one currency."""
     closed_by: Global___ClosedSession.ClosedBy.ValueType
     revision: builtins.int
     """1 for the first publication."""

@@ -99,3 +99,14 @@ def test_files_that_cannot_be_used(files: TlsFiles, tmp_path: Path) -> None:
     ):
         with pytest.raises(SettingError, match=f"{name} .*missing"):
             metrics_tls(*given)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /met"])
+def test_connection_that_says_nothing_is_closed(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.metrics_server._Handler.timeout", 0.1)
+    with metrics_endpoint("127.0.0.1", 0) as address:
+        host, port = address.split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(sent)
+            while connection.recv(1_000):
+                pass

@@ -16,8 +16,9 @@ from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
 from tests.unit.udfs.strategies import histories
-from udfs.event import ADD_TO_CART, FORGET, PURCHASE, SURVEY_RESPONSE, Event
-from udfs.profile import SLOTS
+from udfs.event import ADD_TO_CART, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
+from udfs.money import LEFT_OUT, NUMBERS
+from udfs.profile import CURRENCY, SLOTS
 from udfs.user import Timeline
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -54,6 +55,25 @@ def forgotten_timeline() -> Timeline:
     return timeline
 
 
+def money_timeline() -> Timeline:
+    """A timeline with refunds and amounts in two currencies, committed and in the tail."""
+    timeline = Timeline.begin(bounds())
+    eur, jpy = NUMBERS["EUR"], NUMBERS["JPY"]
+    for number, e in enumerate(
+        (
+            event(0, PURCHASE, value=59.5),
+            event(SECOND, REFUND, value=9.5),
+            event(2 * SECOND, PURCHASE, value=12_000),
+            event(HOUR, PURCHASE, value=1),
+            event(HOUR + 1, REFUND, value=2),
+            event(HOUR + 2),
+        )
+    ):
+        e.currency = (eur, eur, jpy, LEFT_OUT, eur, 0)[number]
+        timeline.offer(e)
+    return timeline
+
+
 SHARD = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4)
 COUNTED = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4, shards=16)
 QUIET = QuietList(user_ids=["u1", "zoë"])
@@ -64,6 +84,7 @@ QUIET = QuietList(user_ids=["u1", "zoë"])
     [
         ("user_state_v1.bin", encode_user(full_timeline())),
         ("user_state_v1_forgotten.bin", encode_user(forgotten_timeline())),
+        ("user_state_v1_money.bin", encode_user(money_timeline())),
         ("shard_state_v1.bin", codec.encode(SHARD)),
         ("shard_state_v1_shards.bin", codec.encode(COUNTED)),
         ("quiet_list_v1.bin", codec.encode(QUIET)),
@@ -133,3 +154,11 @@ def test_state_survives_a_round_trip(history: list[Event]) -> None:
         timeline.offer(e)
     state = encode_user(timeline)
     assert encode_user(decode_user(state, bounds())) == state
+
+
+def test_golden_money_reads_as_what_it_was() -> None:
+    timeline = decode_user((GOLDEN / "user_state_v1_money.bin").read_bytes(), bounds())
+    expected = money_timeline()
+    assert timeline.tail == expected.tail
+    assert timeline.profile().values == expected.profile().values
+    assert [timeline.committed.values[slot] for slot in range(CURRENCY, SLOTS)] == [NUMBERS["EUR"], 9.5, 9.5, 1, 1]

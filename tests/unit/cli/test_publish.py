@@ -1,0 +1,89 @@
+"""`driftline publish` as it is typed, with a publisher that keeps what it is given."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from driftline.cli import app
+from driftline.errors import InputError
+
+GOOD = '{"eventId":"e1","userId":"u1","type":"view","eventTimeMs":5}\n'
+UNKNOWN = '{"eventId":"e2","userId":"u1","type":"remove_from_cart","eventTimeMs":6}\n'
+SAMPLES = Path(__file__).parents[2] / "samples"
+MAPPINGS = Path(__file__).parents[3] / "docs" / "mappings"
+
+
+class Publisher:
+    topic = "events"
+    warning = ""
+    sent: list[str] = []  # noqa: RUF012  (of one test)
+    users = 1
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.sent.clear()
+
+    @property
+    def published(self) -> int:
+        return len(self.sent)
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def send(self, user_id: str, value: bytes, timestamp_ms: int) -> None:
+        self.sent.append(user_id)
+
+    def flush(self) -> None:
+        pass
+
+    def check_kept(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def publisher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftline.publishing.EventPublisher", Publisher)
+
+
+def publish(*arguments: object, stdin: bytes = b"") -> Any:
+    return CliRunner().invoke(app, ["publish", *map(str, arguments)], input=stdin)
+
+
+def test_files_of_any_kind_and_the_standard_input_in_one_run(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    (tmp_path / "b").write_bytes(gzip.compress(b"[" + GOOD.encode() + b"]"))
+    result = publish(tmp_path / "a", tmp_path / "b", "-", stdin=UNKNOWN.encode())
+    assert result.exit_code == 0
+    assert "published 3 events" in result.stderr
+    assert "warning: events of types unknown here, folded as CUSTOM: 1 ('remove_from_cart' 1)" in result.stderr
+
+
+def test_csv_by_a_mapping() -> None:
+    result = publish(SAMPLES / "online-retail.csv", "--mapping", MAPPINGS / "online-retail.toml")
+    assert result.exit_code == 0
+    assert Publisher.sent == ["17850", "13047", "13047"]
+    assert "rows left out as the mapping says: 1" in result.stderr
+
+
+def test_a_run_in_which_nothing_was_good_fails() -> None:
+    result = publish("-", "--skip-bad", stdin=b"x\ny\n")
+    assert result.exit_code == 1
+    assert isinstance(result.exception, InputError)
+    assert "nothing in the standard input was an event: 2 are no events" in str(result.exception)
+
+
+def test_a_missing_file_is_told_of_before_kafka_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("driftline.publishing.EventPublisher", None)
+    result = publish(tmp_path / "missing")
+    assert isinstance(result.exception, InputError)
+    assert "No such file" in str(result.exception)
