@@ -141,7 +141,7 @@ class TestWrite:
         large = bytes(BATCH_BYTES_MAX * 2 // 5)
         values = [(f"u{number}", value(1, scores=large)) for number in range(7)]
         values.insert(3, ("huge", value(1, scores=bytes(2 * BATCH_BYTES_MAX))))
-        assert store.write(values, (1, Progress(accepted=7))).accepted == len(values)
+        assert store.write(values, (1, ShardReport(Progress(accepted=7)))).accepted == len(values)
         assert [one and len(one.scores) for one in store.read(["u0", "huge", "u6"])] == [
             len(large),
             2 * BATCH_BYTES_MAX,
