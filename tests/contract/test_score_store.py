@@ -338,7 +338,7 @@ class TestRedis:
         def commands(values: list[tuple[str, bytes]]) -> int:
             with redis_server.client() as client:
                 client.config_resetstat()
-                store.write(values, (1, Progress(accepted=1)))
+                store.write(values, (1, ShardReport(Progress(accepted=1))))
                 return sum(int(client.info("commandstats")[name]["calls"]) for name in ("cmdstat_evalsha",))
 
         store.write([("u", value(1))], None)  # Redis knows the script
