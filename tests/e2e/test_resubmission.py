@@ -57,8 +57,9 @@ def stored(golden: Namespace) -> StoredScores:
 
 
 def comparable(line: dict[str, Any]) -> dict[str, Any]:
-    """Scores as they may be compared over releases: to twelve digits, as they are published since."""
-    rounded: dict[str, Any] = json.loads(json.dumps(line), parse_float=lambda digits: float(f"{float(digits):.11g}"))
+    """Scores as they may be compared over releases: what is published has had twelve decimals since that one."""
+    twelve = 10**12
+    rounded: dict[str, Any] = json.loads(json.dumps(line), parse_float=lambda digits: int(float(digits) * twelve + 0.5))
     return rounded
 
 
