@@ -22,6 +22,7 @@ from driftline.settings.redis_url import why_not, with_password, without_passwor
 from driftline.stack import Stack
 from driftline.stack.home import Home
 from driftline.stack.scores_server import ScoresServer
+from driftline.stack.service import LOG_CONFIG
 from driftline.submission import job_settings
 from serving.source import open_source
 from sink_connectors.score_store import RedisScoreStore
@@ -207,3 +208,9 @@ def test_a_parser_s_own_words_are_shown_only_where_they_can_hold_no_password() -
 def test_a_secret_survives_pickling_into_the_job() -> None:
     settings = pickle.loads(pickle.dumps(ScoreEventsSettings.load(redis_url=URL)))  # noqa: S301
     assert settings.redis_url == SecretStr(URL)
+
+
+def test_flink_s_client_does_not_log_its_environment() -> None:
+    lines = LOG_CONFIG.read_text().splitlines()
+    assert "logger.environment.name = org.apache.flink.client.python.PythonEnvUtils" in lines
+    assert "logger.environment.level = warn" in lines
