@@ -6,18 +6,20 @@ file and keeps the old ones readable.
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
-from driftline.state.v1.state_pb2 import QuietList, ShardState
+from driftline.state.v1.state_pb2 import DuePage, QuietList, ShardState
 from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
 from tests.unit.udfs.strategies import histories
 from udfs.event import ADD_TO_CART, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import LEFT_OUT, NUMBERS
+from udfs.offsets import advance
 from udfs.profile import CURRENCY, SLOTS
 from udfs.user import Timeline
 
@@ -76,7 +78,15 @@ def money_timeline() -> Timeline:
 
 SHARD = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4)
 COUNTED = ShardState(generation=1_767_225_600_000, accepted=2**40, duplicate=2, late=3, dead_letter=4, shards=16)
+REPORTED = ShardState(
+    generation=1_767_225_600_000,
+    accepted=2**40,
+    shards=16,
+    made_with={"disorder_ms": "60000", "feature_set": "v1", "namespace": "main"},
+    offsets=advance(advance(b"", [0, 0, 3], [5, 6, 2**40]), [0], [11]),
+)
 QUIET = QuietList(user_ids=["u1", "zoë"])
+DUE = DuePage(user_ids=["u1", "zoë"], due_at_ms=array("q", [1_767_225_600_000, 1_767_225_601_000]).tobytes())
 
 
 @pytest.mark.parametrize(
@@ -87,7 +97,9 @@ QUIET = QuietList(user_ids=["u1", "zoë"])
         ("user_state_v1_money.bin", encode_user(money_timeline())),
         ("shard_state_v1.bin", codec.encode(SHARD)),
         ("shard_state_v1_shards.bin", codec.encode(COUNTED)),
+        ("shard_state_v1_reported.bin", codec.encode(REPORTED)),
         ("quiet_list_v1.bin", codec.encode(QUIET)),
+        ("due_page_v1.bin", codec.encode(DUE)),
     ],
 )
 def test_written_bytes_are_the_golden_ones(name: str, written: bytes) -> None:
@@ -125,10 +137,12 @@ def test_a_forget_in_the_tail_of_older_state_reads_as_carried_out() -> None:
     assert timeline.profile().session.events == 1
 
 
-def test_golden_shard_and_quiet_list_read_as_what_they_were() -> None:
+def test_golden_shards_and_lists_of_users_read_as_what_they_were() -> None:
     assert codec.decode((GOLDEN / "shard_state_v1.bin").read_bytes(), ShardState) == SHARD
     assert codec.decode((GOLDEN / "shard_state_v1_shards.bin").read_bytes(), ShardState) == COUNTED
+    assert codec.decode((GOLDEN / "shard_state_v1_reported.bin").read_bytes(), ShardState) == REPORTED
     assert codec.decode((GOLDEN / "quiet_list_v1.bin").read_bytes(), QuietList) == QUIET
+    assert codec.decode((GOLDEN / "due_page_v1.bin").read_bytes(), DuePage) == DUE
 
 
 def test_fewer_slots_read_as_zero() -> None:
