@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.namespace import Namespace
-from tests.e2e.stack import RealStack
+from tests.e2e.stack import RealStack, eventually
 from tests.unit.test_alerts import RULES, metrics
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -13,14 +15,24 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 OF_JOB, OF_OPERATOR = "flink_jobmanager_job_", "flink_taskmanager_job_task_operator_"
 
 
-def test_a_running_job_has_every_metric_that_the_rules_name(stack: RealStack) -> None:
-    job_id = Namespace(stack, "metered").submit()
-    of_job = {one["id"] for one in stack.rest(f"/jobs/{job_id}/metrics")}
-    vertices = [vertex["id"] for vertex in stack.rest(f"/jobs/{job_id}")["vertices"]]
-    of_operators = {
-        one["id"].replace(".", "_") for id_ in vertices for one in stack.rest(f"/jobs/{job_id}/vertices/{id_}/metrics")
-    }
+def test_a_running_job_has_every_metric_that_the_rules_name(stack: RealStack, tmp_path: Path) -> None:
+    events = tmp_path / "events.jsonl"
+    stack.driftline("simulate", "--users", "10", "--events", "50", "--seed", "5", "--out", str(events))
+    metered = Namespace(stack, "metered")
+    job_id = metered.submit()
+    metered.publish(events)  # the source tells of what is pending from the first record on
     named = set().union(*(metrics(rule["expr"]) for rule in RULES))
-    assert {name for name in named if name.startswith(OF_JOB)} <= {OF_JOB + name for name in of_job}
-    asked = {name.removeprefix(OF_OPERATOR) for name in named if name.startswith(OF_OPERATOR)}
-    assert {name for name in asked if not any(found.endswith(f"_{name}") for found in of_operators)} == set()
+    vertices = [vertex["id"] for vertex in stack.rest(f"/jobs/{job_id}")["vertices"]]
+
+    def missing() -> set[str]:
+        of_job = {f"{OF_JOB}{one['id']}" for one in stack.rest(f"/jobs/{job_id}/metrics")}
+        ids = [one["id"] for v in vertices for one in stack.rest(f"/jobs/{job_id}/vertices/{v}/metrics")]
+        of_operators = [f".{id_}".replace(".", "_") for id_ in ids]
+        asked = {name for name in named if name.startswith(OF_OPERATOR)}
+        return {name for name in named - of_job if name.startswith(OF_JOB)} | {
+            name
+            for name in asked
+            if not any(found.endswith(f"_{name.removeprefix(OF_OPERATOR)}") for found in of_operators)
+        }
+
+    eventually(missing, lambda names: not names, "the metrics of the rules are there")
