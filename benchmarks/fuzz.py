@@ -23,6 +23,7 @@ from driftline.metrics import JobMetric
 from driftline.settings import Format, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
 from udfs.block import Block, BlockProcessor
+from udfs.scoring import Model
 from udfs.timelines import Timelines
 
 NOW_MS = 1_800_000_000_000
@@ -228,6 +229,11 @@ class _States(dict[str, bytes]):
     put_all = dict.update
 
 
+def no_model() -> Model | None:
+    """The model of a job that has none yet."""
+    return None
+
+
 class Target:
     """The core of a job that reads one topic."""
 
@@ -236,7 +242,7 @@ class Target:
         self._settings: ScoreEventsSettings = ScoreEventsSettings.load(
             events_format=encoding, event_bytes_max=EVENT_BYTES_MAX
         )
-        self._processor = BlockProcessor.of(self._settings, lambda: None)
+        self._processor = BlockProcessor.of(self._settings, no_model)
         self.totals: Counter[str] = Counter()
         self.begin()
 

@@ -10,6 +10,7 @@ from driftline.errors import InputError, ServiceUnavailable
 from driftline.settings import StackSettings
 
 _REQUEST_MS_MAX = 10_000
+_CONNECT_MS_MAX = 8_000  # how long an unreachable Kafka is tried
 
 
 def connect_consumer(settings: StackSettings) -> KafkaConsumer:
@@ -20,6 +21,7 @@ def connect_consumer(settings: StackSettings) -> KafkaConsumer:
             isolation_level=settings.isolation_level,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
+            bootstrap_timeout_ms=_CONNECT_MS_MAX,
             request_timeout_ms=_REQUEST_MS_MAX,
         )
     except (KafkaError, OSError) as error:

@@ -23,7 +23,8 @@ _REFUSED_CLASSES = (
     redis.exceptions.AuthorizationError,
     redis.exceptions.NoPermissionError,
 )
-_REFUSED = re.compile(r"(?:^|-)(?:NOAUTH|WRONGPASS|NOPERM) ")
+# Before the login Redis takes no command of more than ten parts, and says so in words of its own.
+_REFUSED = re.compile(r"(?:^|-)(?:NOAUTH|WRONGPASS|NOPERM) |Protocol error: unauthenticated ")
 _REMEDY = "Waiting does not heal this: correct redis_url or redis_password_file, or what Redis allows this user"
 
 

@@ -53,6 +53,7 @@ class Flink:
         patch.setattr(submission, "FlinkRest", lambda _: self)
         patch.setattr(submission, "_run_client", self._run)
         patch.setattr(submission, "await_tasks", lambda *_, **__: None)
+        patch.setattr("driftline.extents._CONNECT_MS_MAX", 50)  # there is no Kafka
 
     def running(self, name: str) -> Job | None:
         return next((job for job in self.jobs if job.name == name), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftline.event.v1.session_pb2 import ClosedSession
@@ -163,6 +163,7 @@ PAUSES_MS = st.one_of(
 )
 
 
+@settings(max_examples=40)  # each opens an operator or two
 @given(
     st.lists(st.tuples(PAUSES_MS, st.sampled_from(["ann", "bob", "eve"])), min_size=1, max_size=25),
     st.integers(0, 25),
