@@ -56,9 +56,20 @@ def test_flinks_own_client_submits_the_job(stack: RealStack, tmp_path: Path) -> 
     found = re.search(r"submitted score-events as job ([0-9a-f]{32})", done.stdout)
     assert found is not None, done.stdout[-3000:] + done.stderr[-3000:]
     job_id = found.group(1)
-    path = f"/jobs/{job_id}/checkpoints"
-    seen = eventually(lambda: stack.rest(path), lambda seen: seen["counts"]["completed"] >= 1, "a checkpoint completes")
-    assert seen["latest"]["completed"]["external_path"].startswith((tmp_path / "state" / "checkpoints").as_uri()[:-1])
-    assert foreign.processed() == 0
-    savepoint = stack.flink.stop_with_savepoint(job_id, 60)
-    assert savepoint.removeprefix("file:").lstrip("/").startswith(str(tmp_path / "state" / "savepoints").lstrip("/"))
+    try:
+        path = f"/jobs/{job_id}/checkpoints"
+        seen = eventually(
+            lambda: stack.rest(path), lambda seen: seen["counts"]["completed"] >= 1, "a checkpoint completes"
+        )
+        assert local_path(seen["latest"]["completed"]["external_path"]).is_relative_to(tmp_path / "state/checkpoints")
+        assert foreign.processed() == 0
+        savepoint = stack.flink.stop_with_savepoint(job_id, 60)
+        assert local_path(savepoint).is_relative_to(tmp_path / "state" / "savepoints")
+    finally:
+        if stack.runs(job_id):
+            stack.flink.cancel(job_id)
+
+
+def local_path(url: str) -> Path:
+    """The path of Flink's file URLs, some of which have one slash and some three."""
+    return Path("/" + url.removeprefix("file:").lstrip("/"))
