@@ -125,7 +125,7 @@ def test_a_list_of_an_earlier_release_is_served(task: Task) -> None:
     crowd = names + [f"v{number}" for number in range(700)]
     for start in range(0, len(crowd), 400):
         send(task, crowd[start : start + 400])
-    # As 18e01b5 left it: one list under the timer's time, which is also in the users' states, on one grid for all.
+    # As earlier releases left it: one list under the timer's time, also in the users' states, on one grid for all.
     at_ms = -(-(NOW + GAP_MS) // GRID_MS) * GRID_MS
     listed = codec.decode(golden, QuietList)
     listed.user_ids.extend(crowd[len(names) :])
