@@ -14,7 +14,7 @@ import grpc
 from serving.calls import CLIENT, around, ended_as
 from serving.logs import log_event
 from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
-from serving.requests import NAMESPACE_MAX, TooLarge, shortened
+from serving.requests import NAMESPACE_MAX, Malformed, TooLarge, shortened
 from sink_connectors.score_value import USER_ID_BYTES_MAX
 
 AUDITED_METHODS = frozenset({"ExplainScores"})
@@ -92,7 +92,7 @@ class _Lines:
             event = "denied"
         elif isinstance(request, TooLarge):
             event = "too large"
-        elif method in AUDITED_METHODS:
+        elif method in AUDITED_METHODS and not isinstance(request, Malformed):  # which asks for nobody
             event = "explained"
         else:
             return

@@ -24,6 +24,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_INTERRUPTED = 130  # as a shell counts SIGINT
+
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo.demo,),
     "Local stack": (stack.up, stack.status, stack.down),
@@ -57,5 +59,17 @@ def main() -> None:
     except DriftlineError as error:
         typer.echo(f"driftline: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, Exception) as error:
+        if not _is_interrupt(error):
+            raise
+        sys.exit(_INTERRUPTED)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C began it; in the middle of a lock of gRPC's it ends as a RuntimeError."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__context__
+    return False

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from driftline import cli
 from driftline.cli import PANELS, app
 
 COMMANDS = [command.__name__.replace("_", "-") for commands in PANELS.values() for command in commands]
@@ -59,3 +60,26 @@ def test_settings_of_a_job_are_listed() -> None:
 
 def test_version() -> None:
     assert CliRunner().invoke(app, ["--version"]).output.startswith("driftline 0.")
+
+
+def test_an_interrupt_within_a_lock_ends_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> None:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            message = "cannot release un-acquired lock"
+            raise RuntimeError(message)
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+
+
+def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(RuntimeError):
+        cli.main()

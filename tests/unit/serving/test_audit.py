@@ -102,6 +102,13 @@ class TestAuditLines:
             "too large", method, "RESOURCE_EXHAUSTED", "",
         ]  # fmt: skip
 
+    def test_nothing_is_explained_where_nothing_was_asked(self, redis_server: RedisServer) -> None:
+        with running_server(redis_server.url, middlewares=[audit(USER_IDS, requested_namespace)]) as client:
+            with logged() as text, pytest.raises(grpc.RpcError) as caught:
+                client.channel.unary_unary(f"/{SERVICE_NAME}/ExplainScores")(b"\xff", timeout=CALL_S)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert not audit_lines(text)
+
     @pytest.mark.parametrize("method", METHODS)
     def test_access_comes_before_size(self, redis_server: RedisServer, tmp_path: Path, method: str) -> None:
         (tmp_path / "tokens.toml").write_text("clients = []")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import typer
@@ -173,11 +174,23 @@ def test_server_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\n" not in str(result.exception)
 
 
+def _greet(server: socket.socket) -> None:
+    """Speak HTTP/2 as far as its first frame, and then no more; until the client leaves."""
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(b"\x00\x00\x00\x04" + bytes(5))  # SETTINGS, empty
+        while connection.recv(4_096):
+            pass
+
+
 def test_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("driftline.cli.calling.DEADLINE_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        greeter = Thread(target=_greet, args=[silent])
+        greeter.start()
         monkeypatch.setenv("DRIFTLINE_GRPC_TARGET", f"127.0.0.1:{silent.getsockname()[1]}")
         result = CliRunner().invoke(app, ["scores", "u1"])
+        greeter.join()
     assert "DEADLINE_EXCEEDED" in str(result.exception)
 
 

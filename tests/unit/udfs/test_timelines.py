@@ -38,7 +38,10 @@ SHAPES = {
 def test_the_estimate_is_what_python_allocates(shape: tuple[int, int, int, int, int]) -> None:
     state = encode_user(timeline_of(*shape))
     decode_user(state, bounds())  # what the first one imports is not its own
-    allocated = max(allocated_by(lambda: timeline_of(*shape)), allocated_by(lambda: decode_user(state, bounds())))
+    # Other threads of the process only ever add to what is seen: the least of a few looks is the timeline's own.
+    offered = min(allocated_by(lambda: timeline_of(*shape)) for _ in range(5))
+    decoded = min(allocated_by(lambda: decode_user(state, bounds())) for _ in range(5))
+    allocated = max(offered, decoded)
     estimate = memory_bytes(decode_user(state, bounds()), len(state))
     assert 0.7 * allocated <= estimate <= 1.5 * allocated, (allocated, estimate)
 
