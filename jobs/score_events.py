@@ -16,7 +16,7 @@ from pyflink.table import StreamTableEnvironment
 from pyflink.util.java_utils import get_j_env_configuration
 
 from driftline.errors import DriftlineError
-from driftline.flink.blocks import read_blocks
+from driftline.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
 from driftline.flink.guards import RESTORED_FROM, require_safe
 from driftline.flink.outputs import TopicWriter
 from driftline.settings import ScoreEventsSettings, parse_assignments
@@ -31,6 +31,7 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
     """Lay out the job: blocks of records, folded and scored by shard, and a topic for each kind of result."""
     env.set_parallelism(settings.parallelism)
     env.set_max_parallelism(KEY_GROUPS)
+    env.get_config().set_auto_watermark_interval(WATERMARK_INTERVAL_MS)
     tables = StreamTableEnvironment.create(env)
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
     tables.get_config().set("table.local-time-zone", "UTC")
@@ -45,6 +46,8 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
         isolation_level=settings.isolation_level,
         skip_deleted=settings.deleted_offsets == "skip",
         event_bytes_max=settings.event_bytes_max,
+        partition_drift_ms_max=settings.partition_drift_ms_max,
+        partition_idle_ms=settings.partition_idle_ms,
     )
     results = blocks.process(ScoreBlocks(settings, submission), RESULTS_TYPE).uid("score-blocks").name("score blocks")
 

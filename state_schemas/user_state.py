@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from typing import Final
 
@@ -9,8 +10,9 @@ from driftline.state.v1.state_pb2 import UserState
 from state_schemas import codec
 from udfs.event import FORGET, Event
 from udfs.profile import SLOTS, Profile
+from udfs.published import Published, PublishedSessions
 from udfs.seen_ids import SeenIds
-from udfs.user import Published, Timeline, TimelineBounds
+from udfs.user import Timeline, TimelineBounds
 
 _SLOTS_ALWAYS: Final = 37  # those behind are for few users, and a shorter list reads as 0 from there on
 
@@ -26,10 +28,12 @@ def encode_user(timeline: Timeline) -> bytes:
     message.newest_event_time_ms = timeline.newest_ms
     message.committed_through_ms = timeline.committed_through_ms
     message.accepted_events = timeline.accepted
-    published = timeline.published
-    message.published_start_time_ms = published.start_ms
-    message.published_events = published.events
-    message.published_revision = published.revision
+    newest = timeline.published.newest
+    message.published_start_time_ms = newest.start_ms
+    message.published_events = newest.events
+    message.published_revision = newest.revision
+    if len(timeline.published.rows) > 1:
+        message.published_before = array("q", itertools.chain(*timeline.published.rows[:-1])).tobytes()
     message.quiet_check_at_ms = timeline.quiet_check_at_ms
     message.last_arrival_ms = timeline.last_arrival_ms
     message.forgotten_through_ms = timeline.forgotten_through_ms
@@ -77,9 +81,7 @@ def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
     timeline.newest_ms = message.newest_event_time_ms
     timeline.committed_through_ms = message.committed_through_ms
     timeline.accepted = message.accepted_events
-    timeline.published = Published(
-        message.published_start_time_ms, message.published_events, message.published_revision
-    )
+    timeline.published = _published(message)
     timeline.quiet_check_at_ms = message.quiet_check_at_ms
     timeline.last_arrival_ms = message.last_arrival_ms
     timeline.forgotten_through_ms = message.forgotten_through_ms
@@ -101,6 +103,15 @@ def _profile(message: UserState) -> Profile:
         values += [0.0] * (SLOTS - len(values))
     weights = array("d", message.category_weights)
     return Profile(values, dict(zip(message.categories, weights, strict=True)), message.last_category)
+
+
+def _published(message: UserState) -> PublishedSessions:
+    if not message.published_revision:
+        return PublishedSessions()
+    before = array("q", message.published_before)
+    rows = [Published(*before[at : at + 3]) for at in range(0, len(before), 3)]
+    newest = message.published_start_time_ms, message.published_events, message.published_revision
+    return PublishedSessions([*rows, Published(*newest)])
 
 
 def _tail(message: UserState) -> list[Event]:

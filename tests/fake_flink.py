@@ -19,6 +19,7 @@ from sink_connectors.score_store import InMemoryScoreStore
 from udfs.lineage import Submission
 from udfs.operator import ScoreBlocks
 from udfs.shards import KEYS
+from udfs.user import ALL_READ_MS
 
 GENERATION = 7
 
@@ -149,8 +150,11 @@ class FakeSubtask:
 
 
 class _Timers:
-    def __init__(self, timers: set[tuple[int, int]], key: int) -> None:
-        self._timers, self._key = timers, key
+    def __init__(self, timers: set[tuple[int, int]], key: int, watermark_ms: int) -> None:
+        self._timers, self._key, self._watermark_ms = timers, key, watermark_ms
+
+    def current_watermark(self) -> int:
+        return self._watermark_ms
 
     def register_processing_time_timer(self, at_ms: int) -> None:
         self._timers.add((at_ms, self._key))
@@ -159,14 +163,14 @@ class _Timers:
 class FakeContext:
     """What `process_element` and `on_timer` are given."""
 
-    def __init__(self, key: int, timers: set[tuple[int, int]]) -> None:
-        self._key, self._timers = key, timers
+    def __init__(self, key: int, timers: set[tuple[int, int]], watermark_ms: int) -> None:
+        self._key, self._timers, self._watermark_ms = key, timers, watermark_ms
 
     def get_current_key(self) -> int:
         return self._key
 
     def timer_service(self) -> _Timers:
-        return _Timers(self._timers, self._key)
+        return _Timers(self._timers, self._key, self._watermark_ms)
 
 
 class Task:
@@ -177,6 +181,7 @@ class Task:
         store: the score store, which outlives the operator.
         counts: of every counter by name, since the operator was opened.
         now_ms: the task's wall clock.
+        watermark_ms: Flink's; by default no partition holds anything back, from the first block on.
         mails: how many calls of `on_timer` each firing made: Flink fires the timers of one time in one go.
     """
 
@@ -187,6 +192,7 @@ class Task:
         self.store = InMemoryScoreStore()
         self.submission = Submission(GENERATION, restored=False)
         self.now_ms = now_ms
+        self.watermark_ms = ALL_READ_MS
         self.mails: list[int] = []
         patch.setattr(udfs.operator, "_score_store", lambda *_: self.store)
         patch.setattr(udfs.operator, "_now_ms", lambda: self.now_ms)
@@ -204,11 +210,13 @@ class Task:
         self.counts: Counter[str] = Counter()
         self.operator = ScoreBlocks(self.settings, self.submission)
         self.operator.open(FakeRuntimeContext(self.backend, self.counts))
+        if self.watermark_ms == ALL_READ_MS:
+            self.operator._watermarks = dict.fromkeys(KEYS, ALL_READ_MS)
 
     def block(self, key: int, columns: Any) -> list[Any]:
         """Process a block of a shard; the columns are those of `udfs.block.Block`."""
         self.backend.key = key
-        return list(self.operator.process_element(columns, FakeContext(key, self.timers)))
+        return list(self.operator.process_element(columns, FakeContext(key, self.timers, self.watermark_ms)))
 
     def fire(self) -> list[Any]:
         """Fire the timers of the earliest time, if it has come, in one go; returns what the operator put out."""
@@ -219,7 +227,7 @@ class Task:
             at_ms, key = due[0]
             self.timers.remove(due[0])
             self.backend.key = key
-            outputs += self.operator.on_timer(at_ms, FakeContext(key, self.timers))
+            outputs += self.operator.on_timer(at_ms, FakeContext(key, self.timers, self.watermark_ms))
             calls += 1
             due = sorted(timer for timer in self.timers if timer[0] <= at_ms)
         self.mails.append(calls)

@@ -6,21 +6,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from driftline.event.v1 import session_pb2
 from driftline.metrics import JobMetric
 from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import encode_value, with_features
+from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
 from udfs.due import Due
 from udfs.event import Event
 from udfs.offsets import advance
 from udfs.oversized import travelling
 from udfs.profile import Profile
+from udfs.published import session_message
 from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
-from udfs.scoring import Model, score, session_id
+from udfs.scoring import Model, score
 from udfs.timelines import Timelines
-from udfs.user import ClosedSession, Outcome, Timeline, TimelineBounds
+from udfs.user import ALL_READ_MS, Outcome, Timeline, TimelineBounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +121,28 @@ class BlockProcessor:
             bytes_max=settings.block_bytes_max,
         )
 
-    def process(self, block: Block, shard: ShardState, users: Timelines, now_ms: int) -> BlockResult:
+    def process(
+        self, block: Block, shard: ShardState, users: Timelines, now_ms: int, watermark_ms: int = ALL_READ_MS
+    ) -> BlockResult:
         """Fold a block into the states of its users, score them, and account for every record that was taken.
 
         Where the states of its users are large, the rest of the block is left for another call.
         Called once a block, with the shard's state, which it updates in place; `now_ms` is wall-clock time and decides
-        nothing about scores. The caller puts the result's timelines back into `users` before the next call. Replaying a
-        block on the state it was first given makes the same result. Poison records become dead letters; any exception
-        is a bug.
+        nothing about scores. No record of the block or of one to come is older than `watermark_ms`, as far as is known;
+        by default the partitions count as one log that is read in its order. The caller puts the result's timelines
+        back into `users` before the next call. Replaying a block on the state it was first given makes the same result.
+        Poison records become dead letters; any exception is a bug.
         """
         result = BlockResult()
         unknown_types = self.decoder.unknown_types.total
-        timelines = self._fold(block, users, result, now_ms)
+        clocks = PartitionClocks(shard.partition_clocks, watermark_ms)
+        timelines = self._fold(block, users, result, now_ms, clocks=clocks)
         result.count(JobMetric.TYPES_UNKNOWN, self.decoder.unknown_types.total - unknown_types)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
         taken = result.taken
         shard.offsets = advance(shard.offsets, block.partitions[:taken], block.offsets[:taken])
+        shard.partition_clocks = clocks.pack()
         touched = {user_id: timeline for user_id, timeline in timelines.items() if timeline.touched}
         if touched:
             self._score(touched, shard.generation, result, now_ms)
@@ -178,12 +184,15 @@ class BlockProcessor:
     def _gap_ms(self) -> int:
         return self.bounds.profile.session_gap_ms
 
-    def _fold(self, block: Block, users: Timelines, result: BlockResult, now_ms: int) -> dict[str, Timeline]:
+    def _fold(
+        self, block: Block, users: Timelines, result: BlockResult, now_ms: int, *, clocks: PartitionClocks
+    ) -> dict[str, Timeline]:
         """Offer every event to its user's timeline; what is not folded goes to the result, with the reason."""
         timelines: dict[str, Timeline] = {}
         accepted = duplicate = users.taken_bytes = 0
         columns = block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets
         for key, value, timestamp_ms, partition, offset in zip(*columns, strict=True):
+            read_ms, watermark_ms = clocks.read(partition, timestamp_ms)
             try:
                 user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
             except InvalidEventError as error:
@@ -195,7 +204,7 @@ class BlockProcessor:
                 if users.taken_bytes > self.bytes_max:
                     break
                 timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
-            outcome = timeline.offer(event)
+            outcome = timeline.offer(event, read_ms, watermark_ms)
             if outcome is Outcome.ACCEPTED:
                 accepted += 1
             elif outcome is Outcome.DUPLICATE:
@@ -237,7 +246,7 @@ class BlockProcessor:
     @staticmethod
     def _collect(user_id: str, timeline: Timeline, result: BlockResult) -> None:
         for closed in timeline.closed:
-            session = _session(user_id, closed)
+            session = session_message(user_id, closed)
             value = session.SerializeToString(deterministic=True)
             result.sessions.append(PublishedSession(user_id, session.session_id, value))
         result.count(JobMetric.SESSIONS_CLOSED, len(timeline.closed))
@@ -260,26 +269,5 @@ _TOTALS = {
 
 def _late(event: Event, timeline: Timeline) -> InvalidEventError:
     behind_ms = timeline.newest_ms - event.time_ms
-    text = f"event_time_ms is {behind_ms} ms behind the user's newest; events up to there are committed"
+    text = f"event_time_ms is {behind_ms} ms behind the user's newest; the bound is disorder_ms"
     return InvalidEventError(Reason.LATE, text, Stage.ORDER)
-
-
-def _session(user_id: str, closed: ClosedSession) -> session_pb2.ClosedSession:
-    session = closed.session
-    kind = session_pb2.ClosedSession
-    return kind(
-        session_id=session_id(user_id, session.start_ms),
-        user_id=user_id,
-        start_time_ms=session.start_ms,
-        end_time_ms=session.end_ms,
-        events=session.events,
-        views=session.views,
-        clicks=session.clicks,
-        add_to_carts=session.add_to_carts,
-        purchases=session.purchases,
-        searches=session.searches,
-        purchase_value=session.purchase_value,
-        closed_by=kind.CLOSED_BY_QUIET if closed.by_quiet else kind.CLOSED_BY_EVENT,
-        revision=closed.revision,
-        supersedes_session_id=session_id(user_id, closed.supersedes_start_ms) if closed.supersedes_start_ms else "",
-    )

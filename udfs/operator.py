@@ -117,6 +117,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         )
         self._memory = MemoryWatch(self._store.memory)
         self._gauges.show(self._memory.gauges(time.monotonic()))
+        self._watermarks: dict[int, int] = {}  # by shard, as of its last block
         self._shards = self._take_up_shards(Subtask(runtime_context))
 
     def _take_up_shards(self, subtask: Subtask) -> dict[int, ShardState]:
@@ -145,12 +146,17 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             self._count(JobMetric.BLOCKS_EMPTY)
             return []
         block = Block(*value)
-        shard = self._shards[int(ctx.get_current_key())]
+        key = int(ctx.get_current_key())
+        shard = self._shards[key]
+        # The watermark passes the records that wait in a window. It was behind all of this block's when the shard's
+        # last block came, for windows of all its records are emitted in their order.
+        watermark_ms = self._watermarks.get(key, 0)
+        self._watermarks[key] = max(watermark_ms, ctx.timer_service().current_watermark())
         outputs: list[Any] = []
         parts = 0
         for part in block.split(self._settings.block_events_max, self._settings.block_bytes_max):
             while len(part):
-                result = self._processor.process(part, shard, self._users, _now_ms())
+                result = self._processor.process(part, shard, self._users, _now_ms(), watermark_ms)
                 outputs += self._flush(result, shard, ctx)
                 part = part.part(result.taken)  # noqa: PLW2901  (what was left for another call)
                 parts += 1

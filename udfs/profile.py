@@ -173,6 +173,11 @@ class Profile:
         """What the session's purchases add up to less its refunds, at least 0."""
         return max(0.0, self.values[SESSION_PURCHASE_VALUE] - self.values[SESSION_REFUND_VALUE])
 
+    def is_ended_by(self, event: Event, bounds: ProfileBounds) -> bool:
+        """Whether the next event, in event-time order, begins another session."""
+        values = self.values
+        return bool(values[EVENTS]) and event.time_ms > values[LAST_MS] + bounds.session_gap_ms
+
     def fold(self, event: Event, bounds: ProfileBounds) -> int:
         """Fold the next event in event-time order; returns how many categories were dropped for their bound.
 

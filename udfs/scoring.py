@@ -10,6 +10,7 @@ from driftline.serving.v1.scores_pb2 import UserScores
 from udfs import profile as p
 from udfs.features import FEATURE_SET, affinities, churn_risk, engagement, vector
 from udfs.profile import Profile
+from udfs.published import session_id
 
 PURCHASE_PROPENSITY = "purchase_propensity"
 ENGAGEMENT = "engagement"
@@ -74,8 +75,3 @@ def _message(user_id: str, profile: Profile, shares: list[tuple[str, float]]) ->
     message.feature_set = FEATURE_SET
     message.as_of_event_time_ms = last_ms
     return message
-
-
-def session_id(user_id: str, start_ms: int) -> str:
-    """Name a session: the user and when it began."""
-    return f"{user_id}:{start_ms}"

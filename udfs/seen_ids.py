@@ -31,15 +31,17 @@ class SeenIds:
     def holds(self, id_hash: bytes, time_ms: int) -> bool:
         """Whether this id was added with an event time within the horizon of `time_ms`."""
         at = self.hashes.find(id_hash)
-        while at % _ENTRY and at > 0:  # bytes of two neighbours that happen to look like it
+        while at >= 0:
+            # Else bytes of two neighbours that happen to look like it, or an older use of the id.
+            if not at % _ENTRY and abs(time_ms - self._time(at)) <= self.horizon_ms:
+                return True
             at = self.hashes.find(id_hash, at + 1)
-        return at >= 0 and abs(time_ms - self._time(at)) <= self.horizon_ms
+        return False
 
     def add(self, id_hash: bytes, time_ms: int) -> int:
         """Remember an id that is not held; returns how many were dropped for the bound `ids_max` (0 or 1).
 
-        Called after `expire` with the newest time, which includes this one: an older entry under the same hash, beyond
-        the horizon, is then gone.
+        Called after `expire`. An older entry under the same hash, beyond the horizon, may be left.
         """
         hashes, times_ms = self.hashes, self.times_ms
         end = at = len(hashes)
@@ -62,7 +64,7 @@ class SeenIds:
         return 1
 
     def expire(self, newest_ms: int) -> None:
-        """Forget the ids that are older than the horizon before `newest_ms`."""
+        """Forget the ids that are older than the horizon before `newest_ms`, behind which nothing is to come."""
         if self._oldest_ms >= newest_ms - self.horizon_ms:
             return
         end = 0

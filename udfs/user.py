@@ -1,8 +1,9 @@
 """One user's timeline: which events are folded, in which order, and what of it is final.
 
-Events that may still be overtaken wait in a short tail, sorted by (event time, id); what is older than the disorder
-bound behind the user's newest event is committed. The present profile is always the committed one with the tail folded
-on top, so a score never waits for order, and the order of arrival never shows in it.
+Events that may still be overtaken wait in a tail, sorted by (event time, id); what is older than the disorder bound
+behind the user's newest event is committed. The present profile is always the committed one with the tail folded on
+top, so a score never waits for order, and the order of arrival never shows in it. Where a user's events come from
+several partitions, what one of them has yet to deliver holds the commit back (docs/decisions/0025-partitions.md).
 
 A FORGET is an order, not one more event in the queue: it is carried out when it arrives, whatever has been committed
 meanwhile, and is never folded (docs/decisions/0014-erasure.md).
@@ -13,7 +14,7 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import Final
 
 from driftline.settings import ScoreEventsSettings
 from udfs.event import FORGET, Event
@@ -29,7 +30,10 @@ from udfs.profile import (
     ProfileBounds,
     Session,
 )
+from udfs.published import ClosedSession, PublishedSessions
 from udfs.seen_ids import SeenIds
+
+ALL_READ_MS: Final = 1 << 62  # the clock of a log that is read in its order: nothing from before is still to come
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,7 @@ class TimelineBounds:
     """The bounds of a timeline; all times are event time in milliseconds.
 
     Raises:
-        ValueError: the dedupe horizon or the session gap is shorter than the disorder bound.
+        ValueError: the dedupe horizon is shorter than the disorder bound.
     """
 
     disorder_ms: int
@@ -64,9 +68,8 @@ class TimelineBounds:
         )
 
     def __post_init__(self) -> None:
-        shortest = min(self.dedupe_horizon_ms, self.profile.session_gap_ms)
-        if shortest < self.disorder_ms:
-            message = f"dedupe_horizon_ms and session_gap_ms must not be below disorder_ms ({self.disorder_ms})"
+        if self.dedupe_horizon_ms < self.disorder_ms:
+            message = f"dedupe_horizon_ms must not be below disorder_ms ({self.disorder_ms})"
             raise ValueError(message)
 
 
@@ -76,26 +79,6 @@ class Outcome(Enum):
     ACCEPTED = auto()
     DUPLICATE = auto()
     LATE = auto()
-
-
-class Published(NamedTuple):
-    """The newest session that went to the sessions topic."""
-
-    start_ms: int = 0
-    events: int = 0
-    revision: int = 0
-
-
-_NOTHING_PUBLISHED = Published()
-
-
-class ClosedSession(NamedTuple):
-    """A session to publish; `revision` is 1 unless an earlier publication has been extended since."""
-
-    session: Session
-    by_quiet: bool
-    revision: int
-    supersedes_start_ms: int  # of the earlier publication, where an event from before its first one has changed the id
 
 
 class Overflows:
@@ -122,6 +105,7 @@ class Timeline:
     """
 
     __slots__ = (
+        "_present",
         "accepted",
         "bounds",
         "closed",
@@ -148,9 +132,10 @@ class Timeline:
         self.committed_through_ms = 0
         self.forgotten_through_ms = 0
         self.accepted = 0
-        self.published = _NOTHING_PUBLISHED
+        self.published = PublishedSessions()
         self.quiet_check_at_ms = 0
         self.last_arrival_ms = 0
+        self._present: Profile | None = None
         self.settle()
 
     @classmethod
@@ -159,47 +144,57 @@ class Timeline:
         seen = SeenIds(horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max)
         return cls(bounds, seen, Profile(), [])
 
-    def offer(self, event: Event) -> Outcome:
+    def offer(self, event: Event, read_ms: int = ALL_READ_MS, watermark_ms: int = ALL_READ_MS) -> Outcome:
         """Accept the event, or say that it is a duplicate or late. Closed sessions gather in `closed`.
 
         A FORGET is never late. It is a duplicate only if it repeats what was carried out before.
+
+        Args:
+            event: the event.
+            read_ms: the newest record timestamp, this one's included, of the event's partition. An event that is no
+                further behind it than the disorder bound is late in no order in which partitions are read.
+            watermark_ms: no partition will deliver a record with an older timestamp, as far as is known.
         """
+        reached_ms, time_ms, hashed = min(self.newest_ms, read_ms), event.time_ms, id_hash(event.event_id)
+        late_ms = max(self.committed_through_ms, reached_ms - self.bounds.disorder_ms)
+        held = self.seen.holds(hashed, time_ms)
         if event.type == FORGET:
-            return self._obey(event)
-        time_ms, seen, hashed = event.time_ms, self.seen, id_hash(event.event_id)
-        if seen.holds(hashed, time_ms):
-            return Outcome.DUPLICATE
-        if time_ms < self.committed_through_ms:
-            return Outcome.LATE
-        self.accepted += 1
-        self.touched = True
-        if time_ms > self.newest_ms:
-            self.newest_ms = time_ms
-            seen.expire(time_ms)
-        self.overflows.ids += seen.add(hashed, time_ms)
-        if event.known_ms > self.forgotten_through_ms:  # else it was forgotten before it arrived
-            insort(self.tail, event)
-        self._commit()
+            if not self._obey(event, hashed, late_ms, watermark_ms, held=held):
+                return Outcome.DUPLICATE
+        else:
+            # An id may be held for longer, for another partition.
+            if held and time_ms >= reached_ms - self.bounds.dedupe_horizon_ms:
+                return Outcome.DUPLICATE
+            if time_ms < late_ms:
+                return Outcome.LATE
+            self._accept(time_ms, watermark_ms)
+            self.overflows.ids += self.seen.add(hashed, time_ms)
+            if event.known_ms > self.forgotten_through_ms:  # else it was forgotten before it arrived
+                self._insert(event)
+        self._commit(watermark_ms)
         return Outcome.ACCEPTED
 
     def profile(self) -> Profile:
-        """Fold the tail on top of what is committed: the profile as of the user's newest event."""
-        profile = self.committed.copy()
-        for event in self.tail:
-            profile.fold(event, self.bounds.profile)
-        return profile
+        """The profile as of the user's newest event: the tail on top of what is committed. Not to be changed."""
+        present = self._present
+        if present is None:
+            present = self._present = self.committed.copy()
+            for event in self.tail:
+                present.fold(event, self.bounds.profile)
+        return present
 
     def close_quiet(self) -> None:
-        """Publish the current session because the user has sent nothing for the session gap of wall-clock time.
+        """Publish all sessions, for the user has sent nothing for the session gap of wall-clock time.
 
         It changes nothing but what has been published: later events fold as they would have anyway.
         """
-        profile, committed = self.profile(), self.committed
-        if profile.empty:
-            return
-        if not committed.empty and committed.session.start_ms < profile.session.start_ms:
-            self._publish(committed.session, by_quiet=False)  # ended by an event that still waits in the tail
-        self._publish(profile.session, by_quiet=True)
+        profile, bounds = self.committed.copy(), self.bounds.profile
+        for event in self.tail:
+            if profile.is_ended_by(event, bounds):
+                self._publish(profile.session, by_quiet=False)
+            profile.fold(event, bounds)
+        if not profile.empty:
+            self._publish(profile.session, by_quiet=True)
 
     def settle(self) -> None:
         """Clear what was gathered since the state was read: the caller has taken it."""
@@ -208,80 +203,97 @@ class Timeline:
         self.closed: list[ClosedSession] = []
         self.overflows = Overflows()
 
-    def _obey(self, forget: Event) -> Outcome:
-        """Carry out a FORGET, also one whose id another event has used, which must not protect a user's data."""
-        time_ms, seen, hashed = forget.time_ms, self.seen, id_hash(forget.event_id)
-        remembered = time_ms >= self.newest_ms - seen.horizon_ms  # an older id would be forgotten at once
-        held = seen.holds(hashed, time_ms)
-        if time_ms <= self.forgotten_through_ms and (held or not remembered):
-            return Outcome.DUPLICATE
+    def _accept(self, time_ms: int, watermark_ms: int) -> None:
         self.accepted += 1
         self.touched = True
-        if time_ms > self.newest_ms:
-            self.newest_ms = time_ms
-            seen.expire(time_ms)
+        self.newest_ms = max(self.newest_ms, time_ms)
+        self.seen.expire(min(self.newest_ms, watermark_ms))
+
+    def _insert(self, event: Event) -> None:
+        tail = self.tail
+        if tail and event < tail[-1]:
+            insort(tail, event)
+            self._present = None
+            return
+        tail.append(event)  # as most do: folded once now, and once when it is committed
+        if self._present is not None:
+            self._present.fold(event, self.bounds.profile)
+
+    def _obey(self, forget: Event, hashed: bytes, late_ms: int, watermark_ms: int, *, held: bool) -> bool:
+        """Carry out a FORGET, also one whose id another event has used, which must not protect a user's data.
+
+        Returns whether it was accepted: it may repeat what was carried out before.
+        """
+        time_ms = forget.time_ms
+        remembered = time_ms >= self.newest_ms - self.seen.horizon_ms  # an older id would be forgotten at once
+        if time_ms <= self.forgotten_through_ms and (held or not remembered):
+            return False
+        self._accept(time_ms, watermark_ms)
         if remembered and not held:
-            self.overflows.ids += seen.add(hashed, time_ms)
+            self.overflows.ids += self.seen.add(hashed, time_ms)
         if time_ms > self.forgotten_through_ms:
             self.forgotten_through_ms = time_ms
-            self._erase(time_ms)
-        self._commit()
-        return Outcome.ACCEPTED
+            self._erase(time_ms, late_ms)
+        return True
 
-    def _erase(self, time_ms: int) -> None:
+    def _erase(self, time_ms: int, late_ms: int) -> None:
         """Erase what was known by `time_ms`.
 
-        In the tail that is exact. Behind the frontier it depends on what has been committed, which cannot be taken
-        apart: a profile that holds anything from before is erased whole. There, events dated after the request by no
-        more than a clock may be fast count as from before it, for they arrived before it.
+        In the tail that is exact. Behind `late_ms` all counts as committed, although some of it may wait for a
+        partition: what is committed cannot be taken apart, so a profile that holds anything from before is erased
+        whole. There, events dated after the request by no more than a clock may be fast count as from before it, for
+        they arrived before it.
         """
         through_ms = time_ms
-        if time_ms < self.committed_through_ms:
+        if time_ms < late_ms:
             self.forgets_late += 1
             through_ms += self.bounds.clock_skew_ms_max
         kept = [event for event in self.tail if event.known_ms > time_ms and event.time_ms > through_ms]
         values = self.committed.values
         if (values[EVENTS] and values[FIRST_MS] <= through_ms) or len(kept) < len(self.tail):
             self.committed.clear()
-            self.tail[:] = kept
-            self.published = _NOTHING_PUBLISHED
+            self.tail[:] = [event for event in kept if event.time_ms >= late_ms or time_ms >= late_ms]
+            self.published.clear()
+            self._present = None
 
-    def _commit(self) -> None:
-        tail, committed, bounds = self.tail, self.committed, self.bounds
-        frontier_ms = self.newest_ms - bounds.disorder_ms
+    def _commit(self, watermark_ms: int) -> None:
+        tail, bounds = self.tail, self.bounds
+        frontier_ms = min(self.newest_ms, watermark_ms) - bounds.disorder_ms
         self.committed_through_ms = max(self.committed_through_ms, frontier_ms)
-        while tail and tail[0].time_ms < self.committed_through_ms:
-            self._commit_first()
-        while len(tail) > bounds.tail_events_max:
+        number = 0
+        while number < len(tail) and tail[number].time_ms < self.committed_through_ms:
+            self._commit_one(tail[number])
+            number += 1
+        while len(tail) - number > bounds.tail_events_max:
             self.overflows.tail += 1
-            self.committed_through_ms = tail[0].time_ms + 1
-            self._commit_first()
-        gap_ms = bounds.profile.session_gap_ms
-        values, published = committed.values, self.published
-        if (
-            values[EVENTS]
-            and values[LAST_MS] + gap_ms < self.committed_through_ms
-            and (values[SESSION_START_MS], values[SESSION_EVENTS]) != published[:2]
-        ):
-            self._publish(committed.session, by_quiet=False)
+            self.committed_through_ms = tail[number].time_ms  # what happened at the same time is not older, so not late
+            self._commit_one(tail[number])
+            number += 1
+        if number:
+            del tail[:number]
+        self._publish_committed()
 
-    def _commit_first(self) -> None:
-        event, committed = self.tail.pop(0), self.committed
-        if committed.values[EVENTS] and event.time_ms > committed.values[LAST_MS] + self.bounds.profile.session_gap_ms:
+    def _commit_one(self, event: Event) -> None:
+        committed, bounds = self.committed, self.bounds.profile
+        if committed.is_ended_by(event, bounds):
             self._publish(committed.session, by_quiet=False)
+            self.published.settle(event.time_ms)
         left_out = committed.values[AMOUNTS_LEFT_OUT]
-        self.overflows.categories += committed.fold(event, self.bounds.profile)
+        self.overflows.categories += committed.fold(event, bounds)
         if committed.values[AMOUNTS_LEFT_OUT] > left_out:
             self.overflows.amounts += 1
 
+    def _publish_committed(self) -> None:
+        """Publish the committed session if no event can extend it any more."""
+        values, newest = self.committed.values, self.published.newest
+        if (
+            values[EVENTS]
+            and values[LAST_MS] + self.bounds.profile.session_gap_ms < self.committed_through_ms
+            and (values[SESSION_START_MS], values[SESSION_EVENTS]) != newest[:2]
+        ):
+            self._publish(self.committed.session, by_quiet=False)
+
     def _publish(self, session: Session, *, by_quiet: bool) -> None:
-        before = self.published
-        if session.end_ms < before.start_ms:
-            return  # sessions are published in their order, so this one has been
-        if (session.start_ms, session.events) == (before.start_ms, before.events):
-            return
-        extends = session.start_ms <= before.start_ms <= session.end_ms
-        revision = before.revision + 1 if extends else 1
-        superseded_ms = before.start_ms if extends and before.start_ms != session.start_ms else 0
-        self.published = Published(session.start_ms, session.events, revision)
-        self.closed.append(ClosedSession(session, by_quiet, revision, superseded_ms))
+        closed = self.published.publish(session, by_quiet=by_quiet)
+        if closed is not None:
+            self.closed.append(closed)

@@ -26,6 +26,9 @@ BLOCK_TYPE = Types.ROW(
         Types.OBJECT_ARRAY(Types.LONG()),
     ]
 )
+# How often the partitions' progress is looked at. In a backlog all that is read in between waits to be committed.
+WATERMARK_INTERVAL_MS = 50
+_DISCOVERY_S = 10  # how often new partitions are looked for
 _KEYED_TYPE = Types.ROW([Types.INT(), BLOCK_TYPE])
 
 
@@ -40,6 +43,8 @@ def read_blocks(
     isolation_level: IsolationLevel = "read_committed",
     skip_deleted: bool = False,
     event_bytes_max: int,
+    partition_drift_ms_max: int,
+    partition_idle_ms: int,
 ) -> KeyedStream:
     """Read a topic from its beginning (or the restored offsets) as blocks, keyed by shard.
 
@@ -49,6 +54,10 @@ def read_blocks(
     Windows are of processing time: ingest time would leave the last block of a pause hanging, because its watermark
     only moves with events. Neither has to do with event time; order is kept per user, in state.
 
+    The stream's watermark is the oldest of what the partitions have reached in record timestamps, without those that
+    had no record for `partition_idle_ms`. A partition that is further ahead than `partition_drift_ms_max` is not read
+    on until the others follow; timestamps ahead of the clock do not count, or one such record would stop its partition.
+
     A value above `event_bytes_max` and a key above `KEY_BYTES_MAX` are left behind: a marker says how large they were
     (udfs/oversized.py).
     """
@@ -57,13 +66,20 @@ def read_blocks(
             record_key BYTES, record_value BYTES,
             `partition` INT METADATA VIRTUAL, `offset` BIGINT METADATA VIRTUAL,
             `timestamp` TIMESTAMP_LTZ(3) METADATA VIRTUAL,
-            read_at AS PROCTIME()
+            read_at AS PROCTIME(),
+            WATERMARK FOR `timestamp` AS CASE
+                WHEN `timestamp` < CURRENT_TIMESTAMP + INTERVAL '1' MINUTE THEN `timestamp` END
         ) WITH (
             'connector' = 'kafka', 'topic' = {literal(topic)},
             'properties.bootstrap.servers' = {literal(bootstrap)},
             'properties.group.id' = {literal(group_id)}, 'properties.auto.offset.reset' = 'earliest',
             'properties.isolation.level' = '{isolation_level}',
             'scan.startup.mode' = 'earliest-offset',
+            'scan.topic-partition-discovery.interval' = '{_DISCOVERY_S} s',
+            'scan.watermark.idle-timeout' = '{partition_idle_ms} ms',
+            'scan.watermark.alignment.group' = 'partitions',
+            'scan.watermark.alignment.max-drift' = '{partition_drift_ms_max} ms',
+            'scan.watermark.alignment.update-interval' = '{WATERMARK_INTERVAL_MS} ms',
             'key.format' = 'raw', 'key.fields' = 'record_key',
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )""")

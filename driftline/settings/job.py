@@ -95,7 +95,20 @@ class ScoreEventsSettings(Settings):
     block_events_max: int = Field(
         1_000, ge=1, le=100_000, description="events folded, scored and written at a time; a larger block is split"
     )
-    disorder_ms: int = Field(MINUTE_MS, ge=0, description="how far behind the user's newest event one may arrive")
+    disorder_ms: int = Field(
+        MINUTE_MS,
+        ge=0,
+        description="how far behind its user's newest event, and its partition's newest record, one may be",
+    )
+    partition_drift_ms_max: int = Field(
+        DAY_MS,
+        ge=MINUTE_MS,
+        description="how far, in record time, a partition is read ahead of the slowest; what a user's other partitions "
+        "have yet to deliver waits in state",
+    )
+    partition_idle_ms: int = Field(
+        5_000, ge=1_000, description="how long a partition may be silent before the others are not held back for it"
+    )
     dedupe_horizon_ms: int = Field(DAY_MS, ge=0, description="how long, in event time, event ids are remembered")
     dedupe_ids_max: int = Field(4_096, ge=1, description="event ids remembered a user")
     clock_skew_ms_max: int = Field(5 * MINUTE_MS, ge=0, description="how far an event may be ahead of its Kafka record")
@@ -201,7 +214,6 @@ class ScoreEventsSettings(Settings):
         check_login(self.redis_url, self.redis_password_file)
         for larger, smaller in (
             ("dedupe_horizon_ms", "disorder_ms"),  # else a duplicate inside the bound could be forgotten
-            ("session_gap_ms", "disorder_ms"),  # else a tail could hold several whole sessions
             ("user_ttl_ms", "session_gap_ms"),
             ("dedupe_ids_max", "tail_events_max"),  # else a repeat of an event that still waits could be folded again
             ("user_ttl_ms", "dedupe_horizon_ms"),

@@ -25,7 +25,7 @@ def test_environment_sets_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"block_ms": "1"}, ["block_ms", "greater than or equal to 5"]),
         ({"events_format": "avro"}, ["events_format", "'protobuf' or 'json'"]),
         ({"blok_ms": "5"}, ["unknown setting 'blok_ms'", "block_ms"]),
-        ({"session_gap_ms": "10"}, ["session_gap_ms (10)", "disorder_ms (60000)"]),
+        ({"dedupe_horizon_ms": "10"}, ["dedupe_horizon_ms (10)", "disorder_ms (60000)"]),
         ({"namespace": "a{b}"}, ["namespace"]),
         ({"shards": "12"}, ["shards", "1, 2, 4, 8, 16, 32, 64 or 128", "'12'"]),
         ({"parallelism": "32"}, ["shards (8)", "parallelism (32)"]),

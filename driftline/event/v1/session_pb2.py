@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n driftline/event/v1/session.proto\x12\x12\x64riftline.event.v1\"\xa3\x03\n\rClosedSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x15\n\rstart_time_ms\x18\x03 \x01(\x03\x12\x13\n\x0b\x65nd_time_ms\x18\x04 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12\r\n\x05views\x18\x06 \x01(\x03\x12\x0e\n\x06\x63licks\x18\x07 \x01(\x03\x12\x14\n\x0c\x61\x64\x64_to_carts\x18\x08 \x01(\x03\x12\x11\n\tpurchases\x18\t \x01(\x03\x12\x10\n\x08searches\x18\n \x01(\x03\x12\x16\n\x0epurchase_value\x18\x0b \x01(\x01\x12=\n\tclosed_by\x18\x0c \x01(\x0e\x32*.driftline.event.v1.ClosedSession.ClosedBy\x12\x10\n\x08revision\x18\r \x01(\x05\x12\x1d\n\x15supersedes_session_id\x18\x0e \x01(\t\"O\n\x08\x43losedBy\x12\x19\n\x15\x43LOSED_BY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43LOSED_BY_EVENT\x10\x01\x12\x13\n\x0f\x43LOSED_BY_QUIET\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n driftline/event/v1/session.proto\x12\x12\x64riftline.event.v1\"\xc8\x03\n\rClosedSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x15\n\rstart_time_ms\x18\x03 \x01(\x03\x12\x13\n\x0b\x65nd_time_ms\x18\x04 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x05 \x01(\x03\x12\r\n\x05views\x18\x06 \x01(\x03\x12\x0e\n\x06\x63licks\x18\x07 \x01(\x03\x12\x14\n\x0c\x61\x64\x64_to_carts\x18\x08 \x01(\x03\x12\x11\n\tpurchases\x18\t \x01(\x03\x12\x10\n\x08searches\x18\n \x01(\x03\x12\x16\n\x0epurchase_value\x18\x0b \x01(\x01\x12=\n\tclosed_by\x18\x0c \x01(\x0e\x32*.driftline.event.v1.ClosedSession.ClosedBy\x12\x10\n\x08revision\x18\r \x01(\x05\x12\x1d\n\x15supersedes_session_id\x18\x0e \x01(\t\x12#\n\x1b\x61lso_supersedes_session_ids\x18\x0f \x03(\t\"O\n\x08\x43losedBy\x12\x19\n\x15\x43LOSED_BY_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43LOSED_BY_EVENT\x10\x01\x12\x13\n\x0f\x43LOSED_BY_QUIET\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -22,7 +22,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'driftline.event.v1.session_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLOSEDSESSION']._serialized_start=57
-  _globals['_CLOSEDSESSION']._serialized_end=476
-  _globals['_CLOSEDSESSION_CLOSEDBY']._serialized_start=397
-  _globals['_CLOSEDSESSION_CLOSEDBY']._serialized_end=476
+  _globals['_CLOSEDSESSION']._serialized_end=513
+  _globals['_CLOSEDSESSION_CLOSEDBY']._serialized_start=434
+  _globals['_CLOSEDSESSION_CLOSEDBY']._serialized_end=513
 # @@protoc_insertion_point(module_scope)

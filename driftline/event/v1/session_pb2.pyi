@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 import builtins
+import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
@@ -23,7 +25,8 @@ class ClosedSession(google.protobuf.message.Message):
 
     Written once. Only where a session was published because its user went quiet, and an event that arrived later still
     (inside the disorder bound) belongs to it, does it appear again with a higher revision: under the same session_id, or,
-    where that event came before its first one, under a new id that names the one it supersedes.
+    where that event came before its first one or joined it with the one before, under an id that supersedes its own.
+    Whoever keeps the highest revision of each id and drops those that a kept one supersedes has the user's sessions.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -61,6 +64,7 @@ class ClosedSession(google.protobuf.message.Message):
     CLOSED_BY_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     SUPERSEDES_SESSION_ID_FIELD_NUMBER: builtins.int
+    ALSO_SUPERSEDES_SESSION_IDS_FIELD_NUMBER: builtins.int
     session_id: builtins.str
     """user_id, a colon, and start_time_ms."""
     user_id: builtins.str
@@ -80,6 +84,10 @@ class ClosedSession(google.protobuf.message.Message):
     """1 for the first publication."""
     supersedes_session_id: builtins.str
     """Empty, or the session_id under which this session was published before."""
+    @property
+    def also_supersedes_session_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Further ones, where several published sessions turned out to be one."""
+
     def __init__(
         self,
         *,
@@ -97,7 +105,8 @@ class ClosedSession(google.protobuf.message.Message):
         closed_by: Global___ClosedSession.ClosedBy.ValueType = ...,
         revision: builtins.int = ...,
         supersedes_session_id: builtins.str = ...,
+        also_supersedes_session_ids: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["add_to_carts", b"add_to_carts", "clicks", b"clicks", "closed_by", b"closed_by", "end_time_ms", b"end_time_ms", "events", b"events", "purchase_value", b"purchase_value", "purchases", b"purchases", "revision", b"revision", "searches", b"searches", "session_id", b"session_id", "start_time_ms", b"start_time_ms", "supersedes_session_id", b"supersedes_session_id", "user_id", b"user_id", "views", b"views"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["add_to_carts", b"add_to_carts", "also_supersedes_session_ids", b"also_supersedes_session_ids", "clicks", b"clicks", "closed_by", b"closed_by", "end_time_ms", b"end_time_ms", "events", b"events", "purchase_value", b"purchase_value", "purchases", b"purchases", "revision", b"revision", "searches", b"searches", "session_id", b"session_id", "start_time_ms", b"start_time_ms", "supersedes_session_id", b"supersedes_session_id", "user_id", b"user_id", "views", b"views"]) -> None: ...
 
 Global___ClosedSession: typing_extensions.TypeAlias = ClosedSession

@@ -48,6 +48,7 @@ class UserState(google.protobuf.message.Message):
     PUBLISHED_START_TIME_MS_FIELD_NUMBER: builtins.int
     PUBLISHED_EVENTS_FIELD_NUMBER: builtins.int
     PUBLISHED_REVISION_FIELD_NUMBER: builtins.int
+    PUBLISHED_BEFORE_FIELD_NUMBER: builtins.int
     QUIET_CHECK_AT_MS_FIELD_NUMBER: builtins.int
     LAST_ARRIVAL_MS_FIELD_NUMBER: builtins.int
     FORGOTTEN_THROUGH_MS_FIELD_NUMBER: builtins.int
@@ -80,9 +81,13 @@ class UserState(google.protobuf.message.Message):
     """Events older than this are late."""
     accepted_events: builtins.int
     published_start_time_ms: builtins.int
-    """The newest session that went to the sessions topic."""
+    """The newest session, by its start, that went to the sessions topic."""
     published_events: builtins.int
     published_revision: builtins.int
+    published_before: builtins.bytes
+    """Older ones that an event may still change, ascending by start: rows of three int64 little-endian, start_time_ms,
+    events, revision. Empty unless a quiet user's tail held several sessions.
+    """
     quiet_check_at_ms: builtins.int
     """When the shard's timer will next look whether the user went quiet; 0: not on its list."""
     last_arrival_ms: builtins.int
@@ -124,12 +129,13 @@ class UserState(google.protobuf.message.Message):
         published_start_time_ms: builtins.int = ...,
         published_events: builtins.int = ...,
         published_revision: builtins.int = ...,
+        published_before: builtins.bytes = ...,
         quiet_check_at_ms: builtins.int = ...,
         last_arrival_ms: builtins.int = ...,
         forgotten_through_ms: builtins.int = ...,
         tail_known_ms: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
 
@@ -163,6 +169,7 @@ class ShardState(google.protobuf.message.Message):
     SHARDS_FIELD_NUMBER: builtins.int
     MADE_WITH_FIELD_NUMBER: builtins.int
     OFFSETS_FIELD_NUMBER: builtins.int
+    PARTITION_CLOCKS_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """Milliseconds since the epoch when the shard's state began; the major part of every score's version."""
     accepted: builtins.int
@@ -175,6 +182,10 @@ class ShardState(google.protobuf.message.Message):
     offsets: builtins.bytes
     """How far each partition of the topic was read: rows of four int64 little-endian, ascending by the first: partition,
     first offset seen, records counted, next offset (udfs/offsets.py). Empty in state from before it was kept.
+    """
+    partition_clocks: builtins.bytes
+    """The newest record timestamp that the shard has read from each partition: rows of two int64 little-endian, ascending
+    by the first: partition, milliseconds since the epoch (udfs/clocks.py).
     """
     @property
     def made_with(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
@@ -191,8 +202,9 @@ class ShardState(google.protobuf.message.Message):
         shards: builtins.int = ...,
         made_with: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         offsets: builtins.bytes = ...,
+        partition_clocks: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "made_with", b"made_with", "offsets", b"offsets", "shards", b"shards"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "made_with", b"made_with", "offsets", b"offsets", "partition_clocks", b"partition_clocks", "shards", b"shards"]) -> None: ...
 
 Global___ShardState: typing_extensions.TypeAlias = ShardState
 

@@ -112,10 +112,10 @@ def test_golden_user_reads_as_what_it_was() -> None:
         expected.committed.values,
         dict(sorted(expected.committed.categories.items())),
     )
-    assert (timeline.tail, timeline.accepted, timeline.published) == (
+    assert (timeline.tail, timeline.accepted, timeline.published.rows) == (
         expected.tail,
         expected.accepted,
-        expected.published,
+        expected.published.rows,
     )
     assert (timeline.newest_ms, timeline.committed_through_ms) == (expected.newest_ms, expected.committed_through_ms)
     assert (timeline.quiet_check_at_ms, timeline.last_arrival_ms) == (1_767_400_000_000, 1_767_398_200_000)

@@ -58,6 +58,8 @@ FREE = {
     "users_kept_bytes_max",
     "redis_retry_s",
     "model_poll_s",
+    "partition_drift_ms_max",
+    "partition_idle_ms",
     "require_model",
     "new_generation",
     "adopt",

@@ -116,7 +116,7 @@ def test_a_clock_that_is_set_back_repeats_no_look_at_once(task: Task) -> None:
 def _context(task: Task, key: int) -> Any:
     from tests.fake_flink import FakeContext  # noqa: PLC0415
 
-    return FakeContext(key, task.timers)
+    return FakeContext(key, task.timers, task.watermark_ms)
 
 
 def test_a_list_of_an_earlier_release_is_served(task: Task) -> None:

@@ -136,7 +136,7 @@ def test_session_that_began_earlier_than_was_published_names_what_it_supersedes(
     timeline.offer(event(0))
     timeline.offer(event(3 * HOUR))
     again = timeline.closed[1]
-    assert (again.session.start_ms, again.revision, again.supersedes_start_ms) == (T0, 2, T0 + 30 * SECOND)
+    assert (again.session.start_ms, again.revision, again.supersedes_start_ms) == (T0, 2, (T0 + 30 * SECOND,))
 
 
 def test_next_session_after_a_published_one_supersedes_nothing() -> None:
@@ -144,7 +144,7 @@ def test_next_session_after_a_published_one_supersedes_nothing() -> None:
     timeline.close_quiet()
     timeline.offer(event(HOUR))
     timeline.offer(event(3 * HOUR))
-    assert [(c.revision, c.supersedes_start_ms) for c in timeline.closed] == [(1, 0), (1, 0)]
+    assert [(c.revision, c.supersedes_start_ms) for c in timeline.closed] == [(1, ()), (1, ())]
 
 
 def test_quiet_close_changes_nothing_that_the_next_fold_computes() -> None:
@@ -170,7 +170,7 @@ def test_id_overflow_drops_the_oldest_and_is_counted() -> None:
 def test_tail_overflow_commits_the_oldest_and_is_counted() -> None:
     timeline = timeline_of(*range(5), tail_events_max=3)
     assert (len(timeline.tail), timeline.overflows.tail) == (3, 2)
-    assert timeline.offer(event(1, event_id="other")) is LATE
+    assert timeline.offer(event(0, event_id="other")) is LATE
     assert timeline.profile().session.events == 5
 
 
@@ -228,9 +228,9 @@ def test_the_allowed_skew_is_the_bound_of_what_may_be_from_before(at_ms: int, le
 
 def test_a_profile_that_holds_nothing_from_before_a_forget_is_left_alone() -> None:
     timeline = timeline_of(HOUR, 2 * HOUR, 4 * HOUR)
-    published = timeline.published
+    published = timeline.published.rows
     assert timeline.offer(event(0, FORGET)) is ACCEPTED
-    assert (kept(timeline), timeline.published) == (3, published)
+    assert (kept(timeline), timeline.published.rows) == (3, published)
 
 
 def test_what_a_forget_erased_stays_erased_whatever_arrives_later() -> None:
@@ -288,10 +288,18 @@ def test_a_forget_that_erases_a_published_session_begins_the_revisions_anew() ->
     timeline.offer(event(3 * HOUR + 2))
     timeline.close_quiet()
     assert [(c.session.start_ms - T0, c.revision, c.supersedes_start_ms) for c in timeline.closed] == [
-        (3 * HOUR + 2, 1, 0)
+        (3 * HOUR + 2, 1, ())
     ]
 
 
 def test_bounds_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(Exception, match="session_gap_ms"):
-        bounds(session_gap_ms=1_000)
+    with pytest.raises(Exception, match="dedupe_horizon_ms"):
+        bounds(dedupe_horizon_ms=1_000)
+
+
+def test_events_of_one_moment_are_never_late_however_many_the_tail_could_not_keep() -> None:
+    timeline = Timeline.begin(bounds(tail_events_max=3, dedupe_ids_max=10_000))
+    outcomes = {timeline.offer(event(0, event_id=f"{number * 7919 % 5000:04}")) for number in range(5_000)}
+    assert outcomes == {ACCEPTED}
+    assert (kept(timeline), timeline.overflows.tail) == (5_000, 4_997)
+    assert timeline.offer(event(-1)) is LATE

@@ -1,0 +1,96 @@
+"""Which sessions of a user went to the sessions topic, and what a session that has changed since takes back.
+
+Events arrive out of order, so several published sessions may still change: grow, begin earlier, or turn out to be one.
+A session never splits, for events are only added; what an erasure removes begins anew.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from driftline.event.v1 import session_pb2
+from udfs.profile import Session
+
+
+class Published(NamedTuple):
+    """A session as it was published last."""
+
+    start_ms: int = 0
+    events: int = 0
+    revision: int = 0
+
+
+_NOTHING = Published()
+
+
+class ClosedSession(NamedTuple):
+    """A session to publish."""
+
+    session: Session
+    by_quiet: bool
+    revision: int  # 1, unless an event that came later has changed what was published
+    supersedes_start_ms: tuple[int, ...]  # of the published sessions that are parts of this one under other ids
+
+
+def session_id(user_id: str, start_ms: int) -> str:
+    """Name a session: the user and when it began."""
+    return f"{user_id}:{start_ms}"
+
+
+def session_message(user_id: str, closed: ClosedSession) -> session_pb2.ClosedSession:
+    """Return what goes to the sessions topic."""
+    session = closed.session
+    superseded = [session_id(user_id, start_ms) for start_ms in closed.supersedes_start_ms]
+    kind = session_pb2.ClosedSession
+    return kind(
+        session_id=session_id(user_id, session.start_ms),
+        user_id=user_id,
+        start_time_ms=session.start_ms,
+        end_time_ms=session.end_ms,
+        events=session.events,
+        views=session.views,
+        clicks=session.clicks,
+        add_to_carts=session.add_to_carts,
+        purchases=session.purchases,
+        searches=session.searches,
+        purchase_value=session.purchase_value,
+        closed_by=kind.CLOSED_BY_QUIET if closed.by_quiet else kind.CLOSED_BY_EVENT,
+        revision=closed.revision,
+        supersedes_session_id="".join(superseded[:1]),
+        also_supersedes_session_ids=superseded[1:],
+    )
+
+
+class PublishedSessions:
+    """The published sessions that may still change and the newest one, ascending by start."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, rows: list[Published] | None = None) -> None:
+        self.rows: list[Published] = [] if rows is None else rows
+
+    @property
+    def newest(self) -> Published:
+        """The one with the latest start; all zeros before the first."""
+        return self.rows[-1] if self.rows else _NOTHING
+
+    def publish(self, session: Session, *, by_quiet: bool) -> ClosedSession | None:
+        """Return what to publish of a session, None if it was published as it is."""
+        start_ms, end_ms = session.start_ms, session.end_ms
+        parts = [row for row in self.rows if start_ms <= row.start_ms <= end_ms]
+        if len(parts) == 1 and (parts[0].start_ms, parts[0].events) == (start_ms, session.events):
+            return None
+        revision = 1 + max([row.revision for row in parts], default=0)
+        others = [row for row in self.rows if not start_ms <= row.start_ms <= end_ms]
+        self.rows = sorted([*others, Published(start_ms, session.events, revision)])
+        superseded = tuple([row.start_ms for row in parts if row.start_ms != start_ms])
+        return ClosedSession(session, by_quiet, revision, superseded)
+
+    def settle(self, start_ms: int) -> None:
+        """Drop those that began before `start_ms`: no event changes them any more. The newest one stays."""
+        if len(self.rows) > 1:
+            self.rows = [row for row in self.rows[:-1] if row.start_ms >= start_ms] + self.rows[-1:]
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.rows = []
