@@ -10,7 +10,8 @@ import pytest
 
 from driftline.errors import ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
-from tests.builders import HOUR, MINUTE, SECOND, T0, block, message
+from state_schemas.user_state import decode_user
+from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
 from tests.fake_flink import Task
 from udfs.operator import _score_store
 from udfs.shards import shard_keys
@@ -121,3 +122,26 @@ def test_a_restart_frees_what_the_failed_operator_held(task: Task) -> None:
         assert failed() is None
     finally:
         gc.enable()
+
+
+def test_a_window_that_the_watermark_has_overtaken_makes_nothing_late(task: Task) -> None:
+    task.watermark_ms = 0
+    task.open()
+    hours = [message("u1", at_ms=n * HOUR) for n in range(4)]
+    task.block(KEY, columns(*hours))
+    task.watermark_ms = T0 + 2 * HOUR  # it has passed the records that wait in the second partition's window
+    keys, values, _, _, timestamps_ms = columns(*(message("u1", at_ms=n * HOUR + MINUTE) for n in range(3)))
+    task.block(KEY, (keys, values, [1] * 3, [0, 1, 2], timestamps_ms))
+    assert (task.counts["events_accepted"], task.counts["events_late"]) == (7, 0)
+    task.block(KEY, (keys[:1], columns(message("u1", at_ms=5))[1], [1], [3], timestamps_ms[:1]))
+    assert task.counts["events_late"] == 1  # by the clock of its own partition
+
+
+def test_events_wait_in_the_tail_for_the_slowest_partition(task: Task) -> None:
+    task.watermark_ms = T0 + HOUR
+    task.open()
+    for n in range(4):
+        task.block(KEY, columns(message("u1", at_ms=n * HOUR)))
+    state = decode_user(task.backend.maps["users"][KEY]["u1"], bounds())
+    assert [e.time_ms - T0 for e in state.tail] == [HOUR, 2 * HOUR, 3 * HOUR]
+    assert state.committed_through_ms == T0 + HOUR - MINUTE
