@@ -56,7 +56,8 @@ def read_blocks(
 
     The stream's watermark is the oldest of what the partitions have reached in record timestamps, without those that
     had no record for `partition_idle_ms`. A partition that is further ahead than `partition_drift_ms_max` is not read
-    on until the others follow; timestamps ahead of the clock do not count, or one such record would stop its partition.
+    on until the others follow (0: it is). Timestamps ahead of the clock do not count: one such record would stop its
+    partition.
 
     A value above `event_bytes_max` and a key above `KEY_BYTES_MAX` are left behind: a marker says how large they were
     (udfs/oversized.py).
@@ -77,9 +78,7 @@ def read_blocks(
             'scan.startup.mode' = 'earliest-offset',
             'scan.topic-partition-discovery.interval' = '{_DISCOVERY_S} s',
             'scan.watermark.idle-timeout' = '{partition_idle_ms} ms',
-            'scan.watermark.alignment.group' = 'partitions',
-            'scan.watermark.alignment.max-drift' = '{partition_drift_ms_max} ms',
-            'scan.watermark.alignment.update-interval' = '{WATERMARK_INTERVAL_MS} ms',
+            {_alignment(partition_drift_ms_max)}
             'key.format' = 'raw', 'key.fields' = 'record_key',
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )""")
@@ -102,6 +101,17 @@ def read_blocks(
     if not skip_deleted:
         _fail_where_offsets_are_deleted(blocks)
     return _keyed(blocks)
+
+
+def _alignment(drift_ms_max: int) -> str:
+    if not drift_ms_max:
+        return ""
+    options = {
+        "group": "partitions",
+        "max-drift": f"{drift_ms_max} ms",
+        "update-interval": f"{WATERMARK_INTERVAL_MS} ms",
+    }
+    return " ".join(f"'scan.watermark.alignment.{name}' = '{value}'," for name, value in options.items())
 
 
 def _fail_where_offsets_are_deleted(blocks: DataStream) -> None:

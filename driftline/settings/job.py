@@ -102,9 +102,9 @@ class ScoreEventsSettings(Settings):
     )
     partition_drift_ms_max: int = Field(
         DAY_MS,
-        ge=MINUTE_MS,
-        description="how far, in record time, a partition is read ahead of the slowest; what a user's other partitions "
-        "have yet to deliver waits in state",
+        ge=0,
+        description="how far, in record time, a partition is read ahead of the slowest, which may hold events of the "
+        "same users; 0: without a bound",
     )
     partition_idle_ms: int = Field(
         5_000, ge=1_000, description="how long a partition may be silent before the others are not held back for it"
