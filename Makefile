@@ -16,10 +16,11 @@ demo: setup ## Run the main job end to end on local Kafka, Redis and Flink, and 
 test: check ## Run every test, the end-to-end ones on the real stack included
 	@$(PY) -m pytest
 
-check: setup ## Lint, types, and that the generated protobuf code is that of the contracts
+check: setup ## Lint, types, which folder may import which, and that the generated protobuf code is that of the contracts
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports > /dev/null || $(VENV)/bin/lint-imports
 	@$(VENV)/bin/buf lint
 	@scripts/check-protobuf
 

@@ -100,6 +100,7 @@ DEV = [
     "openapi-spec-validator>=0.7",  # that document is valid OpenAPI 3.1
     "trustme>=1.2",  # certificates for the tests of TLS
     "httpx>=0.28",  # tests speak HTTP with it
+    "import-linter>=2.17",  # which folders may import which
 ]
 
 setup(
