@@ -1,24 +1,17 @@
-"""What a file of events holds, document by document, however it was written.
-
-By content, never by name: gzip and zstd are unpacked, a byte order mark is skipped, line ends may be LF or CRLF, blank
-lines are nothing, and a JSON array is read element by element. Memory is bounded by one document.
-"""
+"""The text of a file of events, however it was packed: by content, never by name."""
 
 from __future__ import annotations
 
 import io
-import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from itertools import chain
+from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from driftline.errors import InputError
 
 DOCUMENT_BYTES_MAX = 15 * 1024 * 1024  # of one event; a larger one is no record
-_LINE_BYTES_MAX = DOCUMENT_BYTES_MAX + 1024
-_PIECE_BYTES = 8 * 1024  # read at a time; unpacked, a few bytes can become much
+TOO_LONG = f"is longer than {DOCUMENT_BYTES_MAX:,} bytes, the most an event may have"
+PIECE_BYTES = 8 * 1024  # read at a time; unpacked, a few bytes can become much
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _BOM = b"\xef\xbb\xbf"
 _HEAD_BYTES = 4
@@ -86,7 +79,7 @@ class _Unpacked(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         while not self._ready:
-            piece = self._packed.read1(_PIECE_BYTES)  # type: ignore[attr-defined]
+            piece = self._packed.read1(PIECE_BYTES)  # type: ignore[attr-defined]
             if not piece:
                 if self._member is not None:
                     message = f"ends in the middle of its {self._what} data: it was cut off"
@@ -152,78 +145,9 @@ def _zstd(packed: BinaryIO) -> _Unpacked:
     return _Unpacked(packed, begin, zstandard.ZstdError, "zstd")
 
 
-def documents_of(text: Text) -> Iterator[Document]:
-    """The JSON documents of a text: one a line, or the elements of an array.
-
-    Raises:
-        FileError: an array has no end.
-    """
-    number = 0
-    while line := text.readline(_LINE_BYTES_MAX):
-        number += 1
-        if line.lstrip()[:1] == b"[":
-            elements = _Elements()
-            yield from elements.read(chain([line], iter(partial(text.read1, _PIECE_BYTES), b"")))
-            text = io.BufferedReader(_Rejoined(elements.rest, text))
-            continue
-        if len(line) == _LINE_BYTES_MAX:
-            for rest in iter(partial(text.readline, _LINE_BYTES_MAX), b""):  # pass over the rest of the line
-                if rest.endswith(b"\n"):
-                    break
-        document = line.rstrip(b"\r\n")
-        if document and not document.isspace():
-            yield Document("line", number, document)
-
-
-_PLAIN = re.compile(rb'["\[\]{},]')
-_QUOTED = re.compile(rb'["\\]')
-
-
-class _Elements:
-    """Cuts a JSON array into its elements without reading it whole. `rest` is what was read beyond its end."""
-
-    def __init__(self) -> None:
-        self.rest = b""
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._number = 0
-
-    def read(self, pieces: Iterable[bytes]) -> Iterator[Document]:
-        depth, quoted, start = 0, False, 0
-        for piece in pieces:
-            at, start = start, 0  # past what a backslash at the end of the piece before escapes
-            while found := (_QUOTED if quoted else _PLAIN).search(piece, at):
-                at, mark = found.end(), found[0]
-                if mark == b'"':
-                    quoted = not quoted
-                elif quoted:
-                    at += 1
-                elif mark in (b"[", b"{"):
-                    depth += 1
-                    start = at if depth == 1 else start
-                elif mark != b"," or depth == 1:
-                    depth -= mark != b","
-                    if depth == 0 or mark == b",":
-                        yield from self._element(piece[start : at - 1])
-                        start = at
-                    if depth == 0:
-                        self.rest = piece[at:]
-                        return
-            self._keep(piece[start:])
-            start = max(0, at - len(piece))
-        message = "ends in the middle of its JSON array: it was cut off"
-        raise FileError(message)
-
-    def _keep(self, part: bytes) -> None:
-        if self._size <= DOCUMENT_BYTES_MAX:  # of what is too large, enough is kept to say so
-            self._parts.append(part)
-        self._size += len(part)
-
-    def _element(self, end: bytes) -> Iterator[Document]:
-        self._keep(end)
-        element = b"".join(self._parts).strip()
-        self._parts.clear()
-        self._size = 0
-        if element:
-            self._number += 1
-            yield Document("element", self._number, element)
+def first_byte_of(text: Text) -> tuple[bytes, Text]:
+    """The first byte of a text that is not blank, and the text as it was."""
+    head = b""
+    while not head.strip() and len(head) < PIECE_BYTES and (piece := text.read1(PIECE_BYTES)):
+        head += piece
+    return head.lstrip()[:1], io.BufferedReader(_Rejoined(head, text))

@@ -64,7 +64,7 @@ def parse_event(line: bytes, unknown_type: Callable[[str], object] | None = None
         unknown_type: called with the word of a type that is not known.
     """
     try:
-        return _event(_load(line), unknown_type)
+        return _event(load_object(line), unknown_type)
     except RecursionError:
         message = "is not JSON that can be read: nested too deeply"
         raise ValueError(message) from None
@@ -128,7 +128,8 @@ def _number(value: float) -> str:
     return repr(value) if math.isfinite(value) else _SPECIAL_WORDS.get(value, '"NaN"')
 
 
-def _load(line: bytes) -> dict[str, Any]:
+def load_object(line: bytes) -> dict[str, Any]:
+    """The JSON object of a document. Raises ValueError with a plain reason, and RecursionError."""
     try:
         document = _DECODER.decode(line.decode())
     except UnicodeDecodeError as error:
@@ -267,12 +268,12 @@ def _properties(key: str, value: object) -> dict[str, str]:
             break
     else:
         return value
-    texts = ((name, _property(content)) for name, content in value.items())
+    texts = ((name, property_text(content)) for name, content in value.items())
     return {name: text for name, text in texts if text is not None}
 
 
-def _property(value: object) -> str | None:
-    """The text of a property; None where it is absent, and where it cannot be written as JSON again."""
+def property_text(value: object) -> str | None:
+    """The text of anything in JSON; None where it is absent, and where it cannot be written as JSON again."""
     if value is None or type(value) is str:
         return value
     if type(value) is float:

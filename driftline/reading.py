@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from driftline.documents import DOCUMENT_BYTES_MAX, Document, FileError, documents_of, text_of
+from driftline.documents import DOCUMENT_BYTES_MAX, TOO_LONG, Document, FileError, text_of
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
+from driftline.json_documents import documents_of
 from driftline.jsonlines import format_event, parse_event
-from driftline.mapping import Mapping, rows_of
+from driftline.mapping import Mapping
+from driftline.rows import rows_of
 from driftline.words import UnknownTypes
 
 STDIN = Path("-")
@@ -33,7 +35,7 @@ class EventReader:
 
     Args:
         files: paths; `-` is the standard input.
-        mapping: how CSV becomes events; None: the files hold JSON, lines or arrays.
+        mapping: how CSV, or JSON in other words, becomes events; None: the files hold JSON in the contract's words.
         skip_bad: leave out what is no event, and count it, instead of stopping there.
         check: raises ValueError for an event that is of no use to the caller.
 
@@ -57,6 +59,7 @@ class EventReader:
         self.good = self.bad = self.left_out = 0
         self.unknown_types = UnknownTypes()
         self._newest = Document("line", 0, b"")
+        self._columns: set[str] = set()  # that there were
         self._file = ""
         self._files = files
         self._mapping = mapping
@@ -91,6 +94,8 @@ class EventReader:
             lines.append(f"lines left out because they are no events: {self.bad:,}")
         if self.left_out:
             lines.append(f"rows left out as the mapping says: {self.left_out:,}")
+        if missing := [name for name in self._mapping.names() if name not in self._columns] if self._mapping else []:
+            lines.append(f"warning: no event had what the mapping names: {', '.join(missing)}")
         if warning := self.unknown_types.warning():
             lines.append(f"warning: {warning}")
         return lines
@@ -114,7 +119,7 @@ class EventReader:
             data = document.data
             try:
                 if len(data) > DOCUMENT_BYTES_MAX:
-                    raise ValueError(_TOO_LONG)
+                    raise ValueError(TOO_LONG)
                 event = parse_event(data, unknown_types)
                 check(event)
             except ValueError as error:
@@ -129,7 +134,7 @@ class EventReader:
         if self._mapping is None:
             yield from documents_of(text)
             return
-        for row in rows_of(text, self._mapping):
+        for row in rows_of(text, self._mapping, self._columns):
             if row is None:
                 self.left_out += 1
             elif isinstance(row, Document):
@@ -143,9 +148,6 @@ class EventReader:
             place = f"{document.unit} {document.number:,}"
             message = f"{name}, {place}: {error}"
             raise InputError(message) from None
-
-
-_TOO_LONG = f"is longer than {DOCUMENT_BYTES_MAX:,} bytes, the most an event may have"
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from driftline.errors import InputError
 from driftline.settings import StackSettings
 
 if TYPE_CHECKING:
+    from driftline.event.v1.event_pb2 import UserEvent
     from driftline.publishing import EventPublisher
     from driftline.simulator import SimulatedEvent, SimulationSpec
 
@@ -31,11 +32,11 @@ _EVENTS_A_WRITE = 1_000
 _EVENTS_A_PROGRESS = 1_000
 _STDIO = Path("-")
 _FILES_HELP = (
-    "JSON lines or arrays, plain or as gzip or zstd, or CSV with --mapping; - is the standard input. Several are read "
-    "one after the other."
+    "JSON lines or arrays, plain or as gzip or zstd, or with --mapping CSV and other JSON; - is the standard input. "
+    "Several are read one after the other."
 )
 SKIP_BAD_HELP = "Leave out lines that are no events, and count them, instead of stopping."
-MAPPING_HELP = "How a CSV file becomes events, in TOML: docs/events.md; examples are in docs/mappings."
+MAPPING_HELP = "How CSV or other JSON becomes events, in TOML: docs/events.md; examples are in docs/mappings."
 _FORCE = "Publish to Kafka even if the topic will delete or refuse events because of their age."
 _ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
@@ -112,7 +113,7 @@ def publish(
     """Publish files of events to Kafka, keyed by user, with the event's time as the record's timestamp.
 
     A line is an event as `driftline simulate --out` writes it, or as SDKs and exports do (docs/events.md). JSON arrays,
-    gzip, zstd and CSV by a mapping are read, too. The order of the files is kept for each user.
+    gzip, zstd, and CSV or other JSON by a mapping are read, too. The order of the files is kept for each user.
 
     An event of the future has the present as its record's timestamp; the job will refuse it. A topic that would delete
     or refuse the events because of their age is an error.
@@ -122,12 +123,19 @@ def publish(
     For example: driftline publish events-*.jsonl.gz --skip-bad
     """
     from driftline.mapping import Mapping  # noqa: PLC0415  (see the top)
+    from driftline.order import OrderWatch  # noqa: PLC0415
     from driftline.publishing import EventPublisher, publish_events  # noqa: PLC0415
     from driftline.reading import EventReader, keyed  # noqa: PLC0415
 
     settings: StackSettings = StackSettings.load()
     mapped = None if mapping is None else Mapping.load(mapping)
-    reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=keyed)
+    order = OrderWatch(time.time_ns() // 1_000_000)
+
+    def check(event: UserEvent) -> None:
+        keyed(event)
+        order(event)
+
+    reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=check)
     with _ending_softly() as ending, EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()
@@ -138,6 +146,8 @@ def publish(
             publisher.check_kept()
     for line in reader.summary():
         _say(line)
+    if warning := order.warning():
+        _say(f"warning: {warning}")
     if ending.is_set():
         _say("stopped before the end")
         raise typer.Exit(1)

@@ -10,22 +10,42 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from driftline.settings import StackSettings
 from driftline.stack.topics import MESSAGE_BYTES_MAX
+from tests.e2e.stack import eventually
 
 _READ_S_MAX = 30
 
 
-def create(settings: StackSettings, topics: Mapping[str, Mapping[str, str]]) -> None:
-    """Create those of the topics, by name and configuration, that do not exist."""
+def create(settings: StackSettings, topics: Mapping[str, Mapping[str, str]], partitions: int = 0) -> None:
+    """Create those of the topics, by name and configuration, that do not exist; 0 partitions: as many as `up` does."""
     admin = KafkaAdminClient(bootstrap_servers=settings.kafka_address)
     try:
         existing = set(admin.list_topics())
         wanted = {
-            name: {"num_partitions": settings.events_partitions, "replication_factor": 1, "configs": dict(config)}
+            name: {
+                "num_partitions": partitions or settings.events_partitions,
+                "replication_factor": 1,
+                "configs": dict(config),
+            }
             for name, config in topics.items()
             if name not in existing
         }
         if wanted:
             admin.create_topics(wanted, wait_for_metadata=True)
+    finally:
+        admin.close()
+
+
+def add_partitions(settings: StackSettings, topic: str, count: int) -> None:
+    """Let a topic have so many partitions; returns when clients see them."""
+    admin = KafkaAdminClient(bootstrap_servers=settings.kafka_address)
+    try:
+        admin.create_partitions({topic: count})
+
+        def seen() -> int:
+            (described,) = admin.describe_topics([topic])
+            return len(described["partitions"])
+
+        eventually(seen, lambda partitions: partitions == count, f"{topic} has {count} partitions")
     finally:
         admin.close()
 

@@ -1,15 +1,14 @@
-"""CSV files of public formats through the mappings of docs/mappings, against a count of the cells themselves."""
+"""Files of public formats through the mappings of docs/mappings, against a count of the cells themselves."""
 
 from __future__ import annotations
 
-import csv
+import json
 import os
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import pytest
 
@@ -17,84 +16,48 @@ from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.mapping import Mapping
 from driftline.reading import EventReader, keyed
+from tests import sample_counts
 from tests.unit.test_reading import published
 
 ROOT = Path(__file__).parents[2]
 MAPPINGS = ROOT / "docs" / "mappings"
-Row = dict[str, str]
-Facts = tuple[str, str, int, Decimal]  # user, type, time, value
-
-
-def utc(text: str, zone: str = "UTC") -> int:
-    moment = datetime.fromisoformat(text[:19])
-    ms = int((text.removesuffix(" UTC")[20:] or "0").ljust(3, "0")[:3])
-    return int(moment.replace(tzinfo=ZoneInfo(zone)).timestamp()) * 1_000 + ms
-
-
-def kind(word: str) -> str:
-    """A type as the sample files write it, by hand."""
-    known = {
-        **dict.fromkeys(("view", "view_item", "page_view", "Page View", "product_view"), "VIEW"),
-        **dict.fromkeys(("cart", "addtocart", "add_to_cart", "addToCart"), "ADD_TO_CART"),
-        **dict.fromkeys(("purchase", "Purchase", "transaction", "Order Completed"), "PURCHASE"),
-    }
-    return known.get(word, "CUSTOM")
-
-
-# How each format reads, written a second time without the mapping's code.
-FACTS: dict[str, Callable[[Row], Facts | None]] = {
-    "rees46": lambda r: (r["user_id"], kind(r["event_type"]), utc(r["event_time"]), Decimal(r["price"])),
-    "retailrocket": lambda r: (r["visitorid"], kind(r["event"]), int(r["timestamp"]), Decimal(0)),
-    "ga4": lambda r: (
-        (r["user_pseudo_id"], kind(r["name"]), utc(r["timestamp"]), Decimal(r["value_in_usd"] or 0))
-        if r["user_pseudo_id"]
-        else None
-    ),
-    "mixpanel": lambda r: (r["distinct_id"], kind(r["name"]), utc(r["time"]), Decimal(0)),
-    "amplitude": lambda r: (
-        (r["user_id"], kind(r["event_type"]), utc(r["event_time"]), Decimal(0)) if r["user_id"] else None
-    ),
-    "snowplow": lambda r: (
-        (r["domain_userid"], kind(r["event"]), utc(r["derived_tstamp"]), Decimal(r["tr_total"] or 0))
-        if r["domain_userid"]
-        else None
-    ),
-    "online-retail": lambda r: (
-        (
-            str(int(float(r["CustomerID"]))),
-            "PURCHASE",
-            utc(r["InvoiceDate"], "Europe/London"),
-            Decimal(r["Quantity"]) * Decimal(r["UnitPrice"]),
-        )
-        if r["CustomerID"]
-        else None
-    ),
-}
 
 
 def samples() -> list[tuple[str, Path]]:
     """The samples here, and the real files where SAMPLE_FILES names the folder that they are in."""
-    found = [(path.stem, path) for path in sorted((ROOT / "tests" / "samples").glob("*.csv"))]
+    found = [(path.stem, path) for path in sorted((ROOT / "tests" / "samples").iterdir()) if path.suffix != ".md"]
     folder = os.environ.get("SAMPLE_FILES")
-    return found + [(path.parent.name, path) for path in sorted(Path(folder).glob("*/*.csv"))] if folder else found
+    return found + [(path.parent.name, path) for path in sorted(Path(folder).glob("*/*"))] if folder else found
+
+
+def read_all(reader: EventReader) -> list[UserEvent]:
+    """The events, also none at all, which is an error to the reader."""
+    events = []
+    try:
+        events += [event for event, _ in reader]
+    except InputError:
+        assert not reader.good
+    return events
 
 
 @pytest.mark.parametrize(("name", "file"), samples())
 def test_a_public_format_reads_as_its_cells_say(name: str, file: Path) -> None:
-    with file.open(encoding="utf-8", newline="") as rows:
-        facts = [FACTS[name](row) for row in csv.DictReader(rows)]
-    reader = EventReader([file], mapping=Mapping.load(MAPPINGS / f"{name}.toml"), check=keyed)
-    events = [event for event, _ in reader]
-    read = [
+    facts = sample_counts.facts_of(name, sample_counts.rows_of(file))
+    reader = EventReader([file], mapping=Mapping.load(MAPPINGS / f"{name}.toml"), check=keyed, skip_bad=True)
+    events = read_all(reader)
+    good = [fact for fact in facts if fact and fact.user and fact.time_ms]
+    assert [
         (e.user_id, UserEvent.Type.Name(e.type), e.event_time_ms, Decimal(str(e.value)).normalize()) for e in events
-    ]
-    assert read == [(*fact[:3], fact[3].normalize()) for fact in facts if fact]
-    assert reader.left_out == sum(fact is None for fact in facts)
-    assert all(event.event_id for event in events)
+    ] == [(fact.user, fact.kind, fact.time_ms, fact.value.normalize()) for fact in good]
+    assert (reader.left_out, reader.bad) == (facts.count(None), len(facts) - facts.count(None) - len(good))
+    ids = {(fact.id, event.event_id) for fact, event in zip(good, events, strict=True)}
+    assert len(ids) == len({one for one, _ in ids}) == len({other for _, other in ids})
 
 
 def test_every_mapping_has_a_sample() -> None:
-    assert {path.stem for path in MAPPINGS.glob("*.toml")} == {name for name, _ in samples()} == set(FACTS)
+    assert (
+        {path.stem for path in MAPPINGS.glob("*.toml")} == {name for name, _ in samples()} == set(sample_counts.FACTS)
+    )
 
 
 def test_a_repeated_row_is_a_duplicate_and_every_other_row_is_not() -> None:
@@ -117,6 +80,15 @@ def mapped(tmp_path: Path) -> Callable[[str, bytes], list[UserEvent]]:
 
 BASE = '[columns]\nuserId = "u"\ntype = "t"\neventTimeMs = "at"\n'
 DATA = b"u,t,at\nu1,view,1569888000\n"
+JSON = """
+events = "list"
+properties = ["page"]
+[columns]
+userId = "who.u"
+type = "t"
+eventTimeMs = "at"
+value = ["n", "p"]
+"""
 
 
 @pytest.mark.parametrize(
@@ -160,6 +132,21 @@ def test_times_are_converted_from_the_unit_that_is_named(
         ("whole_numbers = ['u']\n" + BASE, b"u,t,at\n1.5,view,1\n", "column 'u' must hold whole numbers"),
         (BASE + "value = ['u', 't']\n", b"u,t,at\n1.5,view,1\n", "value must be a number"),
         (BASE, b"u,t,at\n", "held no events"),
+        ("[columns]\nuserId = 7\n", DATA, "userId in columns must be the name of a column, or a list of them"),
+        ("[columns]\nuserId = []\n", DATA, "userId in columns must be the name of a column"),
+        ("[columns]\nuserId = ['u', 7]\n", DATA, "userId in columns must be the name of a column"),
+        ("properties = [7]\n" + BASE, DATA, "properties must be a list of columns"),
+        (JSON, b'{"t":"view","at":1}\n', "line 1: has no userId"),
+        (JSON, b'{"who":{"u":{}},"t":"view","at":1}\n', "line 1: column 'who.u' must hold one value, not a list or"),
+        (JSON, b'{"who":{"u":1.5},"t":"view","at":1}\n', "userId must be a string or a whole number, not a number"),
+        (JSON, b'{"who":{"u":1},"t":"view","at":[1]}\n', "column 'at' must hold one value"),
+        (JSON, b'{"who":{"u":1},"t":"view","at":"soon"}\n', "eventTimeMs must be a number of ms"),
+        (JSON, b'{"list":{}}\n', "line 1: list must be a list"),
+        (JSON, b'{"list":[1]}\n', "line 1: holds in list what is not an object"),
+        (JSON, b'{"list":[]}\n', "held no events"),
+        (JSON, b"[[]]", "element 1: is not a JSON object but a list"),
+        (JSON, b"{" * 100_000 + b"\n", "line 1: is not JSON"),
+        (JSON, b'{"a":' + b"[" * 100_000 + b"}\n", "line 1: is not JSON that can be read: nested too deeply"),
     ],
 )
 def test_what_does_not_fit_is_named(
@@ -167,3 +154,50 @@ def test_what_does_not_fit_is_named(
 ) -> None:
     with pytest.raises(InputError, match=reason):
         mapped(toml, data)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"who": {"u": 7}, "t": "view", "at": 5}, {"user_id": "7"}),
+        ({"who.u": "a", "who": {"u": "b"}, "t": "view", "at": "5"}, {"user_id": "a"}),
+        ({"who": {"u": "a"}, "list": [{"t": "view", "at": 5}]}, {"user_id": "a"}),
+        ({"who": {"u": "a"}, "list": [{"who": {"u": "b"}, "t": "view", "at": 5.0}]}, {"user_id": "b"}),
+        ({"who": {"u": 17850.0}, "t": "view", "at": 5, "n": "3", "p": 1.1}, {"user_id": "17850", "value": 3.3}),
+        ({"who": {"u": "a"}, "t": "view", "at": 5, "n": None, "p": 1}, {}),
+        (
+            {"who": {"u": "a"}, "t": "view", "at": 5, "page": {"a": [True, None]}},
+            {"properties": {"page": '{"a":[true,null]}'}},
+        ),
+        ({"who": {"u": "a"}, "t": "view", "at": 5, "page": False}, {"properties": {"page": "false"}}),
+        ({"who": {"u": "a"}, "t": "view", "at": 5, "unread": {"x": "\ud800"}}, {}),
+    ],
+)
+def test_json_is_read_by_its_keys(
+    mapped: Callable[[str, bytes], list[UserEvent]], document: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    (event,) = mapped(JSON, json.dumps(document, indent=1).encode())
+    assert event.event_id.startswith("row-")
+    wanted = UserEvent(event_id=event.event_id, type=UserEvent.VIEW, event_time_ms=5, **{"user_id": "a"} | expected)
+    assert event == wanted
+
+
+def test_a_repeated_json_event_is_a_duplicate_and_another_is_not(
+    mapped: Callable[[str, bytes], list[UserEvent]],
+) -> None:
+    around = {
+        "who": {"u": "a"},
+        "list": [{"t": "view", "at": 5}, {"t": "view", "at": 5}, {"t": "view", "at": 5, "x": 1}],
+    }
+    other = {"who": {"u": "b"}, "list": [{"t": "view", "at": 5}]}
+    ids = [event.event_id for event in mapped(JSON, json.dumps([around, other]).encode())]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+def test_what_no_json_document_had_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text(JSON)
+    (tmp_path / "f").write_text('{"who":{"u":"a"},"t":"view","at":5,"n":1}')
+    reader = EventReader([tmp_path / "f"], mapping=Mapping.load(tmp_path / "m.toml"))
+    assert len(list(reader)) == 1
+    assert reader.summary() == ["warning: no event had what the mapping names: p, page"]

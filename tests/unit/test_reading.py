@@ -16,9 +16,10 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.documents import documents_of, text_of
+from driftline.documents import text_of
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
+from driftline.json_documents import documents_of
 from driftline.jsonlines import format_event
 from driftline.mapping import Mapping
 from driftline.publishing import EventPublisher, publish_events
@@ -95,7 +96,7 @@ def as_csv(events: Sequence[UserEvent]) -> bytes:
 
 @given(
     events=EVENTS,
-    layout=st.sampled_from(["lines", "array", "pretty", "one line", "csv"]),
+    layout=st.sampled_from(["lines", "objects", "array", "pretty", "one line", "csv"]),
     crlf=st.booleans(),
     bom=st.booleans(),
     blanks=st.booleans(),
@@ -118,6 +119,9 @@ def test_the_same_events_publish_the_same_records_whatever_they_are_written_in( 
         data = as_csv(events)
     elif layout == "lines":
         data = "".join(json.dumps(d, ensure_ascii=escaped) + end * (1 + blanks) for d in documents).encode()
+    elif layout == "objects":
+        data = "".join(json.dumps(d, ensure_ascii=escaped, indent=2) + "\n" * (1 + blanks) for d in documents).encode()
+        data = data.replace(b"\n", end.encode())
     else:
         data = json.dumps(documents, indent=2 if layout == "pretty" else None, ensure_ascii=escaped).encode()
         data = (
@@ -145,6 +149,31 @@ def test_an_array_is_cut_alike_wherever_the_pieces_end(events: list[UserEvent], 
     documents = [json.loads(format_event(event)) for event in events]
     text = text_of(cast("Any", Dripping(json.dumps(documents).encode() + b"\n" + line())))
     assert [json.loads(document.data) for document in documents_of(text)] == [*documents, json.loads(line())]
+
+
+@given(EVENTS, st.data())
+def test_a_line_that_was_cut_off_costs_no_other(
+    tmp_path_factory: pytest.TempPathFactory, events: list[UserEvent], data: st.DataObject
+) -> None:
+    lines = [format_event(event) + "\n" for event in events]
+    at = data.draw(st.integers(0, len(lines)))
+    whole = format_event(data.draw(EVENTS)[0])
+    cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
+    text = "".join([*lines[:at], cut + "\n", *lines[at:]])
+    reader = EventReader([written(tmp_path_factory.mktemp("cut") / "events", text.encode())], skip_bad=True)
+    assert [event for event, _ in reader] == events
+    assert reader.bad == 1
+
+
+def test_many_objects_that_never_end_are_as_many_bad_lines(file: Path) -> None:
+    reader = EventReader([written(file, b'{"a": [\n' * 20_000 + b' "x",\n' * 20_000 + line())], skip_bad=True)
+    assert len(list(reader)) == 1
+    assert reader.bad == 40_000
+
+
+def test_an_array_a_line_is_read_however_many_there_are(file: Path) -> None:
+    arrays = b"".join(b"[" + line(event_id=f"{n}").strip() + b"]\n" for n in range(3_000))
+    assert len(list(EventReader([written(file, arrays + line())]))) == 3_001
 
 
 def test_lines_for_a_json_topic_keep_their_bytes(file: Path) -> None:

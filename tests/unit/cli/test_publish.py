@@ -71,8 +71,26 @@ def test_files_of_any_kind_and_the_standard_input_in_one_run(tmp_path: Path) -> 
 def test_csv_by_a_mapping() -> None:
     result = publish(SAMPLES / "online-retail.csv", "--mapping", MAPPINGS / "online-retail.toml")
     assert result.exit_code == 0
-    assert Publisher.sent == ["17850", "13047", "13047"]
+    assert Publisher.sent == ["17850", *["13047"] * 4]
     assert "rows left out as the mapping says: 1" in result.stderr
+
+
+def test_a_file_that_is_no_history_is_warned_of() -> None:
+    result = publish(SAMPLES / "snowplow.csv", "--mapping", MAPPINGS / "snowplow.toml")
+    assert result.exit_code == 0
+    assert "warning: events more than 60 s behind their user's newest in the order of the files" in result.stderr
+    assert "unless they repeat another: 3; sort the files" in result.stderr
+
+
+def test_json_in_other_words_by_a_mapping() -> None:
+    result = publish(SAMPLES / "unomi.json", "--mapping", MAPPINGS / "unomi.toml", "--skip-bad")
+    assert result.exit_code == 0
+    assert Publisher.sent == ["profile-1", "profile-1", "profile-2", "profile-2", "profile-2"]
+    assert "lines left out because they are no events: 1" in result.stderr
+    result = publish(SAMPLES / "unomi.json", "--mapping", MAPPINGS / "unomi.toml")
+    assert str(result.exception).endswith(
+        "unomi.json, line 166: has no userId, which is the record's key. Published were the 5 events before it"
+    )
 
 
 def test_a_run_in_which_nothing_was_good_fails() -> None:
