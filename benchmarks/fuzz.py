@@ -22,7 +22,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.metrics import JobMetric
 from driftline.settings import Format, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
-from udfs.block import Block, BlockProcessor
+from udfs.block import UNKNOWN_TYPES_MAX, Block, BlockProcessor
 from udfs.scoring import Model
 from udfs.timelines import Timelines
 
@@ -31,6 +31,7 @@ BLOCK_RECORDS = 50
 USERS = [f"u{number}" for number in range(20)]
 SECRET = "pa55word"  # noqa: S105  (in the payload of damaged records; no header may hold it)
 EVENT_BYTES_MAX = 8_192
+SHOWN_CHARS_MAX = 40
 FRESH_BLOCKS = 30  # after so many, users begin anew, so that a failure is near its cause
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -110,7 +111,7 @@ class Hostile:
         message.name = "n"
         message.category = rng.choice(("", "c1", "c2", "c3"))
         if odd:
-            for name in rng.sample(("event_id", "user_id", "item_id", "category", "currency", "name"), 2):
+            for name in rng.sample(("event_id", "user_id", "item_id", "category", "currency", "name", "type_word"), 2):
                 setattr(message, name, rng.choice(TEXTS))
             message.value = rng.choice(NUMBERS)
             message.channel = rng.choice(ENUMS)  # type: ignore[assignment]
@@ -180,7 +181,8 @@ class Hostile:
 
     def _fields(self) -> dict[str, Any]:
         rng, self._number = self._random, self._number + 1
-        fields: dict[str, Any] = {"eventId": f"e{self._number}", "userId": self._user, "type": "VIEW"}
+        number = self._number - rng.randrange(50) if rng.random() < 0.1 else self._number
+        fields: dict[str, Any] = {"eventId": f"e{number}", "userId": self._user, "type": "VIEW"}
         fields["eventTimeMs"] = rng.choice((self._time(), str(self._time()), rng.choice(TIMES)))
         for _ in range(rng.choice((0, 1, 1, 2, 5))):
             fields[rng.choice(KEYS)] = rng.choice(JSON_VALUES)
@@ -267,6 +269,9 @@ class Target:
         shard = self._shard
         counted = shard.accepted + shard.duplicate + shard.late + shard.dead_letter
         assert counted == self._records, f"{self._records} records, and the counters add up to {counted}"  # noqa: S101
+        names = shard.unknown_types
+        fit = all(name.isprintable() and len(name) <= SHOWN_CHARS_MAX for name in names)
+        assert fit and len(names) <= UNKNOWN_TYPES_MAX + 1, "names of types without bounds"  # noqa: S101
 
     def _check(self, rejects: list[Any]) -> None:
         for rejected in rejects:

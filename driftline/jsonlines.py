@@ -54,23 +54,20 @@ class _Twice:
         self.key = key
 
 
-def parse_event(line: bytes, unknown_type: Callable[[str], object] | None = None) -> UserEvent:
+def parse_event(line: bytes) -> UserEvent:
     """The event of one JSON document in UTF-8. Raises ValueError with a plain reason, and nothing else.
 
-    Checks form only: whether the required fields are there and hold usable values is for the reader to decide.
-
-    Args:
-        line: the document.
-        unknown_type: called with the word of a type that is not known.
+    Checks form only: whether the required fields are there and hold usable values is for the reader to decide. The word
+    of a type that is not known is the event's `type_word`.
     """
     try:
-        return _event(load_object(line), unknown_type)
+        return _event(load_object(line))
     except RecursionError:
         message = "is not JSON that can be read: nested too deeply"
         raise ValueError(message) from None
 
 
-def _event(document: dict[str, Any], unknown_type: Callable[[str], object] | None) -> UserEvent:
+def _event(document: dict[str, Any]) -> UserEvent:
     fields: dict[str, Any] = {}
     for key, value in document.items():
         known = _FIELDS.get(key)
@@ -85,9 +82,8 @@ def _event(document: dict[str, Any], unknown_type: Callable[[str], object] | Non
             fields[name] = (convert or _text)(key, value)
     event_type = fields.get("type")
     if event_type.__class__ is str:  # a word that this version does not know
-        if unknown_type is not None:
-            unknown_type(event_type)
         fields["type"] = UserEvent.CUSTOM
+        fields["type_word"] = event_type
         fields["name"] = fields.get("name") or event_type
     try:
         return UserEvent(**fields)
@@ -118,6 +114,8 @@ def format_event(event: UserEvent) -> str:
         parts.append(f'"channel":{_CHANNEL_WORDS.get(event.channel, event.channel)}')
     if event.name:
         parts.append(f'"name":{quoted(event.name)}')
+    if event.type_word:
+        parts.append(f'"typeWord":{quoted(event.type_word)}')
     if event.properties:
         pairs = sorted(event.properties.items())
         parts.append('"properties":{' + ",".join([f"{quoted(key)}:{quoted(text)}" for key, text in pairs]) + "}")

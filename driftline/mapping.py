@@ -16,7 +16,7 @@ from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.words import type_number
 
-_FIELDS = {one.json_name for one in UserEvent.DESCRIPTOR.fields} - {"properties"}
+_FIELDS = {one.json_name for one in UserEvent.DESCRIPTOR.fields} - {"properties", "typeWord"}
 UNITS_MS = {"s": Decimal(1_000), "ms": Decimal(1), "us": Decimal("0.001"), "ns": Decimal("0.000001")}
 _KEYS: dict[str, tuple[type, ...]] = {
     "columns": (dict,),

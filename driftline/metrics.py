@@ -39,6 +39,37 @@ class JobMetric(StrEnum):
     MODEL_LOAD_FAILURES = "model_load_failures"  # not 0: the newest model cannot be used; see the TaskManager's log
 
 
+@dataclass(frozen=True)
+class NamedCounter:
+    """One of the job's counters that stands, in each task, once for each of the first `names_max` names, as a label."""
+
+    name: str
+    label: str
+    names_max: int
+    next_move: str
+
+
+class JobNamed(Enum):
+    """Counters of the job score-events by name. Names are data from outside: bounded in number and printable."""
+
+    DEAD_LETTERS = NamedCounter(
+        "dead_letters", "reason", 20, "one that rises: docs/runbook.md has whose move each reason is"
+    )
+    UNKNOWN_TYPES = NamedCounter(
+        "unknown_types",
+        "event_type",
+        50,
+        "compare the word with docs/events.md, and correct the producer; what means a type everywhere belongs there",
+    )
+    # The setting hot_users_named_max is its bound. The label is a user id: docs/security.md.
+    HOT_USERS = NamedCounter(
+        "hot_users",
+        "user_id",
+        20,
+        "a bot, or nobody: put the id on refused_ids; a user: raise tail_events_max and dedupe_ids_max",
+    )
+
+
 class JobGauge(StrEnum):
     """What is the case now in the job score-events, a slot; whole numbers, as of its newest block."""
 

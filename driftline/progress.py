@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from driftline.accounting import Account, PartitionAccount
 from driftline.errors import InputError, ServiceUnavailable
 from driftline.extents import connect_consumer, extents_of, partitions_of
 from driftline.settings import StackSettings
-from sink_connectors.score_store import Progress, RedisScoreStore
+from sink_connectors.score_store import Progress, RedisScoreStore, ShardReport
 
 _READ_EVERY_S = 1.0  # how often offsets that may be no records are read at most
 _READ_S_MAX = 2.0  # and for how long at a time: a look must stay a look
@@ -31,6 +32,7 @@ class Drained:
     no_events: int = 0  # offsets that are no records: markers of transactions, aborted or compacted away
     skipped: int = 0  # offsets that a submission was told to do without
     reading: str = ""  # what is being looked at more closely
+    unknown_types: Mapping[str, int] = field(default_factory=dict)  # events by the word of a type that is not known
 
     @property
     def done(self) -> bool:
@@ -71,7 +73,8 @@ class TopicProgress:
         account = Account.of(extents, reports, skipped)
         if account is None:  # older code wrote some of it: the count of offsets has to do
             held = sum(extent.end - extent.begin for extent in extents.values())
-            return Drained(held, Progress.total(report.totals for report in reports.values()))
+            totals = Progress.total(report.totals for report in reports.values())
+            return Drained(held, totals, unknown_types=_unknown_types(reports))
         self._check(account)
         reading = self._read(account)
         no_events = {
@@ -86,6 +89,7 @@ class TopicProgress:
             no_events=sum(no_events.values()),
             skipped=sum(one.skipped for one in account.partitions.values()),
             reading=reading,
+            unknown_types=_unknown_types(reports),
         )
 
     def skip(self, lost: Mapping[int, tuple[int, int]]) -> None:
@@ -148,6 +152,14 @@ class TopicProgress:
                     return record.offset, True
             reached = self._consumer.position(where)
         return min(reached, one.end), False
+
+
+def _unknown_types(reports: Mapping[int, ShardReport]) -> dict[str, int]:
+    """Add up what the shards tell, by name; a name that one of them has no room for is among the rest of that one."""
+    found: Counter[str] = Counter()
+    for report in reports.values():
+        found.update(report.unknown_types or {})
+    return dict(found)
 
 
 def lost_text(topic: str, lost: Mapping[int, tuple[int, int]]) -> str:

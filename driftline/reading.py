@@ -14,8 +14,9 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.json_documents import documents_of
 from driftline.jsonlines import format_event, parse_event
 from driftline.mapping import Mapping
+from driftline.refused_ids import RefusedCounts, RefusedIds
 from driftline.rows import rows_of
-from driftline.words import UnknownTypes
+from driftline.words import NameCounts, unknown_types_text
 
 STDIN = Path("-")
 
@@ -38,6 +39,7 @@ class EventReader:
         mapping: how CSV, or JSON in other words, becomes events; None: the files hold JSON in the contract's words.
         skip_bad: leave out what is no event, and count it, instead of stopping there.
         check: raises ValueError for an event that is of no use to the caller.
+        refused: ids that the job refuses; they are read, and warned of.
 
     Attributes:
         good, bad, left_out: events read, documents that are none, rows that the mapping leaves out.
@@ -55,9 +57,11 @@ class EventReader:
         mapping: Mapping | None = None,
         skip_bad: bool = False,
         check: Callable[[UserEvent], object] = lambda event: None,
+        refused: RefusedIds = RefusedIds(),  # noqa: B008  (immutable)
     ) -> None:
         self.good = self.bad = self.left_out = 0
-        self.unknown_types = UnknownTypes()
+        self.unknown_types = NameCounts()
+        self._refused = RefusedCounts(refused)
         self._newest = Document("line", 0, b"")
         self._columns: set[str] = set()  # that there were
         self._file = ""
@@ -96,9 +100,9 @@ class EventReader:
             lines.append(f"rows left out as the mapping says: {self.left_out:,}")
         if missing := [name for name in self._mapping.names() if name not in self._columns] if self._mapping else []:
             lines.append(f"warning: no event had what the mapping names: {', '.join(missing)}")
-        if warning := self.unknown_types.warning():
-            lines.append(f"warning: {warning}")
-        return lines
+        if unknown := unknown_types_text(self.unknown_types.counts):
+            lines.append(f"warning: {unknown}")
+        return lines + [f"warning: {warning}" for warning in self._refused.warnings()]
 
     @property
     def place(self) -> str:
@@ -114,20 +118,27 @@ class EventReader:
         return ", ".join([*parts, f"{self.left_out:,} left out as the mapping says"] if self.left_out else parts)
 
     def _events(self, source: BinaryIO, name: str) -> Iterator[tuple[UserEvent, bytes]]:
-        check, unknown_types = self._check, self.unknown_types
+        check = self._check
         for document in self._documents(source, name):
             data = document.data
             try:
                 if len(data) > DOCUMENT_BYTES_MAX:
                     raise ValueError(TOO_LONG)
-                event = parse_event(data, unknown_types)
+                event = parse_event(data)
                 check(event)
             except ValueError as error:
                 self._refuse(document, error, name)
                 continue
-            self.good += 1
+            self._count(event)
             self._newest = document
             yield event, data if self._mapping is None else format_event(event).encode()
+
+    def _count(self, event: UserEvent) -> None:
+        self.good += 1
+        if event.type == UserEvent.CUSTOM and event.type_word:
+            self.unknown_types(event.type_word)
+        if event.type != UserEvent.FORGET:
+            self._refused.look(event.user_id, event.event_id)
 
     def _documents(self, source: BinaryIO, name: str) -> Iterator[Document]:
         text = text_of(source)

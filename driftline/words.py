@@ -7,8 +7,7 @@ without what separates its parts, so `Add to Cart`, `addToCart`, `add_to_cart` a
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from difflib import get_close_matches
 
 from driftline.event.v1.event_pb2 import UserEvent
@@ -60,6 +59,7 @@ CHANNEL_SPELLINGS: dict[str, tuple[str, ...]] = {
     "SURVEY": ("questionnaire",),
 }
 NAMES_MAX = 100  # unknown words that are counted by name; the rest are counted together
+REST = ""  # stands for all further names; no word is empty
 _SHOWN_MAX = 5
 _WORD_CHARS_MAX = 40
 _BETWEEN = re.compile(r"[\s_.:/$-]+")
@@ -89,33 +89,63 @@ def channel_number(word: str) -> int:
     return _CHANNELS.get(plain(word), UserEvent.CHANNEL_UNSPECIFIED)
 
 
-class UnknownTypes:
-    """Words given as a type that no table knows, counted by name: at most NAMES_MAX names, the rest together.
+def shown(word: str, chars_max: int = _WORD_CHARS_MAX) -> str:
+    """A word from outside as it may be kept and shown: cut, and with a mark for each character that does not print."""
+    cut = word[:chars_max]
+    return cut if cut.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in cut)
 
-    Call it with each word. Their events are folded as CUSTOM.
-    """
 
-    def __init__(self) -> None:
-        self.total = 0
-        self.by_name: Counter[str] = Counter()
+class NameCounts:
+    """Names from outside, counted: the first `names_max` each for itself, all further ones together as REST."""
+
+    def __init__(self, names_max: int = NAMES_MAX) -> None:
+        self.counts: dict[str, int] = {}
+        self._names_max = names_max
 
     def __call__(self, word: str) -> None:
         """Count a word."""
-        self.total += 1
-        name = word[:_WORD_CHARS_MAX]
-        if name in self.by_name or len(self.by_name) < NAMES_MAX:
-            self.by_name[name] += 1
+        add_names(self.counts, {shown(word): 1}, self._names_max)
 
-    def warning(self) -> str:
-        """One line that names the most frequent ones with the nearest known word; empty if there were none."""
-        if not self.total:
-            return ""
-        common = self.by_name.most_common(_SHOWN_MAX)
-        named = [f"{name!r} {count:,}{_nearest(name)}" for name, count in common]
-        rest = self.total - sum(count for _, count in common)
-        if rest:
-            named.append(f"others {rest:,}")
-        return f"events of types unknown here, folded as CUSTOM: {self.total:,} ({', '.join(named)})"
+    def uncount(self, word: str) -> None:
+        """Take back a word that was counted, and will be again."""
+        name = shown(word)
+        name = name if name in self.counts else REST
+        self.counts[name] -= 1
+        if not self.counts[name]:
+            del self.counts[name]
+
+    def take(self) -> dict[str, int]:
+        """Return what was counted, and begin anew."""
+        taken, self.counts = self.counts, {}
+        return taken
+
+    @property
+    def total(self) -> int:
+        """How many words were counted."""
+        return sum(self.counts.values())
+
+
+def add_names(counts: MutableMapping[str, int], more: Mapping[str, int], names_max: int) -> None:
+    """Add to counts by name, of at most `names_max` names and REST."""
+    for name, number in more.items():
+        known = name in counts or len(counts) - (REST in counts) < names_max
+        key = name if known else REST
+        counts[key] = counts.get(key, 0) + number
+
+
+def most_frequent(counts: Mapping[str, int], hint: Callable[[str], str] = lambda name: "") -> str:
+    """Counts by name as a text: the most frequent ones, each with a hint, and the others together."""
+    ranked = sorted((one for one in counts.items() if one[0] != REST), key=lambda one: (-one[1], one[0]))
+    parts = [f"{name!r} {count:,}{hint(name)}" for name, count in ranked[:_SHOWN_MAX]]
+    others = counts.get(REST, 0) + sum(count for _, count in ranked[_SHOWN_MAX:])
+    return ", ".join([*parts, f"others {others:,}"] if others else parts)
+
+
+def unknown_types_text(counts: Mapping[str, int]) -> str:
+    """One line on events whose types no table knows, by word, with the nearest that is known; empty without any."""
+    total = sum(counts.values())
+    named = most_frequent(counts, _nearest)
+    return f"events of types unknown here, folded as CUSTOM: {total:,} ({named})" if total else ""
 
 
 def _nearest(word: str) -> str:

@@ -1,11 +1,11 @@
 -- Claims shards of a namespace for a job before it writes their scores, unless a job of a later generation has them.
 --   KEYS  the job hash, the hashes of totals and of offsets
 --   ARGV  number of shards, '1' if nothing proves that the job's state has that number, job id,
---         then shard, generation, totals and offsets of every shard that is claimed
+--         then shard, generation, totals, offsets and unknown types of every shard that is claimed
 -- Returns nothing; or, having changed nothing, the generation and the number of shards that are recorded.
 
 local JOBS_BYTES_MAX = 20 * 33
-local FIRST_SHARD, ARGS_A_SHARD = 4, 4
+local FIRST_SHARD, ARGS_A_SHARD = 4, 5
 local job, progress, offsets = KEYS[1], KEYS[2], KEYS[3]
 local shards, unproven, job_id = ARGV[1], ARGV[2] == '1', ARGV[3]
 
@@ -35,6 +35,6 @@ redis.call('HSET', job, 'shards', shards, 'jobs', jobs)
 for i = FIRST_SHARD, #ARGV, ARGS_A_SHARD do
   redis.call('HSET', job, ARGV[i], ARGV[i + 1])
   redis.call('HSET', progress, ARGV[i], ARGV[i + 2])
-  redis.call('HSET', offsets, ARGV[i], ARGV[i + 3])
+  redis.call('HSET', offsets, ARGV[i], ARGV[i + 3], 'types:' .. ARGV[i], ARGV[i + 4])
 end
 return {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,6 +54,7 @@ _CLAIM = files("sink_connectors").joinpath("claim_namespace.lua").read_text()
 _SCRIPT_SHA = hashlib.sha1(_SCRIPT, usedforsecurity=False).hexdigest()  # the name that EVALSHA knows it by
 
 _SKIPPED = "skipped"
+_TYPES = b"types:"  # before the shard, in the hash of offsets
 
 T = TypeVar("T")
 
@@ -97,16 +99,22 @@ class ShardReport(NamedTuple):
     totals: Progress
     shards: int = 0  # how many there are; 0: not known, as are the offsets
     offsets: bytes = b""  # how far each partition was read, packed by udfs.offsets
+    unknown_types: Mapping[str, int] | None = None  # events by unknown type; written: None: as before; read: none
 
     def encode_offsets(self) -> bytes:
         """The number of shards (8 bytes, little-endian), then the packed offsets; empty where they are not known."""
         return self.shards.to_bytes(8, "little") + self.offsets if self.shards else b""
 
+    def encode_unknown_types(self) -> str:
+        """An object of JSON; empty without any."""
+        return json.dumps(self.unknown_types, sort_keys=True) if self.unknown_types else ""
+
     @classmethod
-    def decode(cls, totals: bytes, offsets: bytes | None) -> ShardReport:
-        """The inverse of Progress.encode and encode_offsets."""
+    def decode(cls, totals: bytes, offsets: bytes | None, unknown_types: bytes | None = None) -> ShardReport:
+        """The inverse of Progress.encode, encode_offsets and encode_unknown_types."""
         known = offsets or bytes(8)
-        return cls(Progress.decode(totals), int.from_bytes(known[:8], "little"), known[8:])
+        named = json.loads(unknown_types) if unknown_types else None
+        return cls(Progress.decode(totals), int.from_bytes(known[:8], "little"), known[8:], named)
 
 
 class Claim(NamedTuple):
@@ -118,11 +126,13 @@ class Claim(NamedTuple):
     job_id: str = ""  # Flink's
     unproven: bool = False  # the job was restored, and no state here tells with how many shards it was made
     offsets: Mapping[int, bytes] = MappingProxyType({})  # of the same shards, packed by udfs.offsets; absent: not known
+    unknown_types: Mapping[int, Mapping[str, int]] = MappingProxyType({})  # of the same shards
 
     def report(self, shard: int) -> ShardReport:
         """What the shard says of itself."""
         packed = self.offsets.get(shard)
-        return ShardReport(self.progress[shard], 0 if packed is None else self.shards, packed or b"")
+        unknown_types = self.unknown_types.get(shard) or None
+        return ShardReport(self.progress[shard], 0 if packed is None else self.shards, packed or b"", unknown_types)
 
 
 class Recorded(NamedTuple):
@@ -237,7 +247,9 @@ class InMemoryScoreStore:
             elif value[:GENERATION_BYTES] < stored[:GENERATION_BYTES]:
                 outranked += 1
         if progress:
-            self._reports[progress[0]] = progress[1]
+            shard, report = progress
+            before = self._reports.get(shard, report).unknown_types
+            self._reports[shard] = report._replace(unknown_types=report.unknown_types or before)
         meanwhile()
         return Written(accepted, outranked)
 
@@ -405,7 +417,10 @@ class RedisScoreStore:
                 return cast("list[dict[bytes, bytes]]", both.execute())
 
         totals, offsets = self._retry(read)
-        return {int(shard): ShardReport.decode(text, offsets.get(shard)) for shard, text in totals.items()}
+        return {
+            int(shard): ShardReport.decode(text, offsets.get(shard), offsets.get(_TYPES + shard))
+            for shard, text in totals.items()
+        }
 
     def forget_skipped(self) -> None:
         """See ScoreStore."""
@@ -439,6 +454,7 @@ class RedisScoreStore:
         for shard, generation in claim.generations.items():
             report = claim.report(shard)
             arguments += [str(shard), str(generation), report.totals.encode(), report.encode_offsets()]
+            arguments.append(report.encode_unknown_types())
         keys = job_key(self._namespace), self._progress_key, self._offsets_key
         reply = self._retry(lambda: cast("list[int]", self._client.eval(_CLAIM, len(keys), *keys, *arguments)))
         return Recorded(reply[0], reply[1]) if reply else None
@@ -507,11 +523,12 @@ class RedisScoreStore:
             return Written(0, 0)
         prefix = self._prefix
         keys = [f"{prefix}{user_id}}}" for user_id, _ in values]
-        shard, totals, offsets = "", "", b""
+        told: tuple[str | bytes, ...] = ("", "", b"", "")
         if progress is not None:
             keys += self._progress_key, self._offsets_key
-            shard, totals, offsets = str(progress[0]), progress[1].totals.encode(), progress[1].encode_offsets()
-        arguments = [len(keys), *keys, self._ttl_ms, shard, totals, offsets, *[value for _, value in values]]
+            shard, report = progress
+            told = (str(shard), report.totals.encode(), report.encode_offsets(), report.encode_unknown_types())
+        arguments = [len(keys), *keys, self._ttl_ms, *told, *[value for _, value in values]]
         once = [meanwhile]  # however many attempts it takes
         return Written(*self._retry(lambda: self._run_script(arguments, lambda: once and once.pop()())))
 

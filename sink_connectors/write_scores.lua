@@ -1,12 +1,13 @@
 -- Sets each user's value if its version is newer than the stored one, then the progress of the shard they came from.
 --   KEYS  a key a user, then the hashes of totals and of offsets if there is progress
---   ARGV  time to live in ms, shard or '', totals or '', offsets or '', then a value a user in the order of the keys
+--   ARGV  time to live in ms, shard or '', totals or '', offsets or '', unknown types or '' (as before), then a value a
+--         user in the order of the keys
 -- Returns how many values were set, and how many were refused because a job of a later generation wrote the stored one.
 --
 -- A version is the first 16 bytes of a value, compared as four unsigned 32-bit numbers: a Lua number is exact only
 -- below 2^53, and `<` on strings follows the server's locale.
 
-local VERSION_LAST, FIRST_VALUE = 15, 5
+local VERSION_LAST, FIRST_VALUE = 15, 6
 
 -- Whether the value is newer, and whether the stored one's generation is the later of the two.
 local function is_newer(value, stored)
@@ -18,7 +19,7 @@ local function is_newer(value, stored)
   return a4 > b4, false
 end
 
-local ttl_ms, shard, totals, offsets = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local ttl_ms, shard, totals, offsets, types = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local accepted, outranked = 0, 0
 for i = FIRST_VALUE, #ARGV do
   local key, value = KEYS[i - FIRST_VALUE + 1], ARGV[i]
@@ -37,5 +38,6 @@ end
 if shard ~= '' then
   redis.call('HSET', KEYS[#KEYS - 1], shard, totals)
   redis.call('HSET', KEYS[#KEYS], shard, offsets)
+  if types ~= '' then redis.call('HSET', KEYS[#KEYS], 'types:' .. shard, types) end
 end
 return {accepted, outranked}

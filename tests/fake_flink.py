@@ -104,14 +104,16 @@ class _Distribution:
 
 
 class _Metrics:
-    def __init__(self, counts: Counter[str]) -> None:
-        self._counts = counts
+    """Counts by name; those of a group that was given a value by name{group=value}, as Prometheus shows them."""
 
-    def add_group(self, *_: str) -> _Metrics:
-        return self
+    def __init__(self, counts: Counter[str], label: str = "") -> None:
+        self._counts, self._label = counts, label
+
+    def add_group(self, name: str, value: str | None = None) -> _Metrics:
+        return self if value is None else _Metrics(self._counts, f"{{{name}={value}}}")
 
     def counter(self, name: str) -> _Counter:
-        return _Counter(self._counts, name)
+        return _Counter(self._counts, name + self._label)
 
     def gauge(self, *_: Any) -> None:
         pass

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from driftline.metrics import JobMetric
+from driftline.metrics import JobMetric, JobNamed
 from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
+from driftline.words import add_names
 from sink_connectors.score_value import encode_value, with_features
 from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
@@ -18,7 +19,8 @@ from udfs.offsets import advance
 from udfs.oversized import travelling
 from udfs.profile import Profile
 from udfs.published import session_message
-from udfs.rejects import InvalidEventError, Reason, Reject, Stage, reject
+from udfs.rejects import HEADER_PREFIX, InvalidEventError, Reason, Reject, Stage, reject
+from udfs.reused_ids import id_reused
 from udfs.scoring import Model, score
 from udfs.timelines import Timelines
 from udfs.user import ALL_READ_MS, Outcome, Timeline, TimelineBounds
@@ -79,6 +81,7 @@ class BlockResult:
     late: list[Reject] = field(default_factory=list)
     quiet_checks: dict[int, list[str]] = field(default_factory=dict)  # users to look at, by wall-clock time
     counts: dict[JobMetric, int] = field(default_factory=dict)
+    named: dict[JobNamed, dict[str, int]] = field(default_factory=dict)  # counts by name
     taken: int = 0  # records of the block, or users, that were taken: the first ones
 
     def add(self, user_id: str, generation: int, accepted: int, scores: bytes | None) -> None:
@@ -90,6 +93,11 @@ class BlockResult:
         """Add to a counter."""
         if number:
             self.counts[metric] = self.counts.get(metric, 0) + number
+
+    def count_named(self, metric: JobNamed, name: str, number: int = 1) -> None:
+        """Add to a counter by name."""
+        names = self.named.setdefault(metric, {})
+        names[name] = names.get(name, 0) + number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,10 +142,9 @@ class BlockProcessor:
         Poison records become dead letters; any exception is a bug.
         """
         result = BlockResult()
-        unknown_types = self.decoder.unknown_types.total
         clocks = PartitionClocks(shard.partition_clocks, watermark_ms)
         timelines = self._fold(block, users, result, now_ms, clocks=clocks)
-        result.count(JobMetric.TYPES_UNKNOWN, self.decoder.unknown_types.total - unknown_types)
+        self._count_names(shard, result)
         for field_name, metric in _TOTALS.items():
             setattr(shard, field_name, getattr(shard, field_name) + result.counts.get(metric, 0))
         taken = result.taken
@@ -152,6 +159,16 @@ class BlockProcessor:
                 self._collect(user_id, timeline, result)
             result.timelines = touched
         return result
+
+    def _count_names(self, shard: ShardState, result: BlockResult) -> None:
+        """Count what has names: unknown types, which the shard's state remembers, and reasons of dead letters."""
+        unknown_types = self.decoder.unknown_types.take()
+        add_names(shard.unknown_types, unknown_types, UNKNOWN_TYPES_MAX)
+        for name, number in unknown_types.items():
+            result.count(JobMetric.TYPES_UNKNOWN, number)
+            result.count_named(JobNamed.UNKNOWN_TYPES, name, number)
+        for dead in result.dead_letters:
+            result.count_named(JobNamed.DEAD_LETTERS, dead.headers[HEADER_PREFIX + "reason"].decode())
 
     def check_quiet(self, due: Sequence[Due], users: Timelines, now_ms: int) -> BlockResult:
         """Publish the sessions of those users who sent nothing for the session gap; look at the others again later.
@@ -202,6 +219,7 @@ class BlockProcessor:
             timeline = timelines.get(user_id)
             if timeline is None:
                 if users.taken_bytes > self.bytes_max:
+                    self.decoder.put_back(key, value)
                     break
                 timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
             outcome = timeline.offer(event, read_ms, watermark_ms)
@@ -210,8 +228,10 @@ class BlockProcessor:
             elif outcome is Outcome.DUPLICATE:
                 duplicate += 1
             else:
-                late = _late(event, timeline)
-                result.late.append(reject((key, value), (self.topic, partition, offset), late, now_ms))
+                is_late = outcome is Outcome.LATE
+                why = _late(event, timeline) if is_late else id_reused(event, timeline.seen, timeline.tail)
+                rejects = result.late if is_late else result.dead_letters
+                rejects.append(reject((key, value), (self.topic, partition, offset), why, now_ms))
         result.taken = accepted + duplicate + len(result.late) + len(result.dead_letters)
         result.count(JobMetric.EVENTS_ACCEPTED, accepted)
         result.count(JobMetric.EVENTS_DUPLICATE, duplicate)
@@ -254,10 +274,13 @@ class BlockProcessor:
         overflows = timeline.overflows
         result.count(JobMetric.DEDUPE_IDS_OVERFLOW, overflows.ids)
         result.count(JobMetric.TAIL_OVERFLOW, overflows.tail)
+        if overflows.ids or overflows.tail:
+            result.count_named(JobNamed.HOT_USERS, user_id, overflows.ids + overflows.tail)
         result.count(JobMetric.CATEGORIES_OVERFLOW, overflows.categories)
         result.count(JobMetric.AMOUNTS_LEFT_OUT, overflows.amounts)
 
 
+UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
 _CHECK_EVENTS_MAX: Final = 2_000  # folded by one look at users who may be quiet
 _TOTALS = {
     "accepted": JobMetric.EVENTS_ACCEPTED,

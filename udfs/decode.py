@@ -11,11 +11,13 @@ from google.protobuf.message import DecodeError
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
+from driftline.refused_ids import RefusedIds
 from driftline.settings import ScoreEventsSettings
-from driftline.words import UnknownTypes
+from driftline.words import NameCounts
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
+from udfs.refused import is_refused
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 ID_BYTES_MAX = 128
@@ -35,6 +37,7 @@ class Decoder:
         event_time_min_ms: the earliest time that an event may have; what is before is another unit, or a dead clock.
         event_time_max_ms: the latest.
         currencies: what amounts are in.
+        refused_users, refused_events: ids of users and of events that are refused, but for FORGET (udfs/refused.py).
         unknown_types: counts the types that this version does not know, which are folded as CUSTOM.
     """
 
@@ -44,11 +47,14 @@ class Decoder:
     event_time_min_ms: int
     event_time_max_ms: int
     currencies: Currencies = AS_GIVEN
-    unknown_types: UnknownTypes = field(default_factory=UnknownTypes, compare=False)
+    refused_users: frozenset[str] = frozenset()
+    refused_events: frozenset[str] = frozenset()
+    unknown_types: NameCounts = field(default_factory=NameCounts, compare=False)
 
     @classmethod
     def of(cls, settings: ScoreEventsSettings) -> Decoder:
         """Return the decoder that a job's settings name."""
+        refused = RefusedIds.of(settings)
         return cls(
             events_format=settings.events_format,
             event_bytes_max=settings.event_bytes_max,
@@ -56,6 +62,9 @@ class Decoder:
             event_time_min_ms=settings.event_time_min_ms,
             event_time_max_ms=settings.event_time_max_ms,
             currencies=Currencies.of(settings),
+            refused_users=refused.users,
+            refused_events=refused.events,
+            unknown_types=NameCounts(settings.block_events_max),  # taken after each block
         )
 
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int) -> tuple[str, Event]:
@@ -72,18 +81,33 @@ class Decoder:
         """
         message = self._parse(key, value)
         user_id = message.user_id
-        event = validate(message, self.currencies)
-        if event.type == CUSTOM and message.type != CUSTOM:
-            self.unknown_types(f"number {message.type}")
+        event = self._checked(message)
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
         self._check_time(event, timestamp_ms, now_ms)
+        if event.type == CUSTOM and (word := _unknown_type(message)):
+            self.unknown_types(word)
         return user_id, event
+
+    def put_back(self, key: bytes | None, value: bytes | None) -> None:
+        """Take back what decoding a record has counted: it is left, and will be decoded again."""
+        if word := _unknown_type(self._parse(key, value)):
+            self.unknown_types.uncount(word)
 
     def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
         """Return the event of a message that was not read from a record; arguments and errors are those of `decode`."""
-        event = validate(message, self.currencies)
+        event = self._checked(message)
         self._check_time(event, timestamp_ms, now_ms)
+        return event
+
+    def _checked(self, message: UserEvent) -> Event:
+        """Return the event of a message whose ids stand for somebody. An order to forget is obeyed for any id."""
+        event = validate(message, self.currencies)
+        if event.type != FORGET:
+            if is_refused(message.user_id, self.refused_users):
+                raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_USER)
+            if is_refused(event.event_id, self.refused_events):
+                raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_EVENT)
         return event
 
     def _check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
@@ -133,7 +157,7 @@ class Decoder:
             raise self._too_large(len(value), len(key or b""))
         try:
             if self.events_format == "json":
-                return parse_event(value, self.unknown_types)
+                return parse_event(value)
             return UserEvent.FromString(value)
         except (DecodeError, ValueError, RecursionError) as error:
             if (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
@@ -150,6 +174,8 @@ class Decoder:
 
 # Not an erasure: that is an event with an id and a time of its own, so that it takes its place in any order.
 _TOMBSTONE = "the record has no value (tombstone); to erase a user, send a FORGET event"
+_REFUSED_USER = "user_id is one of those in refused_ids, which stand for nobody; only a FORGET is obeyed for them"
+_REFUSED_EVENT = "event_id is one of those in refused_event_ids, which name no event"
 _FRAMING_BYTES = 5  # a zero byte and the id of a schema in four
 _COMPRESSED = "looks compressed: leave compression to Kafka (compression.type)"
 _UTF_16 = "looks like UTF-16: send plain UTF-8"
@@ -174,6 +200,13 @@ def _likeness(value: bytes, events_format: str) -> str:
     if events_format == "json" and value[:1] == b"\x0a" and value[2:3].isalnum():
         return "; looks like protobuf: submit the job with events_format=protobuf"
     return ""
+
+
+def _unknown_type(message: UserEvent) -> str:
+    """The word or number of a valid event's type, where this version does not know it; else empty."""
+    if message.type == CUSTOM:
+        return message.type_word
+    return "" if 0 < message.type <= REFUND else f"number {message.type}"
 
 
 def _key_mismatch(key: bytes | None, user_id: str) -> str:

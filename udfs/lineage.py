@@ -99,13 +99,15 @@ def claim(states: Mapping[int, ShardState], job_id: str, settings: ScoreEventsSe
         job_id=job_id,
         unproven=unproven,
         offsets={key: state.offsets for key, state in states.items()},
+        unknown_types={key: dict(state.unknown_types) for key, state in states.items()},
     )
 
 
-def report(state: ShardState) -> ShardReport:
-    """A shard's totals and how far it has read, as the score store keeps them."""
+def report(state: ShardState, *, with_types: bool = False) -> ShardReport:
+    """A shard's totals and how far it has read, as the score store keeps them; with its unknown types if asked."""
     totals = Progress(state.accepted, state.duplicate, state.late, state.dead_letter)
-    return ShardReport(totals, state.shards or KEY_GROUPS, state.offsets)
+    unknown_types = dict(state.unknown_types) if with_types else None
+    return ShardReport(totals, state.shards or KEY_GROUPS, state.offsets, unknown_types)
 
 
 def require_claimed(recorded: Recorded | None, settings: ScoreEventsSettings, submission: Submission) -> None:

@@ -17,8 +17,9 @@ from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
 from driftline.code_version import CODE_VERSION, require
+from driftline.flink.named_counters import named_counters
 from driftline.flink.subtask import Subtask
-from driftline.metrics import JobMetric
+from driftline.metrics import JobMetric, JobNamed
 from driftline.model_watch import Gauges, ModelFollower, watcher
 from driftline.settings import DAY_MS, ScoreEventsSettings
 from driftline.state.v1.state_pb2 import QuietList, ShardState
@@ -105,6 +106,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._shard = runtime_context.get_state(ValueStateDescriptor("shard", Types.PICKLED_BYTE_ARRAY()))
         group = runtime_context.get_metrics_group().add_group("driftline")
         self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
+        self._named = named_counters(group, settings.hot_users_named_max)
         self._gauges = Gauges(group)
         watched = watcher(settings.models_dir, settings.model_poll_s)
         self._model = ModelFollower(watched, bool(settings.require_model), self._count)
@@ -189,7 +191,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._wait(self._due_queue(int(ctx.get_current_key())), result, ctx)
         # The state is written while Redis works: neither is final before the next checkpoint.
         put_back = functools.partial(self._users.put_all, result.timelines)
-        written = self._store.write(result.stored, (int(ctx.get_current_key()), lineage.report(shard)), put_back)
+        report = lineage.report(shard, with_types=JobNamed.UNKNOWN_TYPES in result.named)
+        written = self._store.write(result.stored, (int(ctx.get_current_key()), report), put_back)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
         return self._hand_over(result)
@@ -197,6 +200,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def _hand_over(self, result: BlockResult) -> list[Any]:
         for metric, number in result.counts.items():
             self._count(metric, number)
+        for named, numbers in result.named.items():
+            for name, number in numbers.items():
+                self._named[named].add(name, number)
         return _outputs(result)
 
     def _wait(self, queue: DueQueue, result: BlockResult, ctx: Any, after_ms: int = 0) -> None:

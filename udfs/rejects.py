@@ -17,6 +17,8 @@ class Reason(StrEnum):
     KEY_MISMATCH = "KEY_MISMATCH"  # the record's key is not the event's user: fix the producer's partitioning
     CLOCK_SKEW = "CLOCK_SKEW"  # the event is ahead of its record: fix the device's clock
     TOO_LARGE = "TOO_LARGE"  # over `event_bytes_max`: shrink the event or raise the bound
+    REFUSED_ID = "REFUSED_ID"  # stands for nobody, or was put on `refused_ids`: fix the producer, or the list
+    ID_REUSED = "ID_REUSED"  # another event under the id of one before: give each its own, and repeat events unchanged
     LATE = "LATE"  # older than what is committed; on the late topic only
 
 

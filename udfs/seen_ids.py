@@ -30,13 +30,11 @@ class SeenIds:
 
     def holds(self, id_hash: bytes, time_ms: int) -> bool:
         """Whether this id was added with an event time within the horizon of `time_ms`."""
-        at = self.hashes.find(id_hash)
-        while at >= 0:
-            # Else bytes of two neighbours that happen to look like it, or an older use of the id.
-            if not at % _ENTRY and abs(time_ms - self._time(at)) <= self.horizon_ms:
-                return True
-            at = self.hashes.find(id_hash, at + 1)
-        return False
+        return self._finds(id_hash, time_ms, self.horizon_ms)
+
+    def holds_at(self, id_hash: bytes, time_ms: int) -> bool:
+        """Whether this id was added with this very event time."""
+        return self._finds(id_hash, time_ms, 0)
 
     def add(self, id_hash: bytes, time_ms: int) -> int:
         """Remember an id that is not held; returns how many were dropped for the bound `ids_max` (0 or 1).
@@ -71,6 +69,15 @@ class SeenIds:
         while end < len(self.times_ms) and self._time(end) < newest_ms - self.horizon_ms:
             end += _ENTRY
         self._drop(end)
+
+    def _finds(self, id_hash: bytes, time_ms: int, within_ms: int) -> bool:
+        at = self.hashes.find(id_hash)
+        while at >= 0:
+            # Else bytes of two neighbours that happen to look like it, or another use of the id.
+            if not at % _ENTRY and abs(time_ms - self._time(at)) <= within_ms:
+                return True
+            at = self.hashes.find(id_hash, at + 1)
+        return False
 
     def _time(self, at: int) -> int:
         return _TIME.unpack_from(self.times_ms, at)[0] if self.times_ms else 0

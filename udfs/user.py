@@ -31,6 +31,7 @@ from udfs.profile import (
     Session,
 )
 from udfs.published import ClosedSession, PublishedSessions
+from udfs.reused_ids import differing
 from udfs.seen_ids import SeenIds
 
 ALL_READ_MS: Final = 1 << 62  # the clock of a log that is read in its order: nothing from before is still to come
@@ -79,6 +80,7 @@ class Outcome(Enum):
     ACCEPTED = auto()
     DUPLICATE = auto()
     LATE = auto()
+    ID_REUSED = auto()  # another event under the id of one before
 
 
 class Overflows:
@@ -145,7 +147,9 @@ class Timeline:
         return cls(bounds, seen, Profile(), [])
 
     def offer(self, event: Event, read_ms: int = ALL_READ_MS, watermark_ms: int = ALL_READ_MS) -> Outcome:
-        """Accept the event, or say that it is a duplicate or late. Closed sessions gather in `closed`.
+        """Accept the event, or say that it is a duplicate, another under a used id, or late.
+
+        Closed sessions gather in `closed`.
 
         A FORGET is never late. It is a duplicate only if it repeats what was carried out before.
 
@@ -164,7 +168,7 @@ class Timeline:
         else:
             # An id may be held for longer, for another partition.
             if held and time_ms >= reached_ms - self.bounds.dedupe_horizon_ms:
-                return Outcome.DUPLICATE
+                return Outcome.ID_REUSED if differing(event, self.seen, self.tail) else Outcome.DUPLICATE
             if time_ms < late_ms:
                 return Outcome.LATE
             self._accept(time_ms, watermark_ms)

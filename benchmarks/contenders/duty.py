@@ -143,7 +143,8 @@ class Accounts:
         told, told_at_s = 0, time.monotonic()
         while told < self._task.events and time.monotonic() < told_at_s + QUIET_S_MAX:
             counts = self._counts
-            totals = Progress(counts[Outcome.ACCEPTED], counts[Outcome.DUPLICATE], counts[Outcome.LATE])
+            folded = counts[Outcome.ACCEPTED], counts[Outcome.DUPLICATE], counts[Outcome.LATE]
+            totals = Progress(*folded, counts[Outcome.ID_REUSED])
             if totals.events != told:
                 client.hset(key, "0", totals.encode())
                 told, told_at_s = totals.events, time.monotonic()

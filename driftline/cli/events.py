@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
 import typer
 
 from driftline.errors import InputError
-from driftline.settings import StackSettings
+from driftline.settings import ScoreEventsSettings, StackSettings
 
 if TYPE_CHECKING:
     from driftline.event.v1.event_pb2 import UserEvent
@@ -115,6 +115,8 @@ def publish(
     A line is an event as `driftline simulate --out` writes it, or as SDKs and exports do (docs/events.md). JSON arrays,
     gzip, zstd, and CSV or other JSON by a mapping are read, too. The order of the files is kept for each user.
 
+    Unknown types, and ids that the job refuses, are published and warned of.
+
     An event of the future has the present as its record's timestamp; the job will refuse it. A topic that would delete
     or refuse the events because of their age is an error.
 
@@ -126,8 +128,10 @@ def publish(
     from driftline.order import OrderWatch  # noqa: PLC0415
     from driftline.publishing import EventPublisher, publish_events  # noqa: PLC0415
     from driftline.reading import EventReader, keyed  # noqa: PLC0415
+    from driftline.refused_ids import RefusedIds  # noqa: PLC0415
 
     settings: StackSettings = StackSettings.load()
+    refused = RefusedIds.of(ScoreEventsSettings.load())
     mapped = None if mapping is None else Mapping.load(mapping)
     order = OrderWatch(time.time_ns() // 1_000_000)
 
@@ -135,7 +139,7 @@ def publish(
         keyed(event)
         order(event)
 
-    reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=check)
+    reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=check, refused=refused)
     with _ending_softly() as ending, EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()

@@ -132,8 +132,8 @@ def drain(
 ) -> None:
     """Wait until every event in the events topic has been processed, and print where the events went.
 
-    Exits 1 if that takes longer than the time-out, or if Kafka has deleted events before they were read. The totals
-    belong to the job's state: a restart does not lose or repeat any.
+    Events of unknown types are named beside that. Exits 1 if it takes longer than the time-out, or if Kafka has deleted
+    events before they were read. The totals belong to the job's state: a restart does not lose or repeat any.
     """
     from driftline.progress import TopicProgress, lost_text  # noqa: PLC0415  (imports Kafka's client)
 
@@ -145,12 +145,8 @@ def drain(
         f"published={seen.published} processed={totals.events} accepted={totals.accepted} "
         f"duplicate={totals.duplicate} late={totals.late} dead_letter={totals.dead_letter}"
     )
-    for number, what in (
-        (seen.no_events, "offsets are no events: markers of transactions, aborted or compacted away"),
-        (seen.skipped, "events were deleted from Kafka before the job had read them, and skipped"),
-    ):
-        if number:
-            typer.echo(f"{number:,} {what}", err=True)
+    for note in _notes(seen):
+        typer.echo(note, err=True)
     if seen.lost:
         message = (
             f"{lost_text(settings.events_topic, seen.lost)}; `driftline submit --from-savepoint PATH "
@@ -163,6 +159,18 @@ def drain(
         )
         message += f"{progress.namespace}; does the job run? `driftline status`, and the Flink UI"
         raise InputError(message)
+
+
+def _notes(seen: Drained) -> list[str]:
+    """What the totals do not say, a line each."""
+    from driftline.words import unknown_types_text  # noqa: PLC0415  (imports protobuf)
+
+    counted = (
+        (seen.no_events, "offsets are no events: markers of transactions, aborted or compacted away"),
+        (seen.skipped, "events were deleted from Kafka before the job had read them, and skipped"),
+    )
+    unknown = unknown_types_text(seen.unknown_types)
+    return [*([unknown] if unknown else []), *(f"{number:,} {what}" for number, what in counted if number)]
 
 
 def _await_drained(progress: TopicProgress, timeout_s: float) -> Drained:

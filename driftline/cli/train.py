@@ -38,12 +38,15 @@ def train(
     from driftline.mapping import Mapping  # noqa: PLC0415  (slow imports, for this command only)
     from driftline.models import ModelFolder  # noqa: PLC0415
     from driftline.reading import EventReader  # noqa: PLC0415
+    from driftline.refused_ids import RefusedIds  # noqa: PLC0415
     from driftline.training.run import train as run  # noqa: PLC0415
 
-    history = EventReader(events, mapping=None if mapping is None else Mapping.load(mapping), skip_bad=skip_bad)
+    settings = ScoreEventsSettings.load()
+    mapped = None if mapping is None else Mapping.load(mapping)
+    history = EventReader(events, mapping=mapped, skip_bad=skip_bad, refused=RefusedIds.of(settings))
     folder = ModelFolder(models_dir or StackSettings.load().models_dir)
     with Console(stderr=True).status("") as status:
-        manifest, report = run(history, folder, ScoreEventsSettings.load(), time.time_ns() // 1_000_000, status.update)
+        manifest, report = run(history, folder, settings, time.time_ns() // 1_000_000, status.update)
     for line in history.summary():
         typer.echo(line, err=True)
     typer.echo(f"model {manifest.version} (feature set {manifest.feature_set}) is now the current one")

@@ -11,6 +11,7 @@ from driftline.demo.traffic import Kind
 from driftline.demo.view import accounted
 from driftline.progress import Drained
 from driftline.serving.v1.scores_pb2 import UserScores
+from driftline.words import unknown_types_text
 
 SCORES_SHOWN = 5
 
@@ -48,6 +49,7 @@ def summary(outcome: Outcome) -> str:
         f"the last one {outcome.drained_s:.1f} s after the traffic ended",
         f"  accounted  {after.published:,} events in the topic, the history included",
         f"    {accounted(after.totals)}",
+        *_unknown_types(after),
         f"  freshness  p50 {fresh.p50_ms:.0f} ms, p99 {fresh.p99_ms:.0f} ms, max {fresh.max_ms:.0f} ms, "
         f"publish to gRPC ({fresh.probes:,} probes{_given_up(fresh)})",
         "  read back over gRPC",
@@ -83,6 +85,11 @@ def _per_s(count: int, seconds: float) -> str:
 
 def _given_up(fresh: Freshness) -> str:
     return f", {fresh.given_up:,} given up" if fresh.given_up else ""
+
+
+def _unknown_types(seen: Drained) -> list[str]:
+    text = unknown_types_text(seen.unknown_types)
+    return [f"    {text}"] if text else []
 
 
 def _scores(one: UserScores) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_va
 from pydantic_settings import SettingsConfigDict
 
 from driftline.errors import SettingError
-from driftline.settings.base import Format, IsolationLevel, Settings
+from driftline.settings.base import Format, IsolationLevel, Settings, nearest
 from driftline.settings.redis_url import RedisUrl, check_login, with_password
 
 MINUTE_MS = 60_000
@@ -42,7 +42,11 @@ REMEMBERED = (
     "event_bytes_max",
     "currency",
     "currency_rates",
+    "refused_ids",
+    "refused_event_ids",
 )
+PLACEHOLDERS = "@placeholders"  # in a list of refused ids: those of driftline/refused_ids.py
+_MISSPELT = 0.85  # as like that is no id
 ADOPTABLE = (*REMEMBERED, "feature_set")
 # What Flink may lack although the job needs it (driftline/flink/guards.py).
 ALLOWABLE = ("no-checkpoint-dir", "no-checkpoint-interval", "no-restart-bound")
@@ -147,6 +151,17 @@ class ScoreEventsSettings(Settings):
         description="what one unit of other currencies is worth in `currency`, like USD=0.92,GBP=1.17; amounts without "
         "a rate are left out and counted",
     )
+    refused_ids: str = Field(
+        PLACEHOLDERS,
+        description="user ids whose events are refused, joined by commas, in any case; @placeholders: what SDKs send "
+        "for nobody (docs/events.md); empty: none",
+    )
+    refused_event_ids: str = Field(
+        PLACEHOLDERS, description="event ids that are refused, likewise; @placeholders: what SDKs send for no id"
+    )
+    hot_users_named_max: int = Field(
+        20, ge=0, le=1_000, description="users whose bounds overflow that a task's metrics name; 0: none is named"
+    )
     redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
     require_model: bool | None = Field(
@@ -166,21 +181,30 @@ class ScoreEventsSettings(Settings):
     @property
     def adopted(self) -> tuple[str, ...]:
         """The names in `adopt`."""
-        return _names(self.adopt)
+        return names_in(self.adopt)
 
     @property
     def allowed(self) -> tuple[str, ...]:
         """The names in `allow`."""
-        return _names(self.allow)
+        return names_in(self.allow)
 
     @field_validator("adopt", "allow")
     @classmethod
-    def _known_names(cls, names: str, info: ValidationInfo) -> str:
+    def _known_names(cls, joined: str, info: ValidationInfo) -> str:
         known = ADOPTABLE if info.field_name == "adopt" else ALLOWABLE
-        if not set(_names(names)) <= set(known):
+        if not set(names_in(joined)) <= set(known):
             message = f"should be names joined by commas, of: {', '.join(known)}"
             raise ValueError(message)
-        return names
+        return joined
+
+    @field_validator("refused_ids", "refused_event_ids")
+    @classmethod
+    def _known_words(cls, joined: str) -> str:
+        for name in names_in(joined):
+            if name != PLACEHOLDERS and nearest(name, (PLACEHOLDERS,), _MISSPELT):
+                message = f"should have {PLACEHOLDERS} where it has {name}"
+                raise ValueError(message)
+        return joined
 
     @field_validator("shards")
     @classmethod
@@ -239,7 +263,8 @@ class ScoreEventsSettings(Settings):
         return self.model_copy(update={"require_model": (self.models_dir / "current").exists()})
 
 
-def _names(joined: str) -> tuple[str, ...]:
+def names_in(joined: str) -> tuple[str, ...]:
+    """What is joined by commas, without blanks around."""
     return tuple(name for part in joined.split(",") if (name := part.strip()))
 
 

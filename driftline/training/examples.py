@@ -27,7 +27,9 @@ _EVENTS_A_NOTE = 10_000
 
 
 class LeftOut:
-    """Events that make no example, counted by cause: a reason of a dead letter, LATE, DUPLICATE, FORGET, or in words.
+    """Events that make no example, counted by cause.
+
+    A cause is the reason of a dead letter, LATE, DUPLICATE, FORGET, or in words.
 
     Attributes:
         counts: by cause.

@@ -213,6 +213,17 @@ class TestProgress:
         store.write([], (7, ShardReport(Progress(2))))
         assert store.read_reports() == {5: ShardReport(Progress(1), 8, packed), 7: ShardReport(Progress(2))}
 
+    def test_unknown_types_stay_until_others_are_told(self, store: ScoreStore) -> None:
+        first = ShardReport(Progress(1), 8, b"o", {"wish": 1, "кнопка": 2, "": 3})
+        store.write([], (5, first))
+        store.write([], (7, ShardReport(Progress(1), 8, b"o")))
+        assert store.read_reports() == {5: first, 7: ShardReport(Progress(1), 8, b"o")}
+        store.write([("u", value(1))], (5, ShardReport(Progress(2), 8, b"p")))
+        assert store.read_reports()[5] == first._replace(totals=Progress(2), offsets=b"p")
+        store.write([], (5, ShardReport(Progress(3), 8, b"p", {"wish": 2})))
+        assert store.read_reports()[5].unknown_types == {"wish": 2}
+        assert store.read_skipped() == {}
+
     def test_skipped_ranges_are_remembered_until_they_are_forgotten(self, store: ScoreStore) -> None:
         store.write([], (5, ShardReport(Progress(1), 8, b"")))
         store.note_skipped({})
@@ -284,6 +295,15 @@ class TestClaim:
         one = claim({250: 1_000, 110: 1_000})
         assert store.claim(one._replace(offsets={250: b"packed"})) is None
         assert store.read_reports() == {250: ShardReport(Progress(250), 2, b"packed"), 110: ShardReport(Progress(110))}
+
+    def test_claim_tells_of_unknown_types_as_the_state_has_them(self, store: ScoreStore) -> None:
+        store.write([], (250, ShardReport(Progress(9), 2, b"", {"newer": 1})))
+        store.write([], (110, ShardReport(Progress(9), 2, b"", {"newer": 1})))
+        assert store.claim(claim({250: 1_000, 110: 1_000})._replace(unknown_types={250: {"wish": 7}, 110: {}})) is None
+        assert {shard: report.unknown_types for shard, report in store.read_reports().items()} == {
+            250: {"wish": 7},
+            110: None,
+        }
 
     def test_claims_do_not_hide_progress_from_before_they_were_made(self, store: ScoreStore) -> None:
         store.write(

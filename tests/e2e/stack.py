@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -19,10 +20,12 @@ from driftline.flink.rest import ENDED, FlinkRest
 from driftline.settings import StackSettings
 from driftline.stack import free_ports
 from driftline.stack.logs import tail
+from driftline.stack.ports import is_free
 from driftline.stack.process import load_records
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("DRIFTLINE_KAFKA_PORT", "DRIFTLINE_REDIS_PORT", "DRIFTLINE_FLINK_PORT", "DRIFTLINE_GRPC_PORT")
+METRICS_PORTS = 10  # one a process of Flink; those that are started again take the next
 UP = ("up", "--detach", "--task-managers", "2")
 COMMAND_S_MAX = 200.0
 WAIT_S_MAX = 60.0
@@ -42,6 +45,14 @@ def eventually(look: Callable[[], T], accept: Callable[[T], bool], what: str, ti
     return seen
 
 
+def free_range(count: int) -> range:
+    """Ports in a row that nobody listens on now."""
+    while True:
+        (first,) = free_ports(1)
+        if all(is_free(port) for port in range(first, first + count)):
+            return range(first, first + count)
+
+
 class RealStack:
     """A stack with a home and ports of its own; nothing of it outlives `down`."""
 
@@ -49,7 +60,9 @@ class RealStack:
         ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         outside = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTLINE_")}
         self.home = home
-        self.env = outside | ports | {"DRIFTLINE_HOME": str(home)}
+        self.metrics_ports = free_range(METRICS_PORTS)
+        prometheus = f"{self.metrics_ports[0]}-{self.metrics_ports[-1]}"
+        self.env = outside | ports | {"DRIFTLINE_HOME": str(home), "DRIFTLINE_FLINK_METRICS_PORTS": prometheus}
         self.settings: StackSettings = StackSettings.load(
             home=home, **{name.removeprefix("DRIFTLINE_").lower(): port for name, port in ports.items()}
         )
@@ -127,6 +140,14 @@ class RealStack:
         """The reply of Flink's REST API."""
         with urllib.request.urlopen(self.settings.flink_address + path, timeout=10) as reply:  # noqa: S310
             return json.load(reply)
+
+    def prometheus(self) -> str:
+        """What all processes of Flink answer Prometheus."""
+        found = []
+        for port in self.metrics_ports:
+            with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
+                found.append(reply.read().decode())
+        return "\n".join(found)
 
     def log_tails(self) -> str:
         """The last lines of every log."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from tests.builders import T0
 from tests.e2e.namespace import Namespace
 from tests.e2e.stack import RealStack, eventually
 from tests.unit.test_alerts import RULES, metrics
@@ -36,3 +38,32 @@ def test_a_running_job_has_every_metric_that_the_rules_name(stack: RealStack, tm
         }
 
     eventually(missing, lambda names: not names, "the metrics of the rules are there")
+
+
+def test_prometheus_is_told_names_as_they_are(stack: RealStack, tmp_path: Path) -> None:
+    user, word = 'visitor-"7" (shop)', "begin checkout"
+    events = tmp_path / "events.jsonl"
+    lines = [{"eventId": f"e{n}", "userId": user, "type": word, "eventTimeMs": T0 + n} for n in range(5)]
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    named = Namespace(stack, "named", {"tail_events_max": 2})
+    named.submit()
+    named.publish(events)
+    wanted = {
+        "flink_jobmanager_job_numRestarts": ['job_name="score-events named"'],
+        "flink_taskmanager_job_task_operator_driftline_event_type_unknown_types": [f'event_type="{word}"', " 5.0"],
+        "flink_taskmanager_job_task_operator_driftline_user_id_hot_users": [
+            'user_id="visitor-\\"7\\" (shop)"',
+            'job_name="score-events named"',
+            " 3.0",
+        ],
+    }
+
+    def missing() -> list[str]:
+        lines = stack.prometheus().splitlines()
+        return [
+            name
+            for name, parts in wanted.items()
+            if not any(line.startswith(name) and all(part in line for part in parts) for line in lines)
+        ]
+
+    eventually(missing, lambda names: not names, "Prometheus finds the names")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from driftline.event.v1.event_pb2 import UserEvent
-from tests.builders import HOUR, message
+from tests.builders import HOUR, T0, message
 from tests.e2e import records
 from tests.e2e.namespace import Counters, Namespace
 from tests.e2e.stack import eventually
@@ -46,6 +48,10 @@ def bad_records() -> list[Record]:
     key, fine = STEADY.encode(), encoded(message(STEADY, 50, event_id="unused"))
     ahead = message(STEADY, event_id="ahead", event_time_ms=now_ms + HOUR)
     return [
+        Record(key, encoded(message(STEADY, 0, value=1.5)), "ID_REUSED", "order"),  # the first has no value, and waits
+        Record(key, encoded(message(STEADY, 50, event_id="at-0")), "ID_REUSED", "order"),
+        Record(b"undefined", encoded(message("undefined", 50, event_id="of nobody")), "REFUSED_ID"),
+        Record(key, encoded(message(STEADY, 50, event_id="(not set)")), "REFUSED_ID"),
         Record(key, b"\xff\x00 no event \xfe" * 3, "UNDECODABLE", "decode"),
         Record(key, None, "UNDECODABLE", "decode"),
         Record(None, fine, "KEY_MISMATCH"),
@@ -141,7 +147,7 @@ def test_records_that_are_huge_when_decompressed_are_explained_and_stop_nothing(
     with records.producer(edges.stack.settings, compression_type="gzip", max_request_size=32 * MIB) as producer:
         pending = [producer.send(topic, key=one.key, value=one.value, partition=0) for one in huge]
         placed = [future.get(timeout=60) for future in pending]
-    (after_it,) = send(edges, [good(STEADY, 900)])
+    (after_it,) = send(edges, [good(STEADY, 5_000)])
     assert after_it.offset >= 0
 
     counters = edges.drain()
@@ -158,3 +164,28 @@ def test_records_that_are_huge_when_decompressed_are_explained_and_stop_nothing(
     assert texts == {(m.partition, m.offset): text for m, text in zip(placed, told, strict=True)}
     assert edges.stack.flink.state(job_id) == "RUNNING"
     assert edges.stack.flink.failure(job_id) == ""
+
+
+def test_what_is_unknown_and_what_is_refused_is_counted_by_name(edges: Namespace, tmp_path: Path) -> None:
+    job_id = edges.ensure_job()
+    words = tmp_path / "words.jsonl"
+    lines = [{"userId": TARDY, "eventId": f"word-{number}", "eventTimeMs": T0 + 20_000} for number in range(3)]
+    types = ("begin_checkout", "begin_checkout", "null")
+    words.write_text("".join(json.dumps(one | {"type": word}) + "\n" for one, word in zip(lines, types, strict=True)))
+    edges.publish(words)
+    odd = message(TARDY, 20_000, type=77)
+    nobody = message("None", 20_000)
+    before = edges.drain()
+    send(edges, [Record(one.user_id.encode(), encoded(one), timestamp_ms=odd.event_time_ms) for one in (odd, nobody)])
+    after = edges.drain()
+    assert (after.accepted - before.accepted, after.dead_letter - before.dead_letter) == (1, 1)
+    told = edges.stack.errors("drain", "--namespace", edges.name, env=edges.env)
+    assert "folded as CUSTOM: 4 ('begin_checkout' 2, 'null' 1, 'number 77' 1)" in told
+
+    def metrics() -> set[str]:
+        vertices = [vertex["id"] for vertex in edges.stack.rest(f"/jobs/{job_id}")["vertices"]]
+        found = (one["id"] for v in vertices for one in edges.stack.rest(f"/jobs/{job_id}/vertices/{v}/metrics"))
+        return {name.partition(".driftline.")[2] for name in found}
+
+    named = {"event_type.begin_checkout.unknown_types", "reason.REFUSED_ID.dead_letters"}
+    eventually(metrics, lambda found: named <= found, "what is counted by name is among Flink's metrics")

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64riftline/event/v1/event.proto\x12\x12\x64riftline.event.v1\"\x8a\x05\n\tUserEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x30\n\x04type\x18\x03 \x01(\x0e\x32\".driftline.event.v1.UserEvent.Type\x12\x15\n\revent_time_ms\x18\x04 \x01(\x03\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\x12\x12\n\x05value\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12\x36\n\x07\x63hannel\x18\t \x01(\x0e\x32%.driftline.event.v1.UserEvent.Channel\x12\x0c\n\x04name\x18\n \x01(\t\x12\x41\n\nproperties\x18\x0b \x03(\x0b\x32-.driftline.event.v1.UserEvent.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x08\n\x04VIEW\x10\x01\x12\t\n\x05\x43LICK\x10\x02\x12\x0f\n\x0b\x41\x44\x44_TO_CART\x10\x03\x12\x0c\n\x08PURCHASE\x10\x04\x12\n\n\x06SEARCH\x10\x05\x12\x13\n\x0fSURVEY_RESPONSE\x10\x06\x12\x0e\n\nEMAIL_OPEN\x10\x07\x12\n\n\x06\x43USTOM\x10\x08\x12\n\n\x06\x46ORGET\x10\t\x12\n\n\x06REFUND\x10\n\"Z\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x07\n\x03WEB\x10\x01\x12\n\n\x06MOBILE\x10\x02\x12\n\n\x06\x44\x45VICE\x10\x03\x12\t\n\x05\x45MAIL\x10\x04\x12\n\n\x06SURVEY\x10\x05\x42\x08\n\x06_valueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64riftline/event/v1/event.proto\x12\x12\x64riftline.event.v1\"\x9d\x05\n\tUserEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x30\n\x04type\x18\x03 \x01(\x0e\x32\".driftline.event.v1.UserEvent.Type\x12\x15\n\revent_time_ms\x18\x04 \x01(\x03\x12\x0f\n\x07item_id\x18\x05 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x06 \x01(\t\x12\x12\n\x05value\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x08 \x01(\t\x12\x36\n\x07\x63hannel\x18\t \x01(\x0e\x32%.driftline.event.v1.UserEvent.Channel\x12\x0c\n\x04name\x18\n \x01(\t\x12\x41\n\nproperties\x18\x0b \x03(\x0b\x32-.driftline.event.v1.UserEvent.PropertiesEntry\x12\x11\n\ttype_word\x18\x0c \x01(\t\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa5\x01\n\x04Type\x12\x14\n\x10TYPE_UNSPECIFIED\x10\x00\x12\x08\n\x04VIEW\x10\x01\x12\t\n\x05\x43LICK\x10\x02\x12\x0f\n\x0b\x41\x44\x44_TO_CART\x10\x03\x12\x0c\n\x08PURCHASE\x10\x04\x12\n\n\x06SEARCH\x10\x05\x12\x13\n\x0fSURVEY_RESPONSE\x10\x06\x12\x0e\n\nEMAIL_OPEN\x10\x07\x12\n\n\x06\x43USTOM\x10\x08\x12\n\n\x06\x46ORGET\x10\t\x12\n\n\x06REFUND\x10\n\"Z\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x07\n\x03WEB\x10\x01\x12\n\n\x06MOBILE\x10\x02\x12\n\n\x06\x44\x45VICE\x10\x03\x12\t\n\x05\x45MAIL\x10\x04\x12\n\n\x06SURVEY\x10\x05\x42\x08\n\x06_valueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -24,11 +24,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USEREVENT_PROPERTIESENTRY']._loaded_options = None
   _globals['_USEREVENT_PROPERTIESENTRY']._serialized_options = b'8\001'
   _globals['_USEREVENT']._serialized_start=55
-  _globals['_USEREVENT']._serialized_end=705
-  _globals['_USEREVENT_PROPERTIESENTRY']._serialized_start=386
-  _globals['_USEREVENT_PROPERTIESENTRY']._serialized_end=435
-  _globals['_USEREVENT_TYPE']._serialized_start=438
-  _globals['_USEREVENT_TYPE']._serialized_end=603
-  _globals['_USEREVENT_CHANNEL']._serialized_start=605
-  _globals['_USEREVENT_CHANNEL']._serialized_end=695
+  _globals['_USEREVENT']._serialized_end=724
+  _globals['_USEREVENT_PROPERTIESENTRY']._serialized_start=405
+  _globals['_USEREVENT_PROPERTIESENTRY']._serialized_end=454
+  _globals['_USEREVENT_TYPE']._serialized_start=457
+  _globals['_USEREVENT_TYPE']._serialized_end=622
+  _globals['_USEREVENT_CHANNEL']._serialized_start=624
+  _globals['_USEREVENT_CHANNEL']._serialized_end=714
 # @@protoc_insertion_point(module_scope)

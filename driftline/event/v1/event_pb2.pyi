@@ -122,8 +122,11 @@ class UserEvent(google.protobuf.message.Message):
     CHANNEL_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     PROPERTIES_FIELD_NUMBER: builtins.int
+    TYPE_WORD_FIELD_NUMBER: builtins.int
     event_id: builtins.str
-    """1 to 128 bytes; names the event: a second event of the user with the same id is a duplicate."""
+    """1 to 128 bytes; names the event: a repeat of the user's event with the same id is a duplicate, another event with it
+    a dead letter.
+    """
     user_id: builtins.str
     """1 to 128 bytes."""
     type: Global___UserEvent.Type.ValueType
@@ -138,6 +141,10 @@ class UserEvent(google.protobuf.message.Message):
     channel: Global___UserEvent.Channel.ValueType
     name: builtins.str
     """Names a CUSTOM event."""
+    type_word: builtins.str
+    """The word that was given as the type, where whoever read it did not know it: the event is CUSTOM then, and counted
+    by this word. Readers of JSON set it; producers leave it out.
+    """
     @property
     def properties(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
@@ -154,9 +161,10 @@ class UserEvent(google.protobuf.message.Message):
         channel: Global___UserEvent.Channel.ValueType = ...,
         name: builtins.str = ...,
         properties: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        type_word: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_value", b"_value", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_value", b"_value", "category", b"category", "channel", b"channel", "currency", b"currency", "event_id", b"event_id", "event_time_ms", b"event_time_ms", "item_id", b"item_id", "name", b"name", "properties", b"properties", "type", b"type", "user_id", b"user_id", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_value", b"_value", "category", b"category", "channel", b"channel", "currency", b"currency", "event_id", b"event_id", "event_time_ms", b"event_time_ms", "item_id", b"item_id", "name", b"name", "properties", b"properties", "type", b"type", "type_word", b"type_word", "user_id", b"user_id", "value", b"value"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_value", b"_value"]) -> typing.Literal["value"] | None: ...
 
 Global___UserEvent: typing_extensions.TypeAlias = UserEvent

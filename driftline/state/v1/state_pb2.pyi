@@ -161,6 +161,22 @@ class ShardState(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class UnknownTypesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     GENERATION_FIELD_NUMBER: builtins.int
     ACCEPTED_FIELD_NUMBER: builtins.int
     DUPLICATE_FIELD_NUMBER: builtins.int
@@ -170,6 +186,7 @@ class ShardState(google.protobuf.message.Message):
     MADE_WITH_FIELD_NUMBER: builtins.int
     OFFSETS_FIELD_NUMBER: builtins.int
     PARTITION_CLOCKS_FIELD_NUMBER: builtins.int
+    UNKNOWN_TYPES_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """Milliseconds since the epoch when the shard's state began; the major part of every score's version."""
     accepted: builtins.int
@@ -191,6 +208,12 @@ class ShardState(google.protobuf.message.Message):
     def made_with(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """What else the job was made with, by the names of its settings (udfs/lineage.py); empty: not known."""
 
+    @property
+    def unknown_types(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """Events read by the word or number of a type that was not known, cut and printable; those beyond so many names under
+        the empty one (udfs/block.py).
+        """
+
     def __init__(
         self,
         *,
@@ -203,8 +226,9 @@ class ShardState(google.protobuf.message.Message):
         made_with: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         offsets: builtins.bytes = ...,
         partition_clocks: builtins.bytes = ...,
+        unknown_types: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "made_with", b"made_with", "offsets", b"offsets", "partition_clocks", b"partition_clocks", "shards", b"shards"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "made_with", b"made_with", "offsets", b"offsets", "partition_clocks", b"partition_clocks", "shards", b"shards", "unknown_types", b"unknown_types"]) -> None: ...
 
 Global___ShardState: typing_extensions.TypeAlias = ShardState
 

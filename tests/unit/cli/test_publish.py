@@ -68,6 +68,15 @@ def test_files_of_any_kind_and_the_standard_input_in_one_run(tmp_path: Path) -> 
     assert "warning: events of types unknown here, folded as CUSTOM: 1 ('remove_from_cart' 1)" in result.stderr
 
 
+def test_ids_that_the_job_refuses_are_published_and_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (GOOD + GOOD.replace("u1", "null") + GOOD.replace("u1", "bot-7")).encode()
+    result = publish("-", stdin=lines)
+    assert (result.exit_code, Publisher.sent) == (0, ["u1", "null", "bot-7"])
+    assert "warning: events that the job refuses for their userId (refused_ids): 1 ('null' 1)" in result.stderr
+    monkeypatch.setenv("DRIFTLINE_JOB_REFUSED_IDS", "bot-7")
+    assert "userId (refused_ids): 1 ('bot-7' 1)" in publish("-", stdin=lines).stderr
+
+
 def test_csv_by_a_mapping() -> None:
     result = publish(SAMPLES / "online-retail.csv", "--mapping", MAPPINGS / "online-retail.toml")
     assert result.exit_code == 0

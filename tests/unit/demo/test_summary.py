@@ -28,6 +28,13 @@ def test_the_summary() -> None:
     ]
 
 
+def test_types_that_are_not_known_are_named() -> None:
+    seen = Drained(58_213, TOTALS, unknown_types={"begin_checkout": 40, "addtocrt": 2, "": 1})
+    named = "'begin_checkout' 40, 'addtocrt' 2 (near ADD_TO_CART), others 1"
+    told = f"    events of types unknown here, folded as CUSTOM: 43 ({named})"
+    assert told in summary(outcome(after=seen)).splitlines()
+
+
 def test_probes_that_were_given_up_are_told() -> None:
     fresh = Freshness(probes=3, p50_ms=1.0, p99_ms=10_000.0, max_ms=10_000.0, last_ms=1.0, given_up=1)
     assert "(3 probes, 1 given up)" in summary(outcome(freshness=fresh))

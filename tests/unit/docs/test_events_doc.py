@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from driftline.refused_ids import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS
 from driftline.words import CHANNEL_SPELLINGS, TYPE_SPELLINGS
 
 DOC = Path(__file__).parents[3] / "docs" / "events.md"
@@ -14,3 +16,14 @@ def test_the_words_are_those_of_the_code() -> None:
     documented = {name.strip(): words.strip() for name, words in rows.items()}
     for name, words in (TYPE_SPELLINGS | CHANNEL_SPELLINGS).items():
         assert documented[name] == (", ".join(words) or "its own name only")
+
+
+def test_the_ids_that_are_refused_are_those_of_the_code() -> None:
+    section = DOC.read_text().partition("## Ids that stand for nobody")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
+    documented = {
+        of: {word for row in rows if of in row[1] for word in re.findall(r"`([^`]+)`", row[0])}
+        for of in ("users", "events")
+    }
+    assert documented == {"users": USER_PLACEHOLDERS, "events": EVENT_PLACEHOLDERS}
+    assert all(len(row[2].split()) > 3 for row in rows)

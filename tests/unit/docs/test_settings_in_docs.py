@@ -10,7 +10,9 @@ from pydantic_settings import BaseSettings
 from typer.main import get_group
 
 from driftline.cli import app
+from driftline.metrics import JobGauge, JobMetric, JobNamed
 from driftline.settings import ClientSettings, ScoreEventsSettings, ServeSettings, StackSettings
+from udfs.rejects import Reason
 
 REPOSITORY = Path(__file__).parents[3]
 SERVER_DOCS = [REPOSITORY / "docs" / f"{name}.md" for name in ("serving", "security", "metrics")]
@@ -22,6 +24,7 @@ PREFIXES: dict[str, type[BaseSettings]] = {
     "DRIFTLINE_JOB_": ScoreEventsSettings,
 }
 VARIABLES = {f"{prefix}{name.upper()}" for prefix, kind in PREFIXES.items() for name in kind.model_fields}
+OF_THE_JOB = {*ScoreEventsSettings.model_fields, *(one.value.name for one in JobNamed)}
 NOT_SETTINGS = {"as_of_event_time_ms", "reconnect_s"}  # a field of the contract, an option of the client
 
 
@@ -36,4 +39,14 @@ def test_flags_and_variables_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", SERVER_DOCS, ids=lambda path: path.name)
 def test_settings_of_the_server_exist(path: Path) -> None:
     named = set(re.findall(r"`([a-z]+_[a-z_]+)`", path.read_text())) - NOT_SETTINGS
-    assert {name for name in named if not name.startswith("driftline_")} <= set(ServeSettings.model_fields)
+    known = {*ServeSettings.model_fields, *OF_THE_JOB}
+    assert {name for name in named if not name.startswith("driftline_")} <= known
+
+
+def test_the_runbook_has_every_metric_of_the_job_and_every_reason_of_a_dead_letter() -> None:
+    text = (REPOSITORY / "docs" / "runbook.md").read_text()
+    rows = {
+        word for line in text.splitlines() if line.startswith("| ") for word in re.findall(r"\w+", line.split("|")[1])
+    }
+    metrics = {*(one.value for one in (*JobMetric, *JobGauge)), *(one.value.name for one in JobNamed)}
+    assert metrics | {*Reason} - {Reason.LATE} <= rows

@@ -85,6 +85,9 @@ REPORTED = ShardState(
     made_with={"disorder_ms": "60000", "feature_set": "v1", "namespace": "main"},
     offsets=advance(advance(b"", [0, 0, 3], [5, 6, 2**40]), [0], [11]),
 )
+NAMED = ShardState(
+    generation=1_767_225_600_000, accepted=9, shards=8, unknown_types={"kündigen": 2, "number 77": 3, "": 4}
+)
 QUIET = QuietList(user_ids=["u1", "zoë"])
 DUE = DuePage(user_ids=["u1", "zoë"], due_at_ms=array("q", [1_767_225_600_000, 1_767_225_601_000]).tobytes())
 
@@ -98,6 +101,7 @@ DUE = DuePage(user_ids=["u1", "zoë"], due_at_ms=array("q", [1_767_225_600_000, 
         ("shard_state_v1.bin", codec.encode(SHARD)),
         ("shard_state_v1_shards.bin", codec.encode(COUNTED)),
         ("shard_state_v1_reported.bin", codec.encode(REPORTED)),
+        ("shard_state_v1_types.bin", codec.encode(NAMED)),
         ("quiet_list_v1.bin", codec.encode(QUIET)),
         ("due_page_v1.bin", codec.encode(DUE)),
     ],
@@ -141,6 +145,7 @@ def test_golden_shards_and_lists_of_users_read_as_what_they_were() -> None:
     assert codec.decode((GOLDEN / "shard_state_v1.bin").read_bytes(), ShardState) == SHARD
     assert codec.decode((GOLDEN / "shard_state_v1_shards.bin").read_bytes(), ShardState) == COUNTED
     assert codec.decode((GOLDEN / "shard_state_v1_reported.bin").read_bytes(), ShardState) == REPORTED
+    assert codec.decode((GOLDEN / "shard_state_v1_types.bin").read_bytes(), ShardState) == NAMED
     assert codec.decode((GOLDEN / "quiet_list_v1.bin").read_bytes(), QuietList) == QUIET
     assert codec.decode((GOLDEN / "due_page_v1.bin").read_bytes(), DuePage) == DUE
 

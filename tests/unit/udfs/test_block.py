@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.session_pb2 import ClosedSession
-from driftline.metrics import JobMetric
+from driftline.metrics import JobMetric, JobNamed
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from sink_connectors.score_value import decode_value
@@ -148,3 +149,43 @@ def test_a_block_of_users_with_large_states_is_left_in_part() -> None:
         assert offsets == list(range(40))
     assert calls > 1
     assert shard.accepted == 60 * 40
+
+
+def test_unknown_types_are_counted_by_name_once_also_where_a_block_is_left_in_part() -> None:
+    fold, users, shard = processor(block_bytes_max=2**20), timelines(kept_max=0), ShardState()
+    crowd, named, calls = 40, 0, 0
+    for at_ms in range(60):
+        texts = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}", "type_word": "wish_listed", "name": "n"}
+        records = block(*(message(f"u{number}", at_ms, type=UserEvent.CUSTOM, **texts) for number in range(crowd)))
+        while len(records):
+            result = fold_block(fold, records, shard, users, NOW)
+            named += result.named[JobNamed.UNKNOWN_TYPES]["wish_listed"]
+            records = records.part(result.taken)
+            calls += 1
+    assert calls > 60
+    assert dict(shard.unknown_types) == {"wish_listed": 60 * crowd} == {"wish_listed": named}
+
+
+def test_a_shard_remembers_so_many_names_of_types_and_the_rest_together() -> None:
+    fold, users, shard = processor(), timelines(), ShardState()
+    for number in range(100, 150):
+        fold_block(fold, block(message(at_ms=number, type=number)), shard, users, NOW)
+    result = fold_block(fold, block(message(at_ms=150, type=100), message(at_ms=151, type=149)), shard, users, NOW)
+    assert len(shard.unknown_types) == 31
+    assert (shard.unknown_types["number 100"], shard.unknown_types[""]) == (2, 21)
+    assert result.counts[JobMetric.TYPES_UNKNOWN] == 2
+
+
+def test_types_of_rejected_records_are_not_counted_as_folded() -> None:
+    shard = ShardState()
+    fold_block(processor(), block(message(type=77, event_id="")), shard, timelines(), NOW)
+    assert dict(shard.unknown_types) == {}
+
+
+def test_users_whose_bounds_overflow_are_named() -> None:
+    fold = processor(tail_events_max=3, dedupe_ids_max=5)
+    records = block(*(message("hot", at_ms=n) for n in range(7)), message("calm"))
+    result = fold_block(fold, records, ShardState(), timelines(), NOW)
+    overflows = result.counts[JobMetric.TAIL_OVERFLOW] + result.counts[JobMetric.DEDUPE_IDS_OVERFLOW]
+    assert result.named == {JobNamed.HOT_USERS: {"hot": overflows}}
+    assert overflows == (7 - 3) + (7 - 5)

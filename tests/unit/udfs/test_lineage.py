@@ -39,6 +39,8 @@ OTHER = {
     "event_bytes_max": 300_000,
     "currency": "EUR",
     "currency_rates": "USD=0.92",
+    "refused_ids": "@placeholders,bot-7",
+    "refused_event_ids": "",
 }
 NEEDS: dict[str, dict[str, Any]] = {"currency_rates": {"currency": "EUR"}}  # what else a value makes no sense without
 # Where the job runs and how fast; another value changes nothing about the state.
@@ -56,6 +58,7 @@ FREE = {
     "block_bytes_max",
     "users_kept_max",
     "users_kept_bytes_max",
+    "hot_users_named_max",
     "redis_retry_s",
     "model_poll_s",
     "partition_drift_ms_max",

@@ -13,6 +13,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from state_schemas.user_state import decode_user
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
 from tests.fake_flink import Task
+from udfs.event import CUSTOM
 from udfs.operator import _score_store
 from udfs.shards import shard_keys
 
@@ -145,3 +146,49 @@ def test_events_wait_in_the_tail_for_the_slowest_partition(task: Task) -> None:
     state = decode_user(task.backend.maps["users"][KEY]["u1"], bounds())
     assert [e.time_ms - T0 for e in state.tail] == [HOUR, 2 * HOUR, 3 * HOUR]
     assert state.committed_through_ms == T0 + HOUR - MINUTE
+
+
+def test_a_hot_user_is_named_in_a_metric_and_so_are_only_the_first_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task(monkeypatch, NOW, tail_events_max=2, hot_users_named_max=2)
+    for number, user_id in enumerate("abcda"):
+        at_ms = number * SECOND
+        task.block(KEY, columns(*(message(user_id, at_ms + n) for n in range(4)), message("calm", number * HOUR)))
+    named = {name: number for name, number in task.counts.items() if name.startswith("hot_users")}
+    assert set(named) == {f"hot_users{{user_id={label}}}" for label in ("a", "b", "(others)")}
+    assert sum(named.values()) == task.counts["tail_overflow"]
+    assert (named["hot_users{user_id=b}"], named["hot_users{user_id=(others)}"]) == (2, 4)
+
+
+def test_no_user_is_named_where_the_bound_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task(monkeypatch, NOW, tail_events_max=2, hot_users_named_max=0)
+    task.block(KEY, columns(*(message("secret", n) for n in range(9))))
+    assert task.counts["hot_users{user_id=(others)}"] == task.counts["tail_overflow"] == 7
+    assert not any("secret" in name for name in task.counts)
+
+
+def test_dead_letters_are_counted_by_reason(task: Task) -> None:
+    task.block(KEY, columns(message("u1"), message("u1", 1, event_id="at-0"), message("null"), message("u2", type=0)))
+    by_reason = {name: number for name, number in task.counts.items() if name.startswith("dead_letters")}
+    assert by_reason == {f"dead_letters{{reason={name}}}": 1 for name in ("ID_REUSED", "REFUSED_ID", "MISSING_FIELD")}
+    assert task.counts["events_dead_letter"] == 3
+
+
+def test_unknown_types_are_named_in_a_metric_in_the_state_and_in_the_store(task: Task) -> None:
+    unknown = message("u1", type=CUSTOM, name="n", type_word="\x1b[1mwish\n" + "x" * 50)
+    task.block(KEY, columns(unknown, message("u1", 1, type=77)))
+    word = "\ufffd[1mwish\ufffd" + "x" * 31
+    assert task.counts[f"unknown_types{{event_type={word}}}"] == task.counts["unknown_types{event_type=number 77}"] == 1
+    assert task.store.read_reports()[KEY].unknown_types == {word: 1, "number 77": 1}
+    task.block(KEY, columns(message("u1", 2)))
+    assert task.store.read_reports()[KEY].unknown_types == {word: 1, "number 77": 1}
+    task.open()
+    task.block(KEY, columns(message("u1", 3, type=77)))
+    assert task.store.read_reports()[KEY].unknown_types == {word: 1, "number 77": 2}
+
+
+def test_what_the_store_knows_of_types_goes_back_with_the_state(task: Task) -> None:
+    before = dict(task.backend.values["shard"])
+    task.block(KEY, columns(message("u1", type=77)))
+    task.backend.values["shard"] = before
+    task.open()
+    assert task.store.read_reports()[KEY].unknown_types is None

@@ -9,7 +9,7 @@ from udfs.event import ADD_TO_CART, FORGET, PURCHASE, VIEW, Event
 from udfs.profile import EVENTS, FIRST_MS
 from udfs.user import Outcome, Timeline
 
-ACCEPTED, DUPLICATE, LATE = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.LATE
+ACCEPTED, DUPLICATE, LATE, ID_REUSED = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.LATE, Outcome.ID_REUSED
 GAP = 30 * MINUTE
 BOUND = 60 * SECOND
 
@@ -40,10 +40,11 @@ def test_repeat_of_a_committed_event_is_a_duplicate_not_late() -> None:
     assert timeline_of(0, HOUR).offer(event(0)) is DUPLICATE
 
 
-def test_same_id_within_the_horizon_is_a_duplicate_at_any_time_of_the_event() -> None:
+def test_same_id_within_the_horizon_is_not_accepted_at_any_time_of_the_event() -> None:
     timeline = Timeline.begin(bounds())
     timeline.offer(event(0, event_id="x"))
-    assert timeline.offer(event(DAY, event_id="x")) is DUPLICATE
+    assert timeline.offer(event(0, event_id="x")) is DUPLICATE
+    assert timeline.offer(event(DAY, event_id="x")) is ID_REUSED
     assert timeline.offer(event(DAY + 1, event_id="x")) is ACCEPTED
 
 
