@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from driftline.settings import ScoreEventsSettings
 from driftline.settings.job import PLACEHOLDERS, names_in
 from driftline.words import NameCounts, most_frequent
-from udfs.refused import AROUND, is_refused
+from udfs.refused import Refused
 
 _NO_VALUE = (
     *("null", "nil", "none", "undefined", "nan", "<null>", "(null)", "<nil>", "<na>", "\\n"),
@@ -31,10 +31,10 @@ EVENT_PLACEHOLDERS: Final = frozenset((*_NO_VALUE, "event_id", "eventid"))
 
 
 class RefusedIds(NamedTuple):
-    """What a job refuses: ids in lower case, without AROUND; the empty one where placeholders are refused."""
+    """What a job refuses."""
 
-    users: frozenset[str] = frozenset()
-    events: frozenset[str] = frozenset()
+    users: Refused = Refused()
+    events: Refused = Refused()
 
     @classmethod
     def of(cls, settings: ScoreEventsSettings) -> RefusedIds:
@@ -58,9 +58,9 @@ class RefusedCounts:
 
     def look(self, user_id: str, event_id: str) -> None:
         """Count an event that is none of FORGET, which the job obeys for any id."""
-        if user_id and is_refused(user_id, self._refused.users):
+        if user_id and user_id in self._refused.users:
             self._counts["userId"](user_id)
-        elif event_id and is_refused(event_id, self._refused.events):
+        elif event_id and event_id in self._refused.events:
             self._counts["eventId"](event_id)
 
     def warnings(self) -> list[str]:
@@ -75,7 +75,6 @@ class RefusedCounts:
         ]
 
 
-def _expanded(joined: str, placeholders: frozenset[str]) -> frozenset[str]:
-    listed = names_in(joined)
-    own = frozenset(name.strip(AROUND).lower() for name in listed if name != PLACEHOLDERS)
-    return own | placeholders | {""} if PLACEHOLDERS in listed else own
+def _expanded(joined: str, placeholders: frozenset[str]) -> Refused:
+    listed = set(names_in(joined))
+    return Refused(listed - {PLACEHOLDERS} | placeholders | {""} if PLACEHOLDERS in listed else listed)

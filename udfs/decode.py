@@ -17,7 +17,7 @@ from driftline.words import NameCounts
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
-from udfs.refused import is_refused
+from udfs.refused import Refused
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 ID_BYTES_MAX = 128
@@ -37,7 +37,7 @@ class Decoder:
         event_time_min_ms: the earliest time that an event may have; what is before is another unit, or a dead clock.
         event_time_max_ms: the latest.
         currencies: what amounts are in.
-        refused_users, refused_events: ids of users and of events that are refused, but for FORGET (udfs/refused.py).
+        refused_users, refused_events: ids of users and of events that are refused, but for FORGET.
         unknown_types: counts the types that this version does not know, which are folded as CUSTOM.
     """
 
@@ -47,8 +47,8 @@ class Decoder:
     event_time_min_ms: int
     event_time_max_ms: int
     currencies: Currencies = AS_GIVEN
-    refused_users: frozenset[str] = frozenset()
-    refused_events: frozenset[str] = frozenset()
+    refused_users: Refused = Refused()
+    refused_events: Refused = Refused()
     unknown_types: NameCounts = field(default_factory=NameCounts, compare=False)
 
     @classmethod
@@ -81,7 +81,7 @@ class Decoder:
         """
         message = self._parse(key, value)
         user_id = message.user_id
-        event = self._checked(message)
+        event = self._checked(message, user_id)
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
         self._check_time(event, timestamp_ms, now_ms)
@@ -96,17 +96,17 @@ class Decoder:
 
     def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
         """Return the event of a message that was not read from a record; arguments and errors are those of `decode`."""
-        event = self._checked(message)
+        event = self._checked(message, message.user_id)
         self._check_time(event, timestamp_ms, now_ms)
         return event
 
-    def _checked(self, message: UserEvent) -> Event:
+    def _checked(self, message: UserEvent, user_id: str) -> Event:
         """Return the event of a message whose ids stand for somebody. An order to forget is obeyed for any id."""
         event = validate(message, self.currencies)
         if event.type != FORGET:
-            if is_refused(message.user_id, self.refused_users):
+            if user_id in self.refused_users:
                 raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_USER)
-            if is_refused(event.event_id, self.refused_events):
+            if event.event_id in self.refused_events:
                 raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_EVENT)
         return event
 
