@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from driftline.settings import ScoreEventsSettings
 from driftline.settings.job import PLACEHOLDERS, names_in
 from driftline.words import NameCounts, most_frequent
-from udfs.refused import Refused
+from udfs.refused import NONE_REFUSED, Refused
 
 _NO_VALUE = (
     *("null", "nil", "none", "undefined", "nan", "<null>", "(null)", "<nil>", "<na>", "\\n"),
@@ -33,8 +33,8 @@ EVENT_PLACEHOLDERS: Final = frozenset((*_NO_VALUE, "event_id", "eventid"))
 class RefusedIds(NamedTuple):
     """What a job refuses."""
 
-    users: Refused = Refused()
-    events: Refused = Refused()
+    users: Refused = NONE_REFUSED
+    events: Refused = NONE_REFUSED
 
     @classmethod
     def of(cls, settings: ScoreEventsSettings) -> RefusedIds:

@@ -14,16 +14,22 @@ from sink_connectors.score_value import encode_value, with_features
 from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
 from udfs.due import Due
-from udfs.event import Event
 from udfs.offsets import advance
 from udfs.oversized import travelling
 from udfs.profile import Profile
 from udfs.published import session_message
-from udfs.rejects import HEADER_PREFIX, InvalidEventError, Reason, Reject, Stage, reject
+from udfs.rejects import HEADER_PREFIX, InvalidEventError, Reason, Reject, late, reject
 from udfs.reused_ids import id_reused
 from udfs.scoring import Model, score
 from udfs.timelines import Timelines
 from udfs.user import ALL_READ_MS, Outcome, Timeline, TimelineBounds
+
+_TOTALS = {
+    "accepted": JobMetric.EVENTS_ACCEPTED,
+    "duplicate": JobMetric.EVENTS_DUPLICATE,
+    "late": JobMetric.EVENTS_LATE,
+    "dead_letter": JobMetric.EVENTS_DEAD_LETTER,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,13 @@ class BlockResult:
         """Add to a counter."""
         if number:
             self.counts[metric] = self.counts.get(metric, 0) + number
+
+    def account(self, accepted: int, duplicate: int) -> None:
+        """Count every record that was taken; those that left are in their lists."""
+        late, dead_letter = len(self.late), len(self.dead_letters)
+        self.taken = accepted + duplicate + late + dead_letter
+        for metric, number in zip(_TOTALS.values(), (accepted, duplicate, late, dead_letter), strict=True):
+            self.count(metric, number)
 
     def count_named(self, metric: JobNamed, name: str, number: int = 1) -> None:
         """Add to a counter by name."""
@@ -228,15 +241,11 @@ class BlockProcessor:
             elif outcome is Outcome.DUPLICATE:
                 duplicate += 1
             else:
-                is_late = outcome is Outcome.LATE
-                why = _late(event, timeline) if is_late else id_reused(event, timeline.seen, timeline.tail)
-                rejects = result.late if is_late else result.dead_letters
+                why, rejects = late(timeline.newest_ms - event.time_ms), result.late
+                if outcome is Outcome.ID_REUSED:
+                    why, rejects = id_reused(event, timeline.seen, timeline.tail), result.dead_letters
                 rejects.append(reject((key, value), (self.topic, partition, offset), why, now_ms))
-        result.taken = accepted + duplicate + len(result.late) + len(result.dead_letters)
-        result.count(JobMetric.EVENTS_ACCEPTED, accepted)
-        result.count(JobMetric.EVENTS_DUPLICATE, duplicate)
-        result.count(JobMetric.EVENTS_LATE, len(result.late))
-        result.count(JobMetric.EVENTS_DEAD_LETTER, len(result.dead_letters))
+        result.account(accepted, duplicate)
         return timelines
 
     def _score(self, timelines: dict[str, Timeline], generation: int, result: BlockResult, now_ms: int) -> None:
@@ -282,15 +291,3 @@ class BlockProcessor:
 
 UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
 _CHECK_EVENTS_MAX: Final = 2_000  # folded by one look at users who may be quiet
-_TOTALS = {
-    "accepted": JobMetric.EVENTS_ACCEPTED,
-    "duplicate": JobMetric.EVENTS_DUPLICATE,
-    "late": JobMetric.EVENTS_LATE,
-    "dead_letter": JobMetric.EVENTS_DEAD_LETTER,
-}
-
-
-def _late(event: Event, timeline: Timeline) -> InvalidEventError:
-    behind_ms = timeline.newest_ms - event.time_ms
-    text = f"event_time_ms is {behind_ms} ms behind the user's newest; the bound is disorder_ms"
-    return InvalidEventError(Reason.LATE, text, Stage.ORDER)

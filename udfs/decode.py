@@ -17,7 +17,7 @@ from driftline.words import NameCounts
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
-from udfs.refused import Refused
+from udfs.refused import NONE_REFUSED, Refused
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 ID_BYTES_MAX = 128
@@ -47,8 +47,8 @@ class Decoder:
     event_time_min_ms: int
     event_time_max_ms: int
     currencies: Currencies = AS_GIVEN
-    refused_users: Refused = Refused()
-    refused_events: Refused = Refused()
+    refused_users: Refused = NONE_REFUSED
+    refused_events: Refused = NONE_REFUSED
     unknown_types: NameCounts = field(default_factory=NameCounts, compare=False)
 
     @classmethod

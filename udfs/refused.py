@@ -23,3 +23,6 @@ class Refused:
     def __contains__(self, text: str) -> bool:
         """Whether an id that is not empty is refused."""
         return text[-1] in self._ends and text.strip(AROUND).lower() in self._ids
+
+
+NONE_REFUSED: Final = Refused()

@@ -48,6 +48,12 @@ class Reject:
     headers: dict[str, bytes]
 
 
+def late(behind_ms: int) -> InvalidEventError:
+    """Why an event goes to the late topic that is so far behind the user's newest."""
+    text = f"event_time_ms is {behind_ms} ms behind the user's newest; the bound is disorder_ms"
+    return InvalidEventError(Reason.LATE, text, Stage.ORDER)
+
+
 def reject(
     record: tuple[bytes | None, bytes | None], source: tuple[str, int, int], error: InvalidEventError, now_ms: int
 ) -> Reject:

@@ -19,6 +19,7 @@ from typing import Final
 from driftline.settings import ScoreEventsSettings
 from udfs.event import FORGET, Event
 from udfs.hashing import id_hash
+from udfs.overflows import Overflows
 from udfs.profile import (
     AMOUNTS_LEFT_OUT,
     EVENTS,
@@ -83,18 +84,6 @@ class Outcome(Enum):
     ID_REUSED = auto()  # another event under the id of one before
 
 
-class Overflows:
-    """How often a bound of a user was hit."""
-
-    __slots__ = ("amounts", "categories", "ids", "tail")
-
-    def __init__(self) -> None:
-        self.ids = 0
-        self.tail = 0
-        self.categories = 0
-        self.amounts = 0  # not added up: in another currency than the user's others
-
-
 class Timeline:
     """A user's state, decoded. `offer` events, read `profile()`, `encode` it again.
 
@@ -147,9 +136,7 @@ class Timeline:
         return cls(bounds, seen, Profile(), [])
 
     def offer(self, event: Event, read_ms: int = ALL_READ_MS, watermark_ms: int = ALL_READ_MS) -> Outcome:
-        """Accept the event, or say that it is a duplicate, another under a used id, or late.
-
-        Closed sessions gather in `closed`.
+        """Accept the event, or say why not. Closed sessions gather in `closed`.
 
         A FORGET is never late. It is a duplicate only if it repeats what was carried out before.
 

@@ -105,6 +105,16 @@ def test_a_forget_keeps_its_own_rules_under_a_used_id() -> None:
     assert timeline.offer(event(SECOND, FORGET, event_id="x")) is DUPLICATE
 
 
+def test_a_repeat_from_a_partition_that_is_behind_is_one_although_the_id_was_used_again_since() -> None:
+    timeline = Timeline.begin(bounds())
+    assert timeline.offer(one(), read_ms=T0, watermark_ms=T0) is ACCEPTED
+    assert timeline.offer(one(25 * HOUR), read_ms=T0 + 25 * HOUR, watermark_ms=T0) is ACCEPTED
+    assert timeline.offer(one(), read_ms=T0, watermark_ms=T0) is DUPLICATE
+    assert timeline.offer(one(25 * HOUR), read_ms=T0 + 25 * HOUR, watermark_ms=T0) is DUPLICATE
+    assert timeline.offer(one(value=6.0), read_ms=T0, watermark_ms=T0) is ID_REUSED
+    assert timeline.offer(one(HOUR), read_ms=T0 + HOUR, watermark_ms=T0) is ID_REUSED
+
+
 OFFERS = st.builds(
     lambda at_ms, name, value: event(at_ms, event_id=name, value=value),
     st.integers(0, 3 * MINUTE) | st.integers(0, 3 * DAY),

@@ -53,3 +53,12 @@ def test_bytes_of_two_neighbours_are_not_taken_for_an_id() -> None:
     assert not seen.holds(b"bbbbcccc", 1)
     seen.add(b"bbbbcccc", 3)
     assert seen.holds(b"bbbbcccc", 3)
+
+
+@given(st.lists(st.tuples(HASHES, st.integers(0, 100)), max_size=12), HASHES, st.integers(0, 100))
+def test_the_very_time_of_an_id_is_told_from_others(entries: list[tuple[bytes, int]], id_hash: bytes, at: int) -> None:
+    seen = SeenIds(horizon_ms=0, ids_max=1_000)  # so that an id may be added at several times
+    for entry in entries:
+        if not seen.holds(*entry):
+            seen.add(*entry)
+    assert seen.holds_at(id_hash, at) == ((id_hash, at) in entries)
