@@ -171,13 +171,14 @@ class Tally:
         user, at_ms = fact.user, fact.time_ms
         if not user or at_ms <= 0:
             return "refused"
-        if not self._is_possible(fact):
-            self.dead.append((user, at_ms))
-            return "dead_letter"
         newest = self._newest.get(user, 0)
         seen = [ms for ms in self._times.get((user, fact.id), []) if ms >= newest - HORIZON_MS]
-        if any(abs(at_ms - ms) <= HORIZON_MS for ms in seen):
+        used = any(0 < abs(at_ms - ms) <= HORIZON_MS for ms in seen)  # another event has had the id
+        if at_ms in seen:
             return "duplicate"
+        if used or not self._is_possible(fact):
+            self.dead.append((user, at_ms))
+            return "dead_letter"
         if at_ms < newest - DISORDER_MS:
             self.late.append((user, at_ms))
             return "late"
