@@ -10,7 +10,8 @@ import csv
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ FOLDER = os.environ.get("SAMPLE_FILES")
 Sample = tuple[str, list[Path], list[Row]]  # format, files, their rows
 
 
-def made_up(_: Path) -> Iterator[Sample]:
+def made_up() -> Iterator[Sample]:
     for file in sorted((ROOT / "tests" / "samples").iterdir()):
         if file.suffix != ".md":
             yield file.stem, [file], list(rows_of(file))
@@ -80,22 +81,13 @@ def on_topic(space: Namespace, kind: str, count: int) -> list[tuple[str, int]]:
     return eventually(look, lambda found: len(found) >= count, f"{count} events on {kind}")
 
 
-@pytest.mark.parametrize(
-    "samples",
-    [
-        pytest.param(made_up, id="made-up"),
-        pytest.param(real, id="real", marks=pytest.mark.skipif(FOLDER is None, reason="SAMPLE_FILES is not set")),
-    ],
-)
-def test_every_event_of_a_sample_goes_where_the_second_count_says(
-    stack: RealStack, tmp_path: Path, samples: Callable[[Path], Iterator[Sample]], request: pytest.FixtureRequest
-) -> None:
-    space = Namespace(stack, f"samples-{request.node.callspec.id}")
+def test_every_event_of_a_sample_goes_where_the_second_count_says(stack: RealStack, tmp_path: Path) -> None:
+    space = Namespace(stack, "samples")
     space.submit()
     tally, total, users = Tally(time.time_ns() // 1_000_000), [0] * len(Counters._fields), set[str]()
-    for name, files, rows in samples(tmp_path):
+    for name, files, rows in chain(made_up(), real(tmp_path) if FOLDER else ()):
         facts = facts_of(name, rows)
-        own = {fact.user for fact in facts if fact}
+        own = {fact.user for fact in facts if fact and fact.user}
         assert not own & users, "a user of two samples"
         users |= own
         expected = tally.count(facts)
