@@ -148,20 +148,22 @@ class Timeline:
         """
         reached_ms, time_ms, hashed = min(self.newest_ms, read_ms), event.time_ms, id_hash(event.event_id)
         late_ms = max(self.committed_through_ms, reached_ms - self.bounds.disorder_ms)
-        held = self.seen.holds(hashed, time_ms)
+        held = self.seen.holds(hashed, time_ms)  # it may be for longer than here, for another partition
+        remembered = time_ms >= reached_ms - self.bounds.dedupe_horizon_ms
         if event.type == FORGET:
-            if not self._obey(event, hashed, late_ms, watermark_ms, held=held):
+            if time_ms <= self.forgotten_through_ms and (held or not remembered):
                 return Outcome.DUPLICATE
-        else:
-            # An id may be held for longer, for another partition.
-            if held and time_ms >= reached_ms - self.bounds.dedupe_horizon_ms:
-                return Outcome.ID_REUSED if differing(event, self.seen, self.tail) else Outcome.DUPLICATE
-            if time_ms < late_ms:
-                return Outcome.LATE
-            self._accept(time_ms, watermark_ms)
+        elif held and remembered:
+            return Outcome.ID_REUSED if differing(event, self.seen, self.tail) else Outcome.DUPLICATE
+        elif time_ms < late_ms:
+            return Outcome.LATE
+        self._accept(time_ms, watermark_ms)
+        if remembered and not held:
             self.overflows.ids += self.seen.add(hashed, time_ms)
-            if event.known_ms > self.forgotten_through_ms:  # else it was forgotten before it arrived
-                self._insert(event)
+        if event.type == FORGET:
+            self._obey(time_ms, late_ms)
+        elif event.known_ms > self.forgotten_through_ms:  # else it was forgotten before it arrived
+            self._insert(event)
         self._commit(watermark_ms)
         return Outcome.ACCEPTED
 
@@ -210,22 +212,11 @@ class Timeline:
         if self._present is not None:
             self._present.fold(event, self.bounds.profile)
 
-    def _obey(self, forget: Event, hashed: bytes, late_ms: int, watermark_ms: int, *, held: bool) -> bool:
-        """Carry out a FORGET, also one whose id another event has used, which must not protect a user's data.
-
-        Returns whether it was accepted: it may repeat what was carried out before.
-        """
-        time_ms = forget.time_ms
-        remembered = time_ms >= self.newest_ms - self.seen.horizon_ms  # an older id would be forgotten at once
-        if time_ms <= self.forgotten_through_ms and (held or not remembered):
-            return False
-        self._accept(time_ms, watermark_ms)
-        if remembered and not held:
-            self.overflows.ids += self.seen.add(hashed, time_ms)
+    def _obey(self, time_ms: int, late_ms: int) -> None:
+        """Carry out a FORGET, also one whose id another event has used, which must not protect a user's data."""
         if time_ms > self.forgotten_through_ms:
             self.forgotten_through_ms = time_ms
             self._erase(time_ms, late_ms)
-        return True
 
     def _erase(self, time_ms: int, late_ms: int) -> None:
         """Erase what was known by `time_ms`.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, HOUR, MINUTE, bounds, event
 from tests.unit.udfs.strategies import DISORDER_MS, histories
-from udfs.event import CUSTOM, FORGET, VIEW, Event
+from udfs.event import REFUND, VIEW, Event
 from udfs.user import ALL_READ_MS, Outcome, Timeline
 
 AFTER_MS = 2 * HOUR
@@ -24,14 +24,6 @@ class Offered:
     event: Event
     read_ms: int
     watermark_ms: int
-
-
-@st.composite
-def users(draw: st.DrawFn, size_max: int = 30) -> list[Event]:
-    """One user's events, with at most one FORGET: an older one than was carried out may count as its repeat."""
-    history = draw(histories(size_max))
-    forgets = [one for one in history if one.type == FORGET]
-    return [one for one in history if one not in forgets[1:]]
 
 
 @st.composite
@@ -80,7 +72,7 @@ def in_order(history: Sequence[Event]) -> list[Offered]:
     return [Offered(one, ALL_READ_MS, ALL_READ_MS) for one in sorted(history)]
 
 
-@given(st.data(), users())
+@given(st.data(), histories())
 def test_any_order_in_which_partitions_are_read_gives_the_answer_of_the_sorted_history(
     data: st.DataObject, history: list[Event]
 ) -> None:
@@ -98,7 +90,7 @@ def test_any_order_in_which_partitions_are_read_gives_the_answer_of_the_sorted_h
     assert encode_user(timeline) == encode_user(expected)
 
 
-@given(st.data(), users())
+@given(st.data(), histories())
 def test_what_two_producers_send_twice_is_counted_once(data: st.DataObject, history: list[Event]) -> None:
     offered = data.draw(readings([list(history), list(history)]))
     expected, _ = folded(in_order(history))
@@ -108,7 +100,7 @@ def test_what_two_producers_send_twice_is_counted_once(data: st.DataObject, hist
     assert outcomes.count(Outcome.DUPLICATE) == len(history)
 
 
-@given(st.data(), histories(15, st.integers(VIEW, CUSTOM)), st.integers(1, 60))
+@given(st.data(), histories(15, st.integers(VIEW, REFUND)), st.integers(1, 60))
 def test_a_partition_that_is_ahead_by_any_time_makes_no_event_of_another_late(
     data: st.DataObject, history: list[Event], days: int
 ) -> None:
@@ -120,7 +112,7 @@ def test_a_partition_that_is_ahead_by_any_time_makes_no_event_of_another_late(
     assert shown(timeline) == shown(expected)
 
 
-@given(st.data(), users())
+@given(st.data(), histories())
 def test_a_restart_while_partitions_are_read_changes_nothing(data: st.DataObject, history: list[Event]) -> None:
     offered = data.draw(readings(data.draw(partitioned(history))))
     restart = data.draw(st.integers(0, len(offered)))
