@@ -27,7 +27,7 @@ BLOCK_TYPE = Types.ROW(
     ]
 )
 # How often the partitions' progress is looked at. In a backlog all that is read in between waits to be committed.
-WATERMARK_INTERVAL_MS = 50
+WATERMARK_INTERVAL_MS = 200
 _DISCOVERY_S = 10  # how often new partitions are looked for
 _KEYED_TYPE = Types.ROW([Types.INT(), BLOCK_TYPE])
 

@@ -105,7 +105,7 @@ class ScoreEventsSettings(Settings):
         description="how far behind its user's newest event, and its partition's newest record, one may be",
     )
     partition_drift_ms_max: int = Field(
-        DAY_MS,
+        0,
         ge=0,
         description="how far, in record time, a partition is read ahead of the slowest, which may hold events of the "
         "same users; 0: without a bound",

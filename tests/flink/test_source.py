@@ -45,12 +45,12 @@ print(json.dumps([consumer_properties(settings) for settings in json.loads(sys.a
 
 def test_the_source_has_nowhere_to_fall_back_to_unless_it_is_told_to(tmp_path: Path) -> None:
     environment = flink_env(StackSettings.load(home=tmp_path / "home"))
-    settings = [{}, {"deleted_offsets": "skip", "isolation_level": "read_uncommitted", "partition_drift_ms_max": 0}]
+    settings = [{}, {"deleted_offsets": "skip", "isolation_level": "read_uncommitted", "partition_drift_ms_max": DAY_MS}]
     command = [sys.executable, "-c", _PROPERTIES, json.dumps(settings)]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, env=environment, cwd=root)
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads(done.stdout.splitlines()[-1]) == [
-        {"auto.offset.reset": "none", "isolation.level": "read_committed", "drift_ms": DAY_MS},
-        {"auto.offset.reset": "earliest", "isolation.level": "read_uncommitted", "drift_ms": UNBOUNDED_MS},
+        {"auto.offset.reset": "none", "isolation.level": "read_committed", "drift_ms": UNBOUNDED_MS},
+        {"auto.offset.reset": "earliest", "isolation.level": "read_uncommitted", "drift_ms": DAY_MS},
     ]
