@@ -45,7 +45,8 @@ print(json.dumps([consumer_properties(settings) for settings in json.loads(sys.a
 
 def test_the_source_has_nowhere_to_fall_back_to_unless_it_is_told_to(tmp_path: Path) -> None:
     environment = flink_env(StackSettings.load(home=tmp_path / "home"))
-    settings = [{}, {"deleted_offsets": "skip", "isolation_level": "read_uncommitted", "partition_drift_ms_max": DAY_MS}]
+    changed = {"deleted_offsets": "skip", "isolation_level": "read_uncommitted", "partition_drift_ms_max": DAY_MS}
+    settings: list[dict[str, object]] = [{}, changed]
     command = [sys.executable, "-c", _PROPERTIES, json.dumps(settings)]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, env=environment, cwd=root)
