@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.profilers import ASYNC_PROFILER
 from driftline.errors import StackError
 from driftline.stack import artifacts
 from driftline.stack.artifacts import Artifact, cache, jars
@@ -85,4 +86,4 @@ def test_what_an_earlier_release_downloaded_is_checked_once(maven: Path, monkeyp
 
 def test_every_artifact_has_pins() -> None:
     pinned = {Path(line.split()[1]).parent.name for line in artifacts.PINS.read_text().splitlines()[1:]}
-    assert pinned == {artifacts.KAFKA.name, artifacts.KAFKA_CONNECTOR.name}
+    assert pinned == {artifacts.KAFKA.name, artifacts.KAFKA_CONNECTOR.name, ASYNC_PROFILER.name}
