@@ -14,7 +14,7 @@ from runpy import run_path
 
 from setuptools import Extension, find_packages, setup
 
-ALSO_COMPILED = {"state_schemas/user_state.py", "sink_connectors/score_value.py"}
+ALSO_COMPILED = {"state_schemas/user_state.py", "sink_connectors/score_value.py", "sink_connectors/wire.py"}
 NOT_COMPILED = {"udfs/__init__.py", "udfs/compilation.py", "udfs/operator.py"}  # the guard, and what is Flink's
 
 

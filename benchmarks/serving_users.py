@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.settings import ScoreEventsSettings
 from driftline.simulator import SimulationSpec, simulate, user_event
 from sink_connectors.score_store import RedisScoreStore
-from sink_connectors.score_value import encode_value, with_features
+from sink_connectors.score_value import encode_value
 from udfs.decode import validate
 from udfs.features import V1
+from udfs.score_bytes import Scorable
 from udfs.scoring import score
 from udfs.user import Timeline, TimelineBounds
 
@@ -34,8 +37,9 @@ class _StandIn:
 
     version = "m20260101-000000-bench"
 
-    def predict(self, vectors: Sequence[Sequence[float]]) -> list[float]:
-        return [1 / (1 + exp(2 - 0.7 * row[_CARTS] - 0.1 * row[_VIEWS])) for row in vectors]
+    def predict(self, vectors: Sequence[bytes]) -> list[float]:
+        rows = [array("f", row) for row in vectors]
+        return [1 / (1 + exp(2 - 0.7 * row[_CARTS] - 0.1 * row[_VIEWS])) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,10 @@ def make_users() -> ServedUsers:
     chosen = [(user_id(number), known[number % len(known)]) for number in range(USERS)]
     now_ms, model = time.time_ns() // 1_000_000, _StandIn()
     values, rows = [], []
-    scored = score([(name, timeline.profile()) for name, timeline in chosen], model)
-    for (name, timeline), (message, features) in zip(chosen, scored, strict=True):
-        message.accepted_events, message.generation, message.written_at_ms = timeline.accepted, 1, now_ms
-        stored = with_features(features, message.SerializeToString(deterministic=True))
-        values.append((name, encode_value(now_ms, timeline.accepted, stored)))
+    users = [Scorable(name, timeline.profile(), timeline.accepted) for name, timeline in chosen]
+    for user, stored in zip(users, score(users, model, 1, now_ms), strict=True):
+        values.append((user.user_id, encode_value(now_ms, user.accepted, stored)))
+        message = UserScores.FromString(stored)
         scores = [message.scores[score_name] for score_name in ("purchase_propensity", "engagement", "churn_risk")]
-        rows.append(np.concatenate([np.frombuffer(features, np.float32)[:FEATURES_IN_FEAST], scores]))
+        rows.append(np.concatenate([message.feature_values[:FEATURES_IN_FEAST], scores]))
     return ServedUsers(values, np.array(rows, dtype=np.float32))

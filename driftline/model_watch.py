@@ -14,7 +14,6 @@ import functools
 import logging
 import threading
 import time
-from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -188,7 +187,7 @@ class ModelFollower:
             raise ModelError(message)
         return None
 
-    def predict(self, vectors: Sequence[array[float]]) -> list[float] | None:
+    def predict(self, vectors: Sequence[bytes]) -> list[float] | None:
         """See `udfs.scoring.Model`; afterwards `version` names the model that it was."""
         while (model := self._model) is not None:
             try:

@@ -17,11 +17,10 @@ import os
 import re
 import shutil
 import stat
-from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +71,10 @@ class OnnxModel:
         probes = np.repeat(np.array(_PROBES, dtype=np.float32)[:, None], len(V1), axis=1)
         self.predict(probes)  # also sets up what the first run needs
 
-    def predict(self, vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> list[float]:
+    def predict(self, vectors: Sequence[bytes] | NDArray[np.float32]) -> list[float]:
         """Return P(purchase within the next 30 minutes) for each vector: n rows of 40 features, n values in 0..1.
+
+        A row as bytes is float32, little-endian.
 
         Raises ModelError where the model gives anything else, and what ONNX Runtime raises where it cannot be run.
         """
@@ -95,11 +96,11 @@ def _probabilities(output: Any, rows: int) -> list[float]:
     return values
 
 
-def _rows(vectors: Sequence[Sequence[float]] | NDArray[np.float32]) -> NDArray[np.float32]:
-    if len(vectors) and isinstance(vectors[0], array) and vectors[0].typecode == "f":
-        # The buffers of arrays end to end: numpy's look at each took twice the model's time in the job's profile.
-        return np.frombuffer(b"".join(cast("Sequence[array[float]]", vectors)), np.float32).reshape(len(vectors), -1)
-    return np.asarray(vectors, dtype=np.float32)
+def _rows(vectors: Sequence[bytes] | NDArray[np.float32]) -> NDArray[np.float32]:
+    if isinstance(vectors, np.ndarray):
+        return vectors.astype(np.float32, copy=False)
+    # End to end: numpy's look at each row took twice the model's time in the job's profile.
+    return np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1)
 
 
 def _session(onnx: bytes) -> Any:

@@ -5,30 +5,17 @@ Written byte by byte: a generated message a user of a batch took as long as all 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from driftline.serving.v1 import score_service_pb2 as pb
+from sink_connectors.wire import prefix
 
-_LENGTH_DELIMITED = 2
 _STATUS = {status: bytes([2 << 3, status]) for status in pb.ResultStatus.values()}  # UserResult.status
 _STALE = bytes([2 << 3, 1])  # GetScoresResponse.stale, true
 _STALE_RESULT = bytes([4 << 3, 1])  # UserResult.stale, true
 
 
-@lru_cache(maxsize=4_096)  # scores are of few sizes
-def _prefix(field_number: int, size: int) -> bytes:
-    """Tag and length of a field with a payload. Field numbers up to 15 have a tag of one byte."""
-    prefix = bytearray([field_number << 3 | _LENGTH_DELIMITED])
-    while size > 0x7F:  # noqa: PLR2004  (varint: seven bits a byte, the lowest first)
-        prefix.append(size & 0x7F | 0x80)
-        size >>= 7
-    prefix.append(size)
-    return bytes(prefix)
-
-
 def get_scores_response(scores: bytes, *, stale: bool = False) -> bytes:
     """A serialized GetScoresResponse."""
-    response = _prefix(1, len(scores)) + scores
+    response = prefix(1, len(scores)) + scores
     return response + _STALE if stale else response
 
 
@@ -37,17 +24,17 @@ def user_result(
 ) -> bytes:
     """A serialized UserResult. The status is not RESULT_STATUS_UNSPECIFIED, which would be left out."""
     name = user_id.encode()
-    result = _prefix(1, len(name)) + name + _STATUS[status] if name else _STATUS[status]
+    result = prefix(1, len(name)) + name + _STATUS[status] if name else _STATUS[status]
     if scores is not None:
-        result += _prefix(3, len(scores)) + scores
+        result += prefix(3, len(scores)) + scores
     return result + _STALE_RESULT if stale else result
 
 
 def batch_get_scores_response(results: list[bytes]) -> bytes:
     """A serialized BatchGetScoresResponse."""
-    return b"".join([part for result in results for part in (_prefix(1, len(result)), result)])
+    return b"".join([part for result in results for part in (prefix(1, len(result)), result)])
 
 
 def watch_scores_response(result: bytes) -> bytes:
     """A serialized WatchScoresResponse."""
-    return _prefix(1, len(result)) + result
+    return prefix(1, len(result)) + result

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from driftline.serving.v1.scores_pb2 import UserScores
+from sink_connectors.wire import varint
 
 VERSION_BYTES = 16
 GENERATION_BYTES = 8  # of them, in front
@@ -58,9 +59,7 @@ def with_features(features: bytes, scores: bytes) -> bytes:
 
     The fields of a protobuf message may stand in any order, so every reader finds them.
     """
-    size = len(features)
-    length = bytes((size,)) if size < 0x80 else bytes((size & 0x7F | 0x80, size >> 7))  # noqa: PLR2004  (varint)
-    return b"".join((_FEATURES_PREFIX, length, features, scores))
+    return b"".join((_FEATURES_PREFIX, varint(len(features)), features, scores))
 
 
 def split_features(scores: bytes) -> tuple[bytes, bytes]:

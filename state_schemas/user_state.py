@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from array import array
 from typing import Final
 
@@ -14,6 +15,7 @@ from udfs.published import Published, PublishedSessions
 from udfs.seen_ids import SeenIds
 from udfs.user import Timeline, TimelineBounds
 
+_VALUES: Final = struct.Struct(f"<{SLOTS}d")
 _SLOTS_ALWAYS: Final = 37  # those behind are for few users, and a shorter list reads as 0 from there on
 
 
@@ -28,15 +30,12 @@ def encode_user(timeline: Timeline) -> bytes:
     message.newest_event_time_ms = timeline.newest_ms
     message.committed_through_ms = timeline.committed_through_ms
     message.accepted_events = timeline.accepted
-    newest = timeline.published.newest
-    message.published_start_time_ms = newest.start_ms
-    message.published_events = newest.events
-    message.published_revision = newest.revision
-    if len(timeline.published.rows) > 1:
-        message.published_before = array("q", itertools.chain(*timeline.published.rows[:-1])).tobytes()
+    if timeline.published.revision:
+        _write_published(timeline.published, message)
     message.quiet_check_at_ms = timeline.quiet_check_at_ms
     message.last_arrival_ms = timeline.last_arrival_ms
-    message.forgotten_through_ms = timeline.forgotten_through_ms
+    if timeline.forgotten_through_ms:
+        message.forgotten_through_ms = timeline.forgotten_through_ms
     return codec.encode(message)
 
 
@@ -46,7 +45,8 @@ def _write_profile(profile: Profile, message: UserState) -> None:
     slots = SLOTS
     while slots > _SLOTS_ALWAYS and not values[slots - 1]:
         slots -= 1
-    message.values = array("d", values[:slots]).tobytes()
+    packed = _VALUES.pack(*values)
+    message.values = packed if slots == SLOTS else packed[: 8 * slots]
     message.categories.extend(categories)
     message.category_weights = array("d", [profile.categories[name] for name in categories]).tobytes()
     message.last_category = profile.last_category
@@ -59,12 +59,22 @@ def _write_tail(tail: list[Event], message: UserState) -> None:
     message.tail_types = bytes([event.type for event in tail])
     message.tail_values = array("d", [event.value for event in tail]).tobytes()
     message.tail_categories.extend([event.category for event in tail])
-    known_ms = [event.known_ms for event in tail]
-    if known_ms != times_ms:
-        message.tail_known_ms = array("q", known_ms).tobytes()
-    currencies = [event.currency for event in tail]
-    if any(currencies):
-        message.tail_currencies = array("H", currencies).tobytes()
+    for event in tail:
+        if event.known_ms != event.time_ms:
+            message.tail_known_ms = array("q", [event.known_ms for event in tail]).tobytes()
+            break
+    for event in tail:
+        if event.currency:
+            message.tail_currencies = array("H", [event.currency for event in tail]).tobytes()
+            break
+
+
+def _write_published(published: PublishedSessions, message: UserState) -> None:
+    message.published_start_time_ms = published.start_ms
+    message.published_events = published.events
+    message.published_revision = published.revision
+    if published.before:
+        message.published_before = array("q", itertools.chain(*published.before)).tobytes()
 
 
 def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
@@ -98,9 +108,8 @@ def _carry_out_forgets(timeline: Timeline) -> None:
 
 
 def _profile(message: UserState) -> Profile:
-    values = array("d", message.values).tolist()
-    if len(values) < SLOTS:  # written by a release that knew fewer
-        values += [0.0] * (SLOTS - len(values))
+    packed = message.values.ljust(_VALUES.size, b"\0")  # the last ones are 0, or not known to the release that wrote it
+    values = list(_VALUES.unpack_from(packed))
     weights = array("d", message.category_weights)
     return Profile(values, dict(zip(message.categories, weights, strict=True)), message.last_category)
 
@@ -109,9 +118,9 @@ def _published(message: UserState) -> PublishedSessions:
     if not message.published_revision:
         return PublishedSessions()
     before = array("q", message.published_before)
-    rows = [Published(*before[at : at + 3]) for at in range(0, len(before), 3)]
-    newest = message.published_start_time_ms, message.published_events, message.published_revision
-    return PublishedSessions([*rows, Published(*newest)])
+    rows = tuple([Published(*before[at : at + 3]) for at in range(0, len(before), 3)])
+    newest = Published(message.published_start_time_ms, message.published_events, message.published_revision)
+    return PublishedSessions(rows, newest)
 
 
 def _tail(message: UserState) -> list[Event]:

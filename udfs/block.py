@@ -10,16 +10,16 @@ from driftline.metrics import JobMetric, JobNamed
 from driftline.settings import ScoreEventsSettings
 from driftline.state.v1.state_pb2 import ShardState
 from driftline.words import add_names
-from sink_connectors.score_value import encode_value, with_features
+from sink_connectors.score_value import encode_value
 from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
 from udfs.due import Due
 from udfs.offsets import advance
 from udfs.oversized import travelling
-from udfs.profile import Profile
 from udfs.published import session_message
 from udfs.rejects import HEADER_PREFIX, InvalidEventError, Reason, Reject, late, reject
 from udfs.reused_ids import id_reused
+from udfs.score_bytes import Scorable
 from udfs.scoring import Model, score
 from udfs.timelines import Timelines
 from udfs.user import ALL_READ_MS, Outcome, Timeline, TimelineBounds
@@ -249,21 +249,15 @@ class BlockProcessor:
         return timelines
 
     def _score(self, timelines: dict[str, Timeline], generation: int, result: BlockResult, now_ms: int) -> None:
-        known: list[tuple[str, Profile]] = []
+        known: list[Scorable] = []
         for user_id, timeline in timelines.items():
             profile = timeline.profile()
             if profile.empty:  # the newest event asked to be forgotten
                 result.add(user_id, generation, timeline.accepted, None)
             else:
-                known.append((user_id, profile))
-        for message, features in score(known, self.model()) if known else ():
-            user_id = message.user_id
-            accepted = timelines[user_id].accepted
-            message.accepted_events = accepted
-            message.generation = generation
-            message.written_at_ms = now_ms
-            scores = with_features(features, message.SerializeToString(deterministic=True))
-            result.add(user_id, generation, accepted, scores)
+                known.append(Scorable(user_id, profile, timeline.accepted))
+        for user, scores in zip(known, score(known, self.model(), generation, now_ms), strict=True):
+            result.add(user.user_id, generation, user.accepted, scores)
 
     def _plan_quiet_check(self, user_id: str, timeline: Timeline, result: BlockResult, active_ms: int) -> None:
         """List the user for one coming look, unless one is already due: one listing a user and gap."""
@@ -274,6 +268,8 @@ class BlockProcessor:
 
     @staticmethod
     def _collect(user_id: str, timeline: Timeline, result: BlockResult) -> None:
+        if not timeline.has_news():
+            return
         for closed in timeline.closed:
             session = session_message(user_id, closed)
             value = session.SerializeToString(deterministic=True)

@@ -43,8 +43,9 @@ DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
 LATE = OutputTag("late", REJECT_TYPE)
 
 # Python's own collector looks for reference cycles after 700 new objects; a block makes thousands, and none. It took a
-# tenth of the time.
-GC_THRESHOLD = (50_000, 20, 50)
+# tenth of the time. The users that are kept are a few hundred thousand, and each look at them stops the job for a tenth
+# of a second, so they must not be what sets it off.
+GC_THRESHOLD = (500_000, 20, 50)
 
 # Users who are due within so long of each other share a timer.
 GRID_MS_MAX = 10_000

@@ -13,3 +13,7 @@ class Overflows:
         self.tail = 0
         self.categories = 0
         self.amounts = 0  # not added up: in another currency than the user's others
+
+    def any(self) -> bool:
+        """Whether a bound was hit."""
+        return self.ids + self.tail + self.categories + self.amounts > 0

@@ -62,35 +62,52 @@ def session_message(user_id: str, closed: ClosedSession) -> session_pb2.ClosedSe
 
 
 class PublishedSessions:
-    """The published sessions that may still change and the newest one, ascending by start."""
+    """The published sessions that may still change and the newest one.
 
-    __slots__ = ("rows",)
+    Attributes:
+        start_ms, events, revision: of the one with the latest start; all zeros before the first.
+        before: the others, ascending by start.
+    """
 
-    def __init__(self, rows: list[Published] | None = None) -> None:
-        self.rows: list[Published] = [] if rows is None else rows
+    __slots__ = ("before", "events", "revision", "start_ms")
+
+    def __init__(self, before: tuple[Published, ...] = (), newest: Published = _NOTHING) -> None:
+        self.before = before
+        self.start_ms, self.events, self.revision = newest
 
     @property
-    def newest(self) -> Published:
-        """The one with the latest start; all zeros before the first."""
-        return self.rows[-1] if self.rows else _NOTHING
+    def rows(self) -> list[Published]:
+        """All of them, ascending by start."""
+        return [*self.before, Published(self.start_ms, self.events, self.revision)] if self.revision else []
+
+    def has(self, start_ms: int, events: int) -> bool:
+        """Whether the newest one is this session as it is."""
+        return self.start_ms == start_ms and self.events == events
 
     def publish(self, session: Session, *, by_quiet: bool) -> ClosedSession | None:
         """Return what to publish of a session, None if it was published as it is."""
-        start_ms, end_ms = session.start_ms, session.end_ms
-        parts = [row for row in self.rows if start_ms <= row.start_ms <= end_ms]
+        start_ms, end_ms, rows = session.start_ms, session.end_ms, self.rows
+        if start_ms > self.start_ms:  # as nearly all do: none that was published is a part of it
+            self.before = tuple(rows)
+            self.start_ms, self.events, self.revision = start_ms, session.events, 1
+            return ClosedSession(session, by_quiet, 1, ())
+        parts = [row for row in rows if start_ms <= row.start_ms <= end_ms]
         if len(parts) == 1 and (parts[0].start_ms, parts[0].events) == (start_ms, session.events):
             return None
         revision = 1 + max([row.revision for row in parts], default=0)
-        others = [row for row in self.rows if not start_ms <= row.start_ms <= end_ms]
-        self.rows = sorted([*others, Published(start_ms, session.events, revision)])
+        others = [row for row in rows if not start_ms <= row.start_ms <= end_ms]
+        *before, newest = sorted([*others, Published(start_ms, session.events, revision)])
+        self.before = tuple(before)
+        self.start_ms, self.events, self.revision = newest
         superseded = tuple([row.start_ms for row in parts if row.start_ms != start_ms])
         return ClosedSession(session, by_quiet, revision, superseded)
 
     def settle(self, start_ms: int) -> None:
         """Drop those that began before `start_ms`: no event changes them any more. The newest one stays."""
-        if len(self.rows) > 1:
-            self.rows = [row for row in self.rows[:-1] if row.start_ms >= start_ms] + self.rows[-1:]
+        if self.before:
+            self.before = tuple([row for row in self.before if row.start_ms >= start_ms])
 
     def clear(self) -> None:
         """Forget all."""
-        self.rows = []
+        self.before = ()
+        self.start_ms = self.events = self.revision = 0

@@ -18,7 +18,7 @@ class Refused:
     def __init__(self, ids: Iterable[str] = ()) -> None:
         self._ids = frozenset(one.strip(AROUND).lower() for one in ids)
         # Most ids end otherwise, and are told by that: each event asks twice.
-        self._ends = frozenset(end for one in self._ids for end in (one[-1:], one[-1:].upper())) | frozenset(AROUND)
+        self._ends = AROUND + "".join(sorted({end for one in self._ids for end in (one[-1:], one[-1:].upper())}))
 
     def __contains__(self, text: str) -> bool:
         """Whether an id that is not empty is refused."""

@@ -127,7 +127,10 @@ class Timeline:
         self.quiet_check_at_ms = 0
         self.last_arrival_ms = 0
         self._present: Profile | None = None
-        self.settle()
+        self.touched = False
+        self.forgets_late = 0
+        self.closed: list[ClosedSession] = []
+        self.overflows = Overflows()
 
     @classmethod
     def begin(cls, bounds: TimelineBounds) -> Timeline:
@@ -192,9 +195,14 @@ class Timeline:
     def settle(self) -> None:
         """Clear what was gathered since the state was read: the caller has taken it."""
         self.touched = False
-        self.forgets_late = 0
-        self.closed: list[ClosedSession] = []
-        self.overflows = Overflows()
+        if self.has_news():
+            self.forgets_late = 0
+            self.closed = []
+            self.overflows = Overflows()
+
+    def has_news(self) -> bool:
+        """Whether there is anything for the caller beside the profile: most events leave nothing."""
+        return bool(self.closed) or self.forgets_late > 0 or self.overflows.any()
 
     def _accept(self, time_ms: int, watermark_ms: int) -> None:
         self.accepted += 1
@@ -267,11 +275,11 @@ class Timeline:
 
     def _publish_committed(self) -> None:
         """Publish the committed session if no event can extend it any more."""
-        values, newest = self.committed.values, self.published.newest
+        values = self.committed.values
         if (
             values[EVENTS]
             and values[LAST_MS] + self.bounds.profile.session_gap_ms < self.committed_through_ms
-            and (values[SESSION_START_MS], values[SESSION_EVENTS]) != newest[:2]
+            and not self.published.has(int(values[SESSION_START_MS]), int(values[SESSION_EVENTS]))
         ):
             self._publish(self.committed.session, by_quiet=False)
 

@@ -21,10 +21,11 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.models import ModelFolder, OnnxModel
 from driftline.settings import ScoreEventsSettings
 from sink_connectors.score_store import Progress, RedisScoreStore
-from sink_connectors.score_value import encode_value, progress_key, user_key, with_features
+from sink_connectors.score_value import encode_value, progress_key, user_key
 from state_schemas.user_state import decode_user, encode_user
 from udfs.decode import validate
 from udfs.event import Event
+from udfs.score_bytes import Scorable
 from udfs.scoring import score
 from udfs.user import Outcome, Timeline, TimelineBounds
 
@@ -102,15 +103,11 @@ def write_state(timeline: Timeline) -> bytes:
 
 def score_users(users: Sequence[tuple[str, Timeline]], model: OnnxModel) -> list[tuple[str, bytes]]:
     """The values to store for these users, with one call of the model."""
-    profiles = [(user_id, timeline.profile()) for user_id, timeline in users]
-    accepted = {user_id: timeline.accepted for user_id, timeline in users}
-    values = {user_id: encode_value(1, accepted[user_id], b"") for user_id, profile in profiles if profile.empty}
-    known = [(user_id, profile) for user_id, profile in profiles if not profile.empty]
-    for message, features in score(known, model) if known else ():
-        number = accepted[message.user_id]
-        message.accepted_events, message.generation, message.written_at_ms = number, 1, time.time_ns() // 1_000_000
-        scores = with_features(features, message.SerializeToString(deterministic=True))
-        values[message.user_id] = encode_value(1, number, scores)
+    scorable = [Scorable(user_id, timeline.profile(), timeline.accepted) for user_id, timeline in users]
+    known = [user for user in scorable if not user.profile.empty]
+    values = {user.user_id: encode_value(1, user.accepted, b"") for user in scorable if user.profile.empty}
+    for user, scores in zip(known, score(known, model, 1, time.time_ns() // 1_000_000), strict=True):
+        values[user.user_id] = encode_value(1, user.accepted, scores)
     return list(values.items())
 
 

@@ -25,10 +25,10 @@ from tests.onnx_models import breaks_in_use, constant, graph
 from tests.redis_server import wait_until
 from udfs.features import V1
 
-ROW = array("f", [0.0] * len(V1))
+ROW = array("f", [0.0] * len(V1)).tobytes()
 
 
-BAD_ROW = array("f", [-1.0] + [0.0] * (len(V1) - 1))
+BAD_ROW = array("f", [-1.0] + [0.0] * (len(V1) - 1)).tobytes()
 
 
 class Followed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from array import array
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +75,7 @@ def test_stored_model_loads_and_is_current(tmp_path: Path, onnx: bytes) -> None:
     model = folder.load(version)
     assert model.version == version
     assert model.predict(ROWS[:3]) == OnnxModel(onnx, "").predict(ROWS[:3])
-    assert model.predict([array("f", row) for row in ROWS[:3]]) == model.predict(ROWS[:3])
+    assert model.predict([row.tobytes() for row in ROWS[:3]]) == model.predict(ROWS[:3])
 
 
 def test_storing_the_same_again_is_harmless(tmp_path: Path, onnx: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def test_features_are_those_that_serving_computes() -> None:
 
     class Recorder(HalfModel):
         def predict(self, vectors: Any) -> list[float]:
-            seen.extend(vectors)
+            seen.extend(list(array("f", row)) for row in vectors)
             return super().predict(vectors)
 
     fold, users = processor(Recorder()), timelines()

@@ -1,0 +1,91 @@
+"""The bytes that are written field by field are those of the generated class."""
+
+from __future__ import annotations
+
+import struct
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.serving.v1.scores_pb2 import UserScores
+from sink_connectors.score_value import split_features
+from tests.unit.udfs.strategies import histories
+from udfs import profile as p
+from udfs.features import FEATURE_SET, V1, affinities, churn_risk, engagement, vector
+from udfs.profile import Profile, ProfileBounds
+from udfs.score_bytes import Scorable, ScoreWriter
+from udfs.scoring import CHURN_RISK, ENGAGEMENT, PURCHASE_PROPENSITY, Model, score
+
+BOUNDS = ProfileBounds(session_gap_ms=30 * 60_000, user_ttl_ms=90 * p.DAY_MS, categories_max=12)
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=140)
+NUMBERS = st.integers(1, 2**53)
+UNIT = st.floats(0, 1)
+
+
+def generated(
+    user_id: str, profile: Profile, shares: list[tuple[str, float]], scores: dict[str, float], **rest: object
+) -> bytes:
+    """The message as the generated class writes it, without feature values."""
+    message = UserScores(user_id=user_id, scores=scores, feature_set=FEATURE_SET, **rest)  # type: ignore[arg-type]
+    for category, share in shares:
+        message.affinities.add(category=category, share=share)
+    v = profile.values
+    message.session.session_id = f"{user_id}:{int(v[p.SESSION_START_MS])}"
+    message.session.start_time_ms = int(v[p.SESSION_START_MS])
+    message.session.last_event_time_ms = message.as_of_event_time_ms = int(v[p.LAST_MS])
+    message.session.events = int(v[p.SESSION_EVENTS])
+    message.session.purchases = int(v[p.SESSION_PURCHASES])
+    return message.SerializeToString(deterministic=True)
+
+
+@given(
+    TEXT,
+    st.lists(st.tuples(TEXT, UNIT), max_size=10),
+    st.dictionaries(TEXT, UNIT, max_size=4),
+    st.tuples(*[NUMBERS] * 6, st.sampled_from([0, 1, 200])),
+    st.sampled_from(["", "20260101T000000-abc"]),
+)
+def test_any_message_is_written_as_the_generated_class_writes_it(
+    user_id: str,
+    shares: list[tuple[str, float]],
+    scores: dict[str, float],
+    numbers: tuple[int, ...],
+    model_version: str,
+) -> None:
+    start_ms, last_ms, events, accepted, generation, written_at_ms, purchases = numbers
+    profile = Profile()
+    profile.values[p.SESSION_START_MS], profile.values[p.LAST_MS] = float(start_ms), float(last_ms)
+    profile.values[p.SESSION_EVENTS] = float(events)
+    profile.values[p.SESSION_PURCHASES] = float(purchases)
+    names = sorted(scores, key=str.encode)
+    writer = ScoreWriter(names, model_version, generation, written_at_ms)
+    features = struct.pack("<40f", *range(40))
+    made = writer.write(Scorable(user_id, profile, accepted), shares, [scores[name] for name in names], features)
+    rest = {"model_version": model_version, "accepted_events": accepted}
+    rest |= {"generation": generation, "written_at_ms": written_at_ms}
+    assert split_features(made) == (features, generated(user_id, profile, shares, scores, **rest))
+    assert list(UserScores.FromString(made).feature_values) == list(range(40))
+
+
+class _Model:
+    version = "v9"
+
+    def predict(self, vectors: object) -> list[float] | None:
+        return [0.25]
+
+
+@given(histories(), st.sampled_from([_Model(), None]))
+def test_what_is_scored_is_in_the_message(history: list[object], model: Model | None) -> None:
+    profile = Profile()
+    for event in sorted(history):  # type: ignore[type-var]
+        profile.fold(event, BOUNDS)  # type: ignore[arg-type]
+    if profile.empty:
+        assert score([], model, 5, 6) == []
+        return
+    (made,) = score([Scorable("u", profile, 7)], model, 5, 6)
+    shares = affinities(profile)
+    scores = {CHURN_RISK: churn_risk(profile), ENGAGEMENT: engagement(profile)}
+    scores |= {PURCHASE_PROPENSITY: 0.25} if model else {}
+    rest = {"model_version": "v9" if model else "", "accepted_events": 7, "generation": 5, "written_at_ms": 6}
+    features = struct.pack(f"<{len(V1)}f", *vector(profile, shares))
+    assert split_features(made) == (features, generated("u", profile, shares, scores, **rest))
