@@ -9,7 +9,9 @@ _ONE_BYTE: Final = [bytes([number]) for number in range(0x80)]
 
 
 def varint(number: int) -> bytes:
-    """Return a number, not negative, in seven bits a byte, the lowest first."""
+    """Return a number of up to 64 bits in seven bits a byte, the lowest first; one below 0 as its two's complement."""
+    if number < 0:
+        number += 1 << 64
     if number < 0x80:  # noqa: PLR2004
         return _ONE_BYTE[number]
     parts: list[int] = []

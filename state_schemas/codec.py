@@ -12,7 +12,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 VERSION_1 = 1
-_PREFIX = bytes([VERSION_1])
+PREFIX = bytes([VERSION_1])  # of what this release writes
 
 M = TypeVar("M", bound=Message)
 
@@ -23,7 +23,7 @@ class StateFormatError(Exception):
 
 def encode(message: Message) -> bytes:
     """Return the message's bytes behind the current version."""
-    return _PREFIX + message.SerializeToString(deterministic=True)
+    return PREFIX + message.SerializeToString(deterministic=True)
 
 
 def decode(data: bytes, kind: type[M]) -> M:
@@ -32,7 +32,7 @@ def decode(data: bytes, kind: type[M]) -> M:
     Raises:
         StateFormatError: unknown version byte.
     """
-    if data[:1] != _PREFIX:
+    if data[:1] != PREFIX:
         text = f"{kind.__name__}: state version {data[0] if data else 'missing'}; this release reads {VERSION_1}"
         raise StateFormatError(text)
     return kind.FromString(data[1:])

@@ -1,0 +1,83 @@
+"""The state that is written field by field is what the generated class writes."""
+
+from __future__ import annotations
+
+import itertools
+from array import array
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.state.v1.state_pb2 import UserState
+from sink_connectors.wire import varint
+from state_schemas import codec
+from state_schemas.user_state import decode_user, encode_user
+from tests.builders import bounds
+from tests.unit.udfs.strategies import Arrival, arrivals, histories
+from udfs.event import Event
+from udfs.profile import SLOTS
+from udfs.user import Timeline
+
+SLOTS_ALWAYS = 37  # the first release's
+
+
+def generated(timeline: Timeline) -> UserState:
+    """The state as the generated class is filled."""
+    profile, tail, rows = timeline.committed, timeline.tail, timeline.published.rows
+    slots = max([SLOTS_ALWAYS, *(at + 1 for at in range(SLOTS) if profile.values[at])])
+    message = UserState(
+        seen_hashes=timeline.seen.hashes,
+        seen_times_ms=timeline.seen.times_ms,
+        values=array("d", profile.values[:slots]).tobytes(),
+        categories=sorted(profile.categories),
+        category_weights=array("d", [profile.categories[name] for name in sorted(profile.categories)]).tobytes(),
+        last_category=profile.last_category,
+        tail_times_ms=array("q", [event.time_ms for event in tail]).tobytes(),
+        tail_event_ids=[event.event_id for event in tail],
+        tail_types=bytes(event.type for event in tail),
+        tail_values=array("d", [event.value for event in tail]).tobytes(),
+        tail_categories=[event.category for event in tail],
+        newest_event_time_ms=timeline.newest_ms,
+        committed_through_ms=timeline.committed_through_ms,
+        accepted_events=timeline.accepted,
+        quiet_check_at_ms=timeline.quiet_check_at_ms,
+        last_arrival_ms=timeline.last_arrival_ms,
+        forgotten_through_ms=timeline.forgotten_through_ms,
+    )
+    if rows:
+        message.published_start_time_ms, message.published_events, message.published_revision = rows[-1]
+        message.published_before = array("q", itertools.chain(*rows[:-1])).tobytes()
+    if any(event.known_ms != event.time_ms for event in tail):
+        message.tail_known_ms = array("q", [event.known_ms for event in tail]).tobytes()
+    if any(event.currency for event in tail):
+        message.tail_currencies = array("H", [event.currency for event in tail]).tobytes()
+    return message
+
+
+@given(st.data(), histories(categories=("", "shoes", "été", "x" * 200)), st.integers(0, 2**53), st.booleans())
+def test_any_timeline_is_written_as_the_generated_class_writes_it(
+    data: st.DataObject, history: list[Event], wall_ms: int, quiet: bool
+) -> None:
+    arrival: Arrival = data.draw(arrivals(history))
+    reached_ms = data.draw(st.sampled_from(sorted({event.time_ms for event in history})))
+    timeline = Timeline.begin(bounds())
+    for event in arrival.events:
+        timeline.offer(event, event.time_ms, min(event.time_ms, reached_ms))
+    if quiet:
+        timeline.close_quiet()
+    timeline.last_arrival_ms, timeline.quiet_check_at_ms = wall_ms, wall_ms // 2
+    state = encode_user(timeline)
+    assert state == codec.encode(generated(timeline))
+    assert encode_user(decode_user(state, bounds())) == state
+
+
+def test_a_new_user_s_state_is_written_as_the_generated_class_writes_it() -> None:
+    timeline = Timeline.begin(bounds())
+    assert encode_user(timeline) == codec.encode(generated(timeline))
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_any_number_is_written_as_the_generated_class_writes_it(number: int) -> None:
+    tagged = bytes([UserState.ACCEPTED_EVENTS_FIELD_NUMBER << 3])
+    written = UserState(accepted_events=number).SerializeToString()
+    assert written == (tagged + varint(number) if number else b"")
