@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-job bench-freshness bench-scaling bench-serving profile soak fuzz clean
+.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-freshness bench-scaling bench-serving profile soak fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ bench: setup ## Run every benchmark (an hour), end with everything required; WRI
 
 bench-suite: setup ## Run Driftline and other frameworks over the same topic with the same duty (half an hour)
 	@$(PY) -m benchmarks.suite
+
+bench-core: setup ## Compare the core's CPU time with that of the checkout OTHER=../path, in turns
+	@$(PY) -m benchmarks.core_turns $(OTHER)
 
 bench-job: setup ## Measure the job's throughput over a backlog, beside a JVM-only job in the same run
 	@$(PY) -m benchmarks.job
