@@ -5,17 +5,20 @@ Written byte by byte: a generated message a user of a batch took as long as all 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from driftline.serving.v1 import score_service_pb2 as pb
-from sink_connectors.wire import prefix
+from sink_connectors import wire
 
 _STATUS = {status: bytes([2 << 3, status]) for status in pb.ResultStatus.values()}  # UserResult.status
+_prefix = lru_cache(maxsize=4_096)(wire.prefix)  # scores are of few sizes
 _STALE = bytes([2 << 3, 1])  # GetScoresResponse.stale, true
 _STALE_RESULT = bytes([4 << 3, 1])  # UserResult.stale, true
 
 
 def get_scores_response(scores: bytes, *, stale: bool = False) -> bytes:
     """A serialized GetScoresResponse."""
-    response = prefix(1, len(scores)) + scores
+    response = _prefix(1, len(scores)) + scores
     return response + _STALE if stale else response
 
 
@@ -24,17 +27,17 @@ def user_result(
 ) -> bytes:
     """A serialized UserResult. The status is not RESULT_STATUS_UNSPECIFIED, which would be left out."""
     name = user_id.encode()
-    result = prefix(1, len(name)) + name + _STATUS[status] if name else _STATUS[status]
+    result = _prefix(1, len(name)) + name + _STATUS[status] if name else _STATUS[status]
     if scores is not None:
-        result += prefix(3, len(scores)) + scores
+        result += _prefix(3, len(scores)) + scores
     return result + _STALE_RESULT if stale else result
 
 
 def batch_get_scores_response(results: list[bytes]) -> bytes:
     """A serialized BatchGetScoresResponse."""
-    return b"".join([part for result in results for part in (prefix(1, len(result)), result)])
+    return b"".join([part for result in results for part in (_prefix(1, len(result)), result)])
 
 
 def watch_scores_response(result: bytes) -> bytes:
     """A serialized WatchScoresResponse."""
-    return prefix(1, len(result)) + result
+    return _prefix(1, len(result)) + result
