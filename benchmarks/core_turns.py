@@ -56,20 +56,23 @@ def _start(folder: Path, options: argparse.Namespace) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(folder)}
     pipe = subprocess.PIPE
     worker = subprocess.Popen(command, cwd=folder, env=environment, stdin=pipe, stdout=pipe, text=True)
-    assert worker.stdout is not None  # noqa: S101  (a pipe)
-    worker.stdout.readline()  # it is ready
+    _answer(worker)  # it is ready
     return worker
 
 
 def _turn(worker: subprocess.Popen[str]) -> float:
-    assert worker.stdin is not None and worker.stdout is not None  # noqa: S101  (pipes)
+    assert worker.stdin is not None  # noqa: S101  (a pipe)
     worker.stdin.write("\n")
     worker.stdin.flush()
-    answer = worker.stdout.readline()
-    if not answer:
-        message = f"the worker in {worker.args!r} ended; its error is above"
-        raise RuntimeError(message)
-    return float(answer)
+    return float(_answer(worker))
+
+
+def _answer(worker: subprocess.Popen[str]) -> str:
+    assert worker.stdout is not None  # noqa: S101  (a pipe)
+    if answer := worker.stdout.readline():
+        return answer
+    message = f"the worker {worker.args!r} ended; its error is above"
+    raise RuntimeError(message)
 
 
 def work(options: argparse.Namespace) -> None:

@@ -47,8 +47,8 @@ _FORGOTTEN_THROUGH_MS: Final = tag(UserState.FORGOTTEN_THROUGH_MS_FIELD_NUMBER, 
 def encode_user(timeline: Timeline) -> bytes:
     """Return the state bytes of a timeline.
 
-    Written field by field, in the order of their numbers: every event writes its user's state, and the generated class
-    took twice as long. The bytes are the same (tests/unit/state_schemas/test_user_state.py).
+    Written field by field, in the order of their numbers: every event's user is written, and the generated class took
+    longer for the same bytes (docs/performance.md, tests/unit/state_schemas/test_user_state.py).
     """
     parts = [codec.PREFIX]
     tail, published = timeline.tail, timeline.published

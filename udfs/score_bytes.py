@@ -1,6 +1,6 @@
 """The bytes of what is served of a user: `driftline.serving.v1.UserScores`, with its feature values in front.
 
-Written field by field: filling and serializing the generated class took a tenth of the job's time. The bytes are those
+Written field by field: filling and serializing the generated class took a tenth of the core's time. The bytes are those
 of the generated class in its deterministic order (tests/unit/udfs/test_score_bytes.py), but for the feature values,
 which come first so that a server can cut them off without parsing.
 """
