@@ -60,5 +60,6 @@ fuzz: setup ## Feed ten million damaged and hostile records to the core (a quart
 clean: ## Stop the local stack and remove everything that set-up, tests and the stack made here
 	@if [ -x $(VENV)/bin/driftline ]; then $(VENV)/bin/driftline down --purge; fi
 	@rm -rf $(VENV) .driftline build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@rm -f udfs/compiled_from.sha256 udfs/*.so state_schemas/*.so sink_connectors/*.so
+	@rm -f udfs/compiled_from.sha256
+	@find udfs state_schemas sink_connectors driftline -name '*.so' -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,8 +14,13 @@ from runpy import run_path
 
 from setuptools import Extension, find_packages, setup
 
-ALSO_COMPILED = {"state_schemas/user_state.py", "sink_connectors/score_value.py", "sink_connectors/wire.py"}
-NOT_COMPILED = {"udfs/__init__.py", "udfs/compilation.py", "udfs/operator.py"}  # the guard, and what is Flink's
+
+def core_sources() -> list[str]:
+    """Return what is compiled: what scripts/compiled.txt names, without what it excepts, and without package files."""
+    lines = Path("scripts/compiled.txt").read_text().split()
+    excepted = {line.removeprefix("!") for line in lines if line.startswith("!")}
+    found = {file for line in lines for file in glob(line)}
+    return sorted(file for file in found - excepted if not file.endswith("__init__.py"))
 
 
 def compiled_core() -> list[Extension]:
@@ -28,7 +33,7 @@ def compiled_core() -> list[Extension]:
         from mypyc.build import mypycify  # noqa: PLC0415  (of the build's environment)
     except ImportError:
         return []
-    sources = sorted(({*glob("udfs/*.py")} - NOT_COMPILED) | ALSO_COMPILED)
+    sources = core_sources()
     # The build's environment may lack the libraries that the core uses; `make check` is where types are checked.
     flags = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silent"]
     run_path("udfs/compilation.py")["record"](Path(), sources)
@@ -38,6 +43,18 @@ def compiled_core() -> list[Extension]:
         extension.extra_compile_args.append("-ffp-contract=off")  # else ARM would round a sum of a product once
     return extensions
 
+
+PACKAGES = (
+    "driftline",
+    "udfs",
+    "state_schemas",
+    "sink_connectors",
+    "history",
+    "training",
+    "serving",
+    "jobs",
+    "console",
+)
 
 CORE = [
     "protobuf>=5.26,<7",  # events, state and scores; beside Beam, which apache-flink needs, it stays below 6
@@ -109,11 +126,12 @@ setup(
     description="Turns event streams into personalization scores: PyFlink, scikit-learn, Redis, gRPC",
     license="Apache-2.0",
     python_requires=">=3.11,<3.12",
-    packages=find_packages(include=["driftline*", "jobs*", "udfs*", "state_schemas*", "sink_connectors*", "serving*"]),
+    packages=find_packages(include=[f"{folder}*" for folder in PACKAGES]),
     ext_modules=compiled_core(),
     package_data={
         "sink_connectors": ["*.lua"],
-        "driftline": ["py.typed", "stack/*.yaml", "stack/*.properties", "stack/*.sha256"],
+        "driftline": ["py.typed"],
+        "console": ["local/*.yaml", "local/*.properties", "local/*.sha256"],
     },
     install_requires=CORE,
     extras_require={
@@ -125,5 +143,5 @@ setup(
         "notebooks": NOTEBOOKS,
         "dev": DEV,
     },
-    entry_points={"console_scripts": ["driftline = driftline.cli:main"]},
+    entry_points={"console_scripts": ["driftline = console.cli:main"]},
 )

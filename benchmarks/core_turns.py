@@ -20,6 +20,8 @@ import zlib
 from pathlib import Path
 from statistics import median
 
+from jobs.pipeline import processor_of
+
 SHARDS, BLOCK_EVENTS = 8, 500
 WATERMARK_BEHIND_MS = 2 * 3_600_000
 KEPT = 20_000  # users, as two operators keep
@@ -77,19 +79,19 @@ def _answer(worker: subprocess.Popen[str]) -> str:
 
 def work(options: argparse.Namespace) -> None:
     """Fold a turn's events for each line of the standard input, and print the microseconds of CPU that one took."""
-    from driftline.settings import ScoreEventsSettings  # noqa: PLC0415  (of the checkout that PYTHONPATH names)
-    from driftline.simulator import SimulationSpec, simulate, user_event  # noqa: PLC0415
+    from console.simulator import SimulationSpec, simulate, user_event  # noqa: PLC0415
     from driftline.state.v1.state_pb2 import ShardState  # noqa: PLC0415
-    from udfs.block import Block, BlockProcessor  # noqa: PLC0415
-    from udfs.operator import GC_THRESHOLD  # noqa: PLC0415
-    from udfs.timelines import Timelines  # noqa: PLC0415
+    from jobs.operators.score_blocks import GC_THRESHOLD  # noqa: PLC0415
+    from jobs.settings import ScoreEventsSettings  # noqa: PLC0415  (of the checkout that PYTHONPATH names)
+    from state_schemas.users import Timelines  # noqa: PLC0415
+    from udfs.block import Block  # noqa: PLC0415
 
     class States(dict[str, bytes]):
         def put_all(self, states: dict[str, bytes]) -> None:
             self.update(states)
 
     settings: ScoreEventsSettings = ScoreEventsSettings.load()
-    processor = BlockProcessor.of(settings, lambda: None)
+    processor = processor_of(settings, lambda: None)
     users = Timelines(States(), processor.bounds, KEPT, 2 * settings.users_kept_bytes_max)
     shards = [ShardState(generation=1) for _ in range(SHARDS)]
     waiting: list[list[tuple[bytes, bytes, int, int, int]]] = [[] for _ in range(SHARDS)]

@@ -16,8 +16,8 @@ from benchmarks.contenders.duty import Task
 from benchmarks.measuring import Measured, measure
 from benchmarks.topic_runs import submit, submitting
 from benchmarks.workbench import ROOT, Workbench
-from driftline.flink.rest import ENDED
-from driftline.stack import Stack
+from console.flink_rest import ENDED
+from console.local import Stack
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.checks import Check, at_most, below, lines
 from benchmarks.topic_runs import put_between
 from benchmarks.workbench import ROOT, saved
-from driftline.demo.freshness import quantile
+from console.demo.freshness import quantile
 
 DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "freshness.svg"
 BEGIN, END = (

@@ -20,11 +20,13 @@ from typing import Any
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.metrics import JobMetric
-from driftline.settings import Format, ScoreEventsSettings
+from driftline.settings import Format
 from driftline.state.v1.state_pb2 import ShardState
-from udfs.block import UNKNOWN_TYPES_MAX, Block, BlockProcessor
+from jobs.pipeline import processor_of
+from jobs.settings import ScoreEventsSettings
+from state_schemas.users import Timelines
+from udfs.block import UNKNOWN_TYPES_MAX, Block
 from udfs.scoring import Model
-from udfs.timelines import Timelines
 
 NOW_MS = 1_800_000_000_000
 BLOCK_RECORDS = 50
@@ -244,7 +246,7 @@ class Target:
         self._settings: ScoreEventsSettings = ScoreEventsSettings.load(
             events_format=encoding, event_bytes_max=EVENT_BYTES_MAX
         )
-        self._processor = BlockProcessor.of(self._settings, no_model)
+        self._processor = processor_of(self._settings, no_model)
         self.totals: Counter[str] = Counter()
         self.begin()
 

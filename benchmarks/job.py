@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.checks import Check, at_least
 from benchmarks.report import EVENTS_S_MIN
 from benchmarks.workbench import Workbench, machine, save, say, spread, workbench
-from driftline.progress import TopicProgress
+from console.progress import TopicProgress
 
 TRAINING_EVENTS = 60_000
 

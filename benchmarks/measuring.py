@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psutil
 import redis
 
-from driftline.settings import StackSettings
+from console.settings import StackSettings
 from sink_connectors.score_store import Progress, RedisScoreStore
 
 LOOK_S = 0.02

@@ -18,8 +18,9 @@ from kafka import KafkaProducer
 
 from benchmarks.topic_runs import drain, submit
 from benchmarks.workbench import Workbench, machine, say, workbench
+from console.local.flink_conf import CONF_SOURCE, read_conf
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.stack.flink_conf import CONF_SOURCE, read_conf
+from driftline.units import wall_clock_ms
 
 LOOK_S = 0.5
 SETTLE_S = 5.0
@@ -79,7 +80,7 @@ def largest(bench: Workbench) -> Iterator[list[float]]:
 
 def crowd(bench: Workbench, users: int) -> int:
     """Publish two events of each user."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
 
     def events() -> Iterator[UserEvent]:
         for visit in range(2):
@@ -97,7 +98,7 @@ def crowd(bench: Workbench, users: int) -> int:
 
 def army(bench: Workbench, bots: int, each: int) -> int:
     """Publish the events of bots, in turns."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
 
     def events() -> Iterator[UserEvent]:
         for number in range(each):

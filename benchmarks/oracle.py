@@ -8,10 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.contenders.duty import BOUNDS, score_users
-from driftline.cli.scores import export_lines
+from console.cli.scores import export_lines
+from console.settings import StackSettings
 from driftline.jsonlines import parse_event
 from driftline.models import ModelFolder
-from driftline.settings import StackSettings
 from sink_connectors.score_store import InMemoryScoreStore, RedisScoreStore
 from udfs.decode import validate
 from udfs.user import Timeline

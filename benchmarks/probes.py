@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from console.publishing import EventPublisher
+from console.settings import StackSettings
 from driftline.client import ScoresClient
 from driftline.client.errors import ScoresError
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.publishing import EventPublisher
-from driftline.settings import StackSettings
+from driftline.units import wall_clock_ms
 
 ASK_EVERY_S = 0.004  # the resolution of the measurement, with the call itself
 FIRST_ASK_S = 0.005  # nothing is readable sooner
@@ -59,7 +60,7 @@ class Probing:
         try:
             for number in range(int(self.seconds * self.a_second)):
                 time.sleep(max(0.0, began_s + number / self.a_second - time.monotonic()))
-                user_id, now_ms = f"probe{number % USERS}", time.time_ns() // 1_000_000
+                user_id, now_ms = f"probe{number % USERS}", wall_clock_ms()
                 event = UserEvent(
                     event_id=f"probe{number}-{now_ms}", user_id=user_id, type=UserEvent.VIEW, event_time_ms=now_ms
                 )

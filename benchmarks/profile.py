@@ -24,9 +24,9 @@ from benchmarks.profile_report import OPERATOR, text, write
 from benchmarks.stages import THREADS, by_native_stage, by_place, by_stage, looks
 from benchmarks.topic_runs import JobFigures, drain, fill, live_traffic, own_topic, submit, submitting, train
 from benchmarks.workbench import Workbench, machine, save, say, workbench
+from console.local import Stack
+from console.progress import TopicProgress
 from driftline.metrics import JobMetric
-from driftline.progress import TopicProgress
-from driftline.stack import Stack
 
 USERS = 50_000
 STARTED_EVENTS = 20_000  # of a backlog, before it is looked at

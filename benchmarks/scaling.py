@@ -42,8 +42,9 @@ from benchmarks.topic_runs import (
     train,
 )
 from benchmarks.workbench import Workbench, machine, save, saved, say, workbench
+from console.progress import TopicProgress
 from driftline.models import ModelFolder
-from driftline.progress import TopicProgress
+from driftline.units import wall_clock_ms
 
 EVENTS = 200_000
 LONG_EVENTS = 600_000
@@ -158,7 +159,7 @@ def measure(bench: Workbench, point: Point, published: int, assignments: Sequenc
     with submitting(bench, partial(submit, bench, point.name, given)) as submission:
         figures = _watch(bench, point.name, published - point.events, submission.check)
         job_id = submission.job_id
-        last = _checkpoint_after(bench, job_id, time.time_ns() // 1_000_000)
+        last = _checkpoint_after(bench, job_id, wall_clock_ms())
         during = JobFigures(bench.settings.flink_address).checkpoints(job_id)
         with closing(TopicProgress(bench.settings, point.name)) as progress:
             totals = progress.look().totals

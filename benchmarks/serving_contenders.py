@@ -21,10 +21,10 @@ import redis
 
 from benchmarks.load_tools import CACHE, ROOT, pinned
 from benchmarks.serving_users import ServedUsers
+from console.local import free_ports
+from console.local.ports import is_open
+from console.local.redis import redis_server
 from driftline.errors import StackError
-from driftline.stack import free_ports
-from driftline.stack.ports import is_open
-from driftline.stack.redis import redis_server
 
 START_S_MAX = 60.0
 FEAST_PINS = ROOT / "benchmarks" / "feast_requirements.txt"
@@ -203,7 +203,7 @@ def driftline_server(redis_url: str, cores: str, workers: int = 1) -> Iterator[S
     """`driftline serve`; the flag is left out for one worker, its default."""
     (port,) = free_ports(1)
     flags = ("--port", port, *(("--workers", workers) if workers > 1 else ()))
-    command = pinned(cores, sys.executable, "-m", "driftline.cli", "serve", *flags)
+    command = pinned(cores, sys.executable, "-m", "console.cli", "serve", *flags)
     with _running("Driftline", port, command, os.environ | {"DRIFTLINE_REDIS_URL": redis_url}) as server:
         wait_until(lambda: _grpc_ready(server), server.name)
         yield server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,16 +11,18 @@ from math import exp
 import numpy as np
 from numpy.typing import NDArray
 
+from console.simulator import SimulationSpec, simulate, user_event
+from driftline.catalogue import V1
 from driftline.serving.v1.scores_pb2 import UserScores
-from driftline.settings import ScoreEventsSettings
-from driftline.simulator import SimulationSpec, simulate, user_event
+from driftline.units import wall_clock_ms
+from jobs.pipeline import bounds_of
+from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from udfs.decode import validate
-from udfs.features import V1
 from udfs.score_bytes import Scorable
 from udfs.scoring import score
-from udfs.user import Timeline, TimelineBounds
+from udfs.user import Timeline
 
 USERS = 100_000
 SHOPPERS = 2_000  # that many histories are folded; each is stored under 50 ids
@@ -68,14 +69,14 @@ def user_id(number: int) -> str:
 
 def make_users() -> ServedUsers:
     """Simulate, fold and score; the same users in every run, but for the time of writing."""
-    bounds = TimelineBounds.of(ScoreEventsSettings.load())
+    bounds = bounds_of(ScoreEventsSettings.load())
     timelines: dict[str, Timeline] = {}
     for simulated in simulate(SimulationSpec(users=SHOPPERS, events=EVENTS, seed=4)):
         event = user_event(simulated)
         timelines.setdefault(event.user_id, Timeline.begin(bounds)).offer(validate(event))
     known = [timeline for timeline in timelines.values() if not timeline.profile().empty]
     chosen = [(user_id(number), known[number % len(known)]) for number in range(USERS)]
-    now_ms, model = time.time_ns() // 1_000_000, _StandIn()
+    now_ms, model = wall_clock_ms(), _StandIn()
     values, rows = [], []
     users = [Scorable(name, timeline.profile(), timeline.accepted) for name, timeline in chosen]
     for user, stored in zip(users, score(users, model, 1, now_ms), strict=True):

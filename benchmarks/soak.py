@@ -19,7 +19,7 @@ import time
 import psutil
 
 from benchmarks.workbench import ROOT, Workbench, say, workbench
-from driftline.stack import Stack
+from console.local import Stack
 
 KILL_EVERY_S = 180
 LOOK_EVERY_S = 60
@@ -73,7 +73,7 @@ def soak(bench: Workbench, seconds: float, rate: int, rng: random.Random) -> Non
 def _traffic(bench: Workbench, rate: int, seconds: float) -> subprocess.Popen[bytes]:
     options = ["--users", str(rate * 20), "--rate", str(rate), "--duration-s", str(max(1.0, seconds))]
     mixed = ["--disorder-ms", "20000", "--duplicates", "0.05"]
-    command = [sys.executable, "-m", "driftline.cli", "simulate", *options, *mixed]
+    command = [sys.executable, "-m", "console.cli", "simulate", *options, *mixed]
     return subprocess.Popen(command, cwd=ROOT, env=bench.environment)
 
 

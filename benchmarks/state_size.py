@@ -5,12 +5,14 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from driftline.settings import ScoreEventsSettings
-from driftline.simulator import SimulationSpec, simulate, user_event
+from console.simulator import SimulationSpec, simulate, user_event
 from driftline.state.v1.state_pb2 import ShardState
-from udfs.block import Block, BlockProcessor
+from jobs.pipeline import processor_of
+from jobs.settings import ScoreEventsSettings
+from sink_connectors.score_value import encode_values
+from state_schemas.users import Timelines
+from udfs.block import Block
 from udfs.scoring import Model
-from udfs.timelines import Timelines
 
 EVENTS_MAX = 100_000
 USERS_MAX = 500
@@ -30,7 +32,7 @@ def typical_states(model: Model) -> list[dict[str, Any]]:
 
 def _sizes(events: int, days: float, model: Model) -> dict[str, Any]:
     settings: ScoreEventsSettings = ScoreEventsSettings.load()
-    processor = BlockProcessor.of(settings, lambda: model)
+    processor = processor_of(settings, lambda: model)
     states, shard, values = _States(), ShardState(generation=1_800_000_000_000), dict[str, bytes]()
     users = Timelines(states, processor.bounds, kept_max=0, kept_bytes_max=0)
     count = min(USERS_MAX, EVENTS_MAX // events)
@@ -44,7 +46,7 @@ def _sizes(events: int, days: float, model: Model) -> dict[str, Any]:
         block = Block(keys, encoded, [0] * len(part), list(range(start, start + len(part))), times_ms)
         result = processor.process(block, shard, users, times_ms[-1])
         users.put_all(result.timelines)
-        values |= dict(result.stored)
+        values |= dict(encode_values(shard.generation, result.scored))
     state_sizes, value_sizes = sorted(map(len, states.values())), sorted(map(len, values.values()))
     return {
         "events_a_user": events,

@@ -27,8 +27,8 @@ from benchmarks.measuring import clear_redis
 from benchmarks.oracle import expected_scores, share_equal, stored_scores
 from benchmarks.topic_runs import train
 from benchmarks.workbench import Workbench, machine, save, say, workbench
+from console.local.topics import create_topics
 from driftline.models import ModelFolder
-from driftline.stack.topics import create_topics
 
 SHUFFLED = ("--seed", "5", "--disorder-ms", "3000", "--duplicates", "0.05")
 FULL = ""  # the key of the topic with everything

@@ -14,10 +14,10 @@ import redis
 
 from benchmarks import venvs
 from benchmarks.workbench import ROOT, Workbench, say
-from driftline.flink.rest import FlinkRest
+from console.flink_rest import FlinkRest
+from console.local.topics import create_topics
+from console.progress import Drained, TopicProgress
 from driftline.metrics import JobMetric
-from driftline.progress import Drained, TopicProgress
-from driftline.stack.topics import create_topics
 
 TRAINING = ("--users", "3000", "--events", "60000", "--seed", "1")
 LOOK_S = 0.05

@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 from confluent_kafka import Producer
 
+from console.simulator import SimulatedEvent, SimulationSpec, simulate, simulate_live, user_event
+from console.simulator.shoppers import CATEGORIES
+from console.simulator.spec import START_DEFAULT_MS
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.simulator import SimulatedEvent, SimulationSpec, simulate, simulate_live, user_event
-from driftline.simulator.shoppers import CATEGORIES
-from driftline.simulator.spec import START_DEFAULT_MS
 
 SLEEP_MS_MIN = 2.0  # shorter waits than a scheduler's are not worth a call
 POLL_EVERY = 1_000

@@ -21,9 +21,9 @@ from typing import Any
 
 import psutil
 
-from driftline.flink.rest import ENDED, FlinkRest
-from driftline.settings import StackSettings
-from driftline.stack import Stack, flink_client, flink_env, free_ports
+from console.flink_rest import ENDED, FlinkRest
+from console.local import Stack, flink_client, flink_env, free_ports
+from console.settings import StackSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 _BEGAN_S = time.monotonic()
@@ -38,7 +38,7 @@ class Workbench:
 
     def driftline(self, *arguments: str, **variables: str) -> str:
         """Run a driftline command with more environment variables, and return what it prints."""
-        command = [sys.executable, "-m", "driftline.cli", *arguments]
+        command = [sys.executable, "-m", "console.cli", *arguments]
         environment = self.environment | variables
         done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftline.catalogue import FEATURE_SET, V1
 from driftline.errors import ModelError
-from udfs.features import FEATURE_SET, V1
 
 CURRENT = "current"
 INPUT, OUTPUT = "features", "probabilities"  # of the ONNX graph
@@ -60,7 +60,7 @@ class Manifest:
 class OnnxModel:
     """A model of purchase propensity that runs in ONNX Runtime.
 
-    To be made on a thread that Python started (driftline/model_watch.py says why); `predict` may be called on any.
+    To be made on a thread that Python started (jobs/model_watch.py says why); `predict` may be called on any.
     It runs on one thread: the core belongs to the operator. A tree ensemble adds up each row by itself, in float32 and
     tree order, so a row's result does not depend on the rows beside it (tests/unit/test_models.py).
     """

@@ -12,6 +12,8 @@ from difflib import get_close_matches
 
 from driftline.event.v1.event_pb2 import UserEvent
 
+PLACEHOLDERS = "@placeholders"  # in a list of refused ids: all that SDKs send for nobody (udfs/refused.py)
+
 # Spellings beside the type's own name, which the loop below adds.
 TYPE_SPELLINGS: dict[str, tuple[str, ...]] = {
     "VIEW": (

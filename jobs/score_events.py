@@ -8,7 +8,6 @@ the settings.
 from __future__ import annotations
 
 import sys
-import time
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
@@ -16,12 +15,16 @@ from pyflink.table import StreamTableEnvironment
 from pyflink.util.java_utils import get_j_env_configuration
 
 from driftline.errors import DriftlineError
-from driftline.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
-from driftline.flink.guards import RESTORED_FROM, require_safe
-from driftline.flink.outputs import TopicWriter
-from driftline.settings import ScoreEventsSettings, parse_assignments
-from udfs.lineage import Submission
-from udfs.operator import DEAD_LETTERS, LATE, RESULTS_TYPE, ScoreBlocks
+from driftline.units import wall_clock_ms
+from jobs.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
+from jobs.flink.guards import RESTORED_FROM, require_safe
+from jobs.flink.outputs import TopicWriter
+from jobs.lineage import Submission
+from jobs.operators.rows import DEAD_LETTERS, LATE, results_type
+from jobs.operators.score_blocks import ScoreBlocks
+from jobs.pipeline import stage_topics
+from jobs.settings import ScoreEventsSettings, parse_assignments
+from state_schemas import names
 from udfs.shards import KEY_GROUPS
 
 JOB_NAME = "score-events"
@@ -49,13 +52,15 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
         partition_drift_ms_max=settings.partition_drift_ms_max,
         partition_idle_ms=settings.partition_idle_ms,
     )
-    results = blocks.process(ScoreBlocks(settings, submission), RESULTS_TYPE).uid("score-blocks").name("score blocks")
+    topics = {topic.role: settings.topic(topic) for topic in stage_topics()}
+    results = blocks.process(ScoreBlocks(settings, submission), results_type(list(topics)))
+    results.uid(names.SCORE_BLOCKS).name("score blocks")
 
     statements = tables.create_statement_set()
-    topics = TopicWriter(tables, statements, settings.kafka_bootstrap)
-    topics.write_results(results, settings.scores_topic, settings.sessions_topic)
-    topics.write_rejects(results.get_side_output(LATE), settings.late_topic, "late_events")
-    topics.write_rejects(results.get_side_output(DEAD_LETTERS), settings.dead_letter_topic, "dead_letters")
+    writer = TopicWriter(tables, statements, settings.kafka_bootstrap)
+    writer.write_results(results, topics)
+    writer.write_rejects(results.get_side_output(LATE), settings.late_topic, "late_events")
+    writer.write_rejects(results.get_side_output(DEAD_LETTERS), settings.dead_letter_topic, "dead_letters")
     statements.attach_as_datastream()
 
 
@@ -72,7 +77,7 @@ def main(arguments: list[str]) -> None:
     env = StreamExecutionEnvironment.get_execution_environment()
     conf = effective_configuration(env)
     require_safe(conf, settings)
-    build(env, settings, Submission(generation=time.time_ns() // 1_000_000, restored=bool(conf.get(RESTORED_FROM))))
+    build(env, settings, Submission(generation=wall_clock_ms(), restored=bool(conf.get(RESTORED_FROM))))
     job = env.execute_async(f"{JOB_NAME} {settings.namespace}")
     print(f"submitted {JOB_NAME} as job {job.get_job_id()}")
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import grpc
 
+from driftline.limits import ID_BYTES_MAX
 from serving.calls import CLIENT, around, ended_as
 from serving.logs import log_event
 from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
 from serving.requests import NAMESPACE_MAX, Malformed, TooLarge, shortened
-from sink_connectors.score_value import USER_ID_BYTES_MAX
 
 AUDITED_METHODS = frozenset({"ExplainScores"})
 DENIALS = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
@@ -43,7 +43,7 @@ class UserIds:
     def shown(self, user_id: str) -> str:
         """What a log may hold of this user: 16 hexadecimal digits, or the id."""
         if self._plain:
-            return shortened(user_id, USER_ID_BYTES_MAX)
+            return shortened(user_id, ID_BYTES_MAX)
         return hashlib.blake2b(user_id.encode("utf-8", "replace"), key=self._key, digest_size=_HASH_BYTES).hexdigest()
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from driftline.settings import ServeSettings
 from serving import tracing
 from serving.audit import UserIds, audit
 from serving.auth import Access, read_clients
@@ -19,6 +18,7 @@ from serving.middleware import Middleware
 from serving.observer import Observer
 from serving.reader import ScoreReader
 from serving.requests import requested_namespace
+from serving.settings import ServeSettings
 from serving.tls import metrics_tls, server_credentials, warn_if_exposed, warn_if_metrics_exposed
 
 log = logging.getLogger(__name__)

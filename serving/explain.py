@@ -6,13 +6,12 @@ import struct
 
 import grpc
 
+from driftline.catalogue import FEATURE_SETS
+from driftline.score_message import split_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.requests import Refused
-from sink_connectors.score_value import split_features
-from udfs.features import FEATURE_SET, V1
 
-FEATURE_SETS = {FEATURE_SET: V1}
 _FLOAT_BYTES = 4
 
 

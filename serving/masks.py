@@ -11,12 +11,11 @@ from typing import Any
 
 import grpc
 
+from driftline.catalogue import SCORES
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.requests import Refused
-from udfs.scoring import CHURN_RISK, ENGAGEMENT, PURCHASE_PROPENSITY
 
 PATHS_MAX = 64
-SCORES = (PURCHASE_PROPENSITY, ENGAGEMENT, CHURN_RISK)
 _FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields if field.name != "feature_values")
 _SESSION_FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields_by_name["session"].message_type.fields)
 PATHS = (*_FIELDS, *(f"session.{name}" for name in _SESSION_FIELDS), *(f"scores.{name}" for name in SCORES))

@@ -8,11 +8,11 @@ from typing import NamedTuple, cast
 
 from cachetools import TTLCache
 
-from driftline.settings import ServeSettings
 from serving.guard import RedisGuard, StoreUnavailable
 from serving.health import Health
 from serving.loader import Loader
 from serving.observer import BreakerState, Observer
+from serving.settings import ServeSettings
 from serving.source import KEYS_MAX, ScoreSource, open_source
 from sink_connectors.redis_memory import RedisMemory
 from sink_connectors.score_value import DEFAULT_NAMESPACE, LIVE_KEY, VERSION_BYTES, user_key, user_keys

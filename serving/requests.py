@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
+from driftline.limits import BATCH_IDS_MAX, ID_BYTES_MAX
 from serving.middleware import Context
-from sink_connectors.score_value import USER_ID_BYTES_MAX, check_namespace, check_user_id
+from sink_connectors.score_value import check_namespace, check_user_id
 
 NAMESPACE_METADATA = "driftline-namespace"
 NAMESPACE_MAX = 64
-BATCH_IDS_MAX = 1_000
 
 
 class Refused(Exception):  # noqa: N818  (not an error of the server)
@@ -118,7 +118,7 @@ def checked_user_id(user_id: str) -> str:
 def is_user_id(user_id: str) -> bool:
     """Whether the id has 1 to 128 bytes."""
     try:
-        return 1 <= len(user_id.encode()) <= USER_ID_BYTES_MAX
+        return 1 <= len(user_id.encode()) <= ID_BYTES_MAX
     except UnicodeEncodeError:
         return False
 

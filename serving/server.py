@@ -15,8 +15,7 @@ from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from driftline.errors import StackError
-from driftline.settings import ServeSettings
-from driftline.settings.redis_url import without_password
+from driftline.redis_url import without_password
 from serving.arrivals import Arrivals, OpenEnd
 from serving.edge import Edge, edge_of, prepared
 from serving.guard import StoreUnavailable
@@ -26,6 +25,7 @@ from serving.middleware import Middleware, wrapped
 from serving.reader import ScoreReader
 from serving.requests import decoder
 from serving.service import SERVICE_NAME, ScoreService
+from serving.settings import ServeSettings
 from serving.watch import WatchHub
 from serving.workers import free_address, parent_gone, run_workers
 from sink_connectors.redis_memory import LOOK_S

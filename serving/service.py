@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 import grpc
 
+from driftline.limits import BATCH_IDS_MAX
+from driftline.score_message import split_features
 from driftline.serving.v1 import score_service_pb2 as pb
-from driftline.settings import ServeSettings
 from serving.arrivals import Arrivals
 from serving.explain import explanation
 from serving.guard import StoreUnavailable
@@ -17,7 +18,6 @@ from serving.masks import ReadMask, read_mask
 from serving.middleware import Context, Handler, Middleware, StreamHandler, UnaryHandler, wrapped
 from serving.reader import Found, ScoreReader
 from serving.requests import (
-    BATCH_IDS_MAX,
     Refused,
     check_ids_max,
     check_well_formed,
@@ -27,10 +27,10 @@ from serving.requests import (
     is_user_id,
     requested_namespace,
 )
+from serving.settings import ServeSettings
 from serving.shares import Shares, client_of
 from serving.watch import WatchHub
 from serving.wire import batch_get_scores_response, get_scores_response, user_result, watch_scores_response
-from sink_connectors.score_value import split_features
 
 __all__ = ["BATCH_IDS_MAX", "SERVICE_NAME", "ScoreService", "requested_namespace"]
 

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException
 
 from driftline.errors import SettingError
-from driftline.settings.redis_url import why_not, without_password
+from driftline.redis_url import why_not, without_password
 from serving.link import Endpoint, LoginRefusedError, RedisLink, pack
 from serving.standing import Standing
 from sink_connectors.redis_address import FORMS, REDIS_PORT, RedisAddress, read_address

@@ -15,13 +15,14 @@ from typing import Any, cast
 import grpc
 from prometheus_client import Counter, Gauge, Histogram, values
 
+from driftline.limits import BATCH_IDS_MAX
 from driftline.metrics import ServingMetric
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import ended_as
 from serving.health import Health
 from serving.middleware import Context, Handler, UnaryHandler, is_stream
 from serving.observer import BreakerState, Observer
-from serving.requests import BATCH_IDS_MAX, NeverSent
+from serving.requests import NeverSent
 
 SAMPLED = 64  # one answer in so many is decoded for its age: 3 us then, and nothing to speak of on average
 PUBLISH_S = 0.25  # gauges are written so often while calls come: a write a call would cost as much as the histogram

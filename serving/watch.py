@@ -8,10 +8,10 @@ from contextlib import contextmanager, suppress
 
 import grpc
 
-from driftline.settings import ServeSettings
 from serving.guard import StoreUnavailable
 from serving.reader import Found, ScoreReader
 from serving.requests import Refused
+from serving.settings import ServeSettings
 from serving.shares import Shares
 
 LOOK_USERS_MAX = 500  # versions asked for at a time: calls get their turn between two looks

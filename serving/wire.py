@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from driftline import wire
 from driftline.serving.v1 import score_service_pb2 as pb
-from sink_connectors import wire
 
 _STATUS = {status: bytes([2 << 3, status]) for status in pb.ResultStatus.values()}  # UserResult.status
 _prefix = lru_cache(maxsize=4_096)(wire.prefix)  # scores are of few sizes

@@ -16,8 +16,8 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from driftline.errors import StackError
-from driftline.settings import ServeSettings
 from serving.logs import log_event
+from serving.settings import ServeSettings
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0

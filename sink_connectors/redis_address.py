@@ -18,7 +18,7 @@ from redis.connection import parse_url
 from redis.sentinel import Sentinel, SentinelConnectionPool
 
 from driftline.errors import SettingError
-from driftline.settings.redis_url import why_not, without_password
+from driftline.redis_url import why_not, without_password
 
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379

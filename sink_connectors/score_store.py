@@ -20,7 +20,7 @@ import redis
 import tenacity
 
 from driftline.errors import SettingError
-from driftline.settings.redis_url import without_password
+from driftline.redis_url import without_password
 from sink_connectors.redis_address import open_client
 from sink_connectors.redis_errors import is_refused, is_transient, unavailable
 from sink_connectors.redis_memory import RedisMemory

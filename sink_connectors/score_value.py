@@ -2,7 +2,6 @@
 
 A value is a version of 16 bytes (generation, then accepted events, each 8 bytes big-endian), followed by a serialized
 `driftline.serving.v1.UserScores`. The 16 bytes alone are a tombstone: the user was forgotten, and has no scores.
-The field feature_values comes first in the message, so that a reader can cut it off without parsing.
 """
 
 from __future__ import annotations
@@ -12,19 +11,15 @@ import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from driftline.serving.v1.scores_pb2 import UserScores
-from sink_connectors.wire import varint
+from driftline.limits import ID_BYTES_MAX, NAMESPACE
 
 VERSION_BYTES = 16
 GENERATION_BYTES = 8  # of them, in front
-USER_ID_BYTES_MAX = 128
 LIVE_KEY = "driftline:live"
 DEFAULT_NAMESPACE = "main"
 
 _VERSION = struct.Struct(">QQ")
-_FEATURES_TAG = UserScores.FEATURE_VALUES_FIELD_NUMBER << 3 | 2  # of the wire format: length-delimited
-_FEATURES_PREFIX = bytes((_FEATURES_TAG,))
-_NAMESPACE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_NAMESPACE = re.compile(NAMESPACE)
 
 
 class StoredScores(NamedTuple):
@@ -45,6 +40,11 @@ def encode_value(generation: int, accepted_events: int, scores: bytes) -> bytes:
     return _VERSION.pack(generation, accepted_events) + scores
 
 
+def encode_values(generation: int, scored: Iterable[tuple[str, int, bytes | None]]) -> list[tuple[str, bytes]]:
+    """The values of many users, each with its user's id, of (user id, accepted events, scores or None to forget)."""
+    return [(user_id, encode_value(generation, accepted, scores or b"")) for user_id, accepted, scores in scored]
+
+
 def decode_value(value: bytes) -> StoredScores:
     """The inverse of encode_value. Raises ValueError on a value that is too short to have a version."""
     if len(value) < VERSION_BYTES:
@@ -54,24 +54,6 @@ def decode_value(value: bytes) -> StoredScores:
     return StoredScores(generation, accepted_events, value[VERSION_BYTES:])
 
 
-def with_features(features: bytes, scores: bytes) -> bytes:
-    """Put feature values (float32 little-endian, at most 4,095 of them) in front of a serialized UserScores.
-
-    The fields of a protobuf message may stand in any order, so every reader finds them.
-    """
-    return b"".join((_FEATURES_PREFIX, varint(len(features)), features, scores))
-
-
-def split_features(scores: bytes) -> tuple[bytes, bytes]:
-    """Return the feature values and the rest; the inverse of with_features. Without features the first is empty."""
-    if not scores.startswith(_FEATURES_PREFIX):
-        return b"", scores
-    size, start = scores[1], 2
-    if size > 0x7F:  # noqa: PLR2004  (varint)
-        size, start = size & 0x7F | scores[2] << 7, 3
-    return scores[start : start + size], scores[start + size :]
-
-
 def check_user_id(user_id: str) -> None:
     """Raise ValueError unless the id has 1 to 128 bytes in UTF-8."""
     try:
@@ -79,8 +61,8 @@ def check_user_id(user_id: str) -> None:
     except UnicodeEncodeError:
         message = "a user id must be valid Unicode"
         raise ValueError(message) from None
-    if not 1 <= size <= USER_ID_BYTES_MAX:
-        message = f"a user id must have 1 to {USER_ID_BYTES_MAX} bytes in UTF-8, not {size}"
+    if not 1 <= size <= ID_BYTES_MAX:
+        message = f"a user id must have 1 to {ID_BYTES_MAX} bytes in UTF-8, not {size}"
         raise ValueError(message)
 
 

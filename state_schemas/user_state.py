@@ -8,7 +8,7 @@ from array import array
 from typing import Final
 
 from driftline.state.v1.state_pb2 import UserState
-from sink_connectors.wire import tag, varint
+from driftline.wire import tag, varint
 from state_schemas import codec
 from udfs.event import FORGET, Event
 from udfs.profile import SLOTS, Profile

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.settings import ScoreEventsSettings
+from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.state.v1.state_pb2 import ShardState
-from udfs.block import Block, BlockProcessor, BlockResult
+from driftline.topics import SCORES, SESSIONS
+from jobs.pipeline import bounds_of, processor_of
+from jobs.settings import ScoreEventsSettings
+from state_schemas.users import Timelines
+from udfs.block import Block, BlockProcessor
 from udfs.event import CUSTOM, VIEW, Event
 from udfs.money import NUMBERS
+from udfs.results import BlockResult
 from udfs.scoring import Model
-from udfs.timelines import Timelines
 from udfs.user import TimelineBounds
 
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -27,7 +31,7 @@ def job_settings(**changed: Any) -> ScoreEventsSettings:
 
 def bounds(**changed: Any) -> TimelineBounds:
     """A timeline's bounds, the defaults but for `changed`."""
-    return TimelineBounds.of(job_settings(**changed))
+    return bounds_of(job_settings(**changed))
 
 
 def event(at_ms: int, kind: int = VIEW, event_id: str | None = None, value: float = 0.0, category: str = "") -> Event:
@@ -86,6 +90,16 @@ def fold_block(fold: BlockProcessor, records: Block, shard: ShardState, users: T
     return result
 
 
+def scores_of(result: BlockResult) -> dict[str, bytes | None]:
+    """What a block sends to the topic of scores, by user."""
+    return dict(result.outputs.get(SCORES.role, []))
+
+
+def sessions_of(result: BlockResult) -> list[ClosedSession]:
+    """What a block sends to the topic of sessions."""
+    return [ClosedSession.FromString(value or b"") for _, value in result.outputs.get(SESSIONS.role, [])]
+
+
 class HalfModel:
     """Says 0.5 of everybody."""
 
@@ -97,4 +111,4 @@ class HalfModel:
 
 def processor(model: Model | None = None, **changed: Any) -> BlockProcessor:
     """A processor with the default settings but for `changed`."""
-    return BlockProcessor.of(job_settings(**changed), lambda: model)
+    return processor_of(job_settings(**changed), lambda: model)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-import udfs.operator
+import jobs.operators.score_blocks
 from driftline.metrics import JobGauge
-from driftline.settings import ScoreEventsSettings
+from jobs.lineage import Submission
+from jobs.operators.score_blocks import ScoreBlocks
+from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_store import InMemoryScoreStore
-from udfs.lineage import Submission
-from udfs.operator import ScoreBlocks
 from udfs.shards import KEYS
 from udfs.user import ALL_READ_MS
 
@@ -139,7 +139,7 @@ class FakeRuntimeContext:
 
 
 class FakeSubtask:
-    """The face of driftline.flink.subtask.Subtask: the one subtask of a job, with every key."""
+    """The face of jobs.flink.subtask.Subtask: the one subtask of a job, with every key."""
 
     job_id = "00" * 16
     keys = KEYS
@@ -196,14 +196,14 @@ class Task:
         self.now_ms = now_ms
         self.watermark_ms = ALL_READ_MS
         self.mails: list[int] = []
-        patch.setattr(udfs.operator, "_score_store", lambda *_: self.store)
-        patch.setattr(udfs.operator, "_now_ms", lambda: self.now_ms)
-        patch.setattr(udfs.operator, "watcher", lambda *_: None)
-        patch.setattr(udfs.operator, "ModelFollower", _NoModel)
-        patch.setattr(udfs.operator, "Subtask", FakeSubtask)
-        patch.setattr(udfs.operator, "MapStateDescriptor", _Descriptor)
-        patch.setattr(udfs.operator, "StateTtlConfig", _Anything())
-        patch.setattr(udfs.operator, "Time", _Anything())
+        patch.setattr(jobs.operators.score_blocks, "_score_store", lambda *_: self.store)
+        patch.setattr(jobs.operators.score_blocks, "wall_clock_ms", lambda: self.now_ms)
+        patch.setattr(jobs.operators.score_blocks, "watcher", lambda *_: None)
+        patch.setattr(jobs.operators.score_blocks, "ModelFollower", _NoModel)
+        patch.setattr(jobs.operators.score_blocks, "Subtask", FakeSubtask)
+        patch.setattr(jobs.operators.score_blocks, "MapStateDescriptor", _Descriptor)
+        patch.setattr(jobs.operators.score_blocks, "StateTtlConfig", _Anything())
+        patch.setattr(jobs.operators.score_blocks, "Time", _Anything())
         self.open()
 
     def open(self, **changed: Any) -> None:

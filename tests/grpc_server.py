@@ -13,10 +13,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
-from driftline.settings import ServeSettings
 from serving.observer import Observer
 from serving.reader import ScoreReader
 from serving.server import ScoreServer
+from serving.settings import ServeSettings
 
 CALL_S = 10.0
 

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from udfs.features import V1
+from driftline.catalogue import V1
 
 
 def graph(*nodes: onnx.NodeProto, columns: int = len(V1), initializers: tuple[onnx.TensorProto, ...] = ()) -> bytes:

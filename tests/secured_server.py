@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from driftline.client import ScoresClient, Tls, UnauthenticatedError
-from driftline.settings import ServeSettings
 from serving.auth import Client, new_token, toml_of
 from serving.edge import edge_of
+from serving.settings import ServeSettings
 from tests.grpc_server import CALL_S, running_server
 from tests.redis_server import wait_until
 from tests.tls_files import TlsFiles

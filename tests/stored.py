@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import struct
 
+from driftline.catalogue import V1
+from driftline.score_message import with_features
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
-from sink_connectors.score_value import encode_value, with_features
-from udfs.features import V1
+from sink_connectors.score_value import encode_value
 
 AT_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 _KNOWN = {"session_events": 7.0, "session_views": 6.0, "session_carts": 1.0, "hours_since_cart": 0.25, "sessions": 3.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -11,16 +12,14 @@ from google.protobuf.message import DecodeError
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
-from driftline.refused_ids import RefusedIds
-from driftline.settings import ScoreEventsSettings
+from driftline.limits import ID_BYTES_MAX
 from driftline.words import NameCounts
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
-from udfs.refused import NONE_REFUSED, Refused
+from udfs.pipeline import Gate
 from udfs.rejects import InvalidEventError, Reason, Stage
 
-ID_BYTES_MAX = 128
 TEXT_BYTES_MAX = 256
 VALUE_MAX = 1e12  # keeps every sum of values exact enough and finite
 _UNITS = (("seconds", 1), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000))  # and how many make a second
@@ -37,7 +36,7 @@ class Decoder:
         event_time_min_ms: the earliest time that an event may have; what is before is another unit, or a dead clock.
         event_time_max_ms: the latest.
         currencies: what amounts are in.
-        refused_users, refused_events: ids of users and of events that are refused, but for FORGET.
+        gates: what every event passes, in this order.
         unknown_types: counts the types that this version does not know, which are folded as CUSTOM.
     """
 
@@ -47,25 +46,8 @@ class Decoder:
     event_time_min_ms: int
     event_time_max_ms: int
     currencies: Currencies = AS_GIVEN
-    refused_users: Refused = NONE_REFUSED
-    refused_events: Refused = NONE_REFUSED
+    gates: Sequence[Gate] = ()
     unknown_types: NameCounts = field(default_factory=NameCounts, compare=False)
-
-    @classmethod
-    def of(cls, settings: ScoreEventsSettings) -> Decoder:
-        """Return the decoder that a job's settings name."""
-        refused = RefusedIds.of(settings)
-        return cls(
-            events_format=settings.events_format,
-            event_bytes_max=settings.event_bytes_max,
-            clock_skew_ms_max=settings.clock_skew_ms_max,
-            event_time_min_ms=settings.event_time_min_ms,
-            event_time_max_ms=settings.event_time_max_ms,
-            currencies=Currencies.of(settings),
-            refused_users=refused.users,
-            refused_events=refused.events,
-            unknown_types=NameCounts(settings.block_events_max),  # taken after each block
-        )
 
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int) -> tuple[str, Event]:
         """Return the user's id and the event.
@@ -80,10 +62,9 @@ class Decoder:
             InvalidEventError: the record is poison; carries the reason.
         """
         message = self._parse(key, value)
-        user_id = message.user_id
-        event = self._checked(message, user_id)
-        if key != user_id.encode():
-            raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
+        user_id, event = self._admitted(message)
+        if key != message.user_id.encode():
+            raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, message.user_id))
         self._check_time(event, timestamp_ms, now_ms)
         if event.type == CUSTOM and (word := _unknown_type(message)):
             self.unknown_types(word)
@@ -96,19 +77,16 @@ class Decoder:
 
     def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
         """Return the event of a message that was not read from a record; arguments and errors are those of `decode`."""
-        event = self._checked(message, message.user_id)
+        _, event = self._admitted(message)
         self._check_time(event, timestamp_ms, now_ms)
         return event
 
-    def _checked(self, message: UserEvent, user_id: str) -> Event:
-        """Return the event of a message whose ids stand for somebody. An order to forget is obeyed for any id."""
-        event = validate(message, self.currencies)
-        if event.type != FORGET:
-            if user_id in self.refused_users:
-                raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_USER)
-            if event.event_id in self.refused_events:
-                raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_EVENT)
-        return event
+    def _admitted(self, message: UserEvent) -> tuple[str, Event]:
+        """Return the user whose event it is, as the gates see it, and the event."""
+        user_id, event = message.user_id, validate(message, self.currencies)
+        for gate in self.gates:
+            user_id = gate.admit(user_id, event)
+        return user_id, event
 
     def _check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
         """Refuse an event whose time cannot be right, and note when it was known at the latest.
@@ -174,8 +152,6 @@ class Decoder:
 
 # Not an erasure: that is an event with an id and a time of its own, so that it takes its place in any order.
 _TOMBSTONE = "the record has no value (tombstone); to erase a user, send a FORGET event"
-_REFUSED_USER = "user_id is one of those in refused_ids, which stand for nobody; only a FORGET is obeyed for them"
-_REFUSED_EVENT = "event_id is one of those in refused_event_ids, which name no event"
 _FRAMING_BYTES = 5  # a zero byte and the id of a schema in four
 _COMPRESSED = "looks compressed: leave compression to Kafka (compression.type)"
 _UTF_16 = "looks like UTF-16: send plain UTF-8"

@@ -1,87 +1,20 @@
 """The feature set v1: a fixed vector made from a profile, as of the profile's newest event.
 
-docs/features.md documents each feature with formula, unit and default. A change of meaning, order or number is a new
-feature set; models name the one they were trained on.
+driftline/catalogue.py names each position with formula, unit and default.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import cos, exp2, log1p, pi, sin
 
+from driftline.catalogue import NEVER_H, NO_PREVIOUS_H, V1
+from driftline.units import DAY_MS, HOUR_MS
 from udfs import profile as p
-from udfs.profile import DAY_MS, HOUR_MS, Profile
+from udfs.profile import Profile
 
-FEATURE_SET = "v1"
 AFFINITIES_MAX = 10
-NEVER_H = 2160.0  # hours since something that never happened: 90 days, the idle time after which a user is forgotten
-NO_PREVIOUS_H = -1.0
 _DIGITS = 1e12  # what is published has 12 decimals: processors differ in the last of a logarithm or a power
-
-
-@dataclass(frozen=True)
-class Feature:
-    """What a position of the vector means."""
-
-    name: str
-    unit: str
-    default: float
-    formula: str
-
-
-V1: tuple[Feature, ...] = (
-    Feature("session_events", "events", 1, "events in the current session"),
-    Feature("session_duration_s", "s", 0, "last event time - session start"),
-    Feature("session_mean_pause_s", "s", 0, "session_duration_s / (session_events - 1)"),
-    Feature("session_views", "events", 0, "VIEW events in the current session"),
-    Feature("session_clicks", "events", 0, "CLICK events in the current session"),
-    Feature("session_carts", "events", 0, "ADD_TO_CART events in the current session"),
-    Feature("session_purchases", "events", 0, "PURCHASE events in the current session"),
-    Feature("session_searches", "events", 0, "SEARCH events in the current session"),
-    Feature(
-        "session_purchase_value",
-        "currency",
-        0,
-        "sum of `value` over the session's PURCHASE less REFUND events, at least 0",
-    ),
-    Feature("session_category_switches", "changes", 0, "changes of category between consecutive categorised events"),
-    Feature("session_open_carts", "events", 0, "max(0, session_carts - session_purchases)"),
-    Feature("hours_since_previous_session", "h", NO_PREVIOUS_H, "session start - end of the session before"),
-    Feature("hours_since_cart", "h", NEVER_H, "as-of time - last ADD_TO_CART"),
-    Feature("hours_since_purchase", "h", NEVER_H, "as-of time - last PURCHASE"),
-    Feature("hours_since_search", "h", NEVER_H, "as-of time - last SEARCH"),
-    Feature("hours_since_email_open", "h", NEVER_H, "as-of time - last EMAIL_OPEN"),
-    Feature("tenure_days", "d", 0, "as-of time - first event"),
-    Feature("sessions", "sessions", 1, "sessions so far, the current one included"),
-    Feature("mean_session_duration_s", "s", 0, "summed duration of ended sessions / ended sessions"),
-    Feature("mean_session_events", "events", 0, "events in ended sessions / ended sessions"),
-    Feature("view_rate_7d", "events", 0, "sum over VIEW of 2^(-age / 7 d)"),
-    Feature("click_rate_7d", "events", 0, "sum over CLICK of 2^(-age / 7 d)"),
-    Feature("cart_rate_7d", "events", 0, "sum over ADD_TO_CART of 2^(-age / 7 d)"),
-    Feature("purchase_rate_7d", "events", 0, "sum over PURCHASE of 2^(-age / 7 d)"),
-    Feature("search_rate_7d", "events", 0, "sum over SEARCH of 2^(-age / 7 d)"),
-    Feature("survey_rate_7d", "events", 0, "sum over SURVEY_RESPONSE of 2^(-age / 7 d)"),
-    Feature("email_open_rate_7d", "events", 0, "sum over EMAIL_OPEN of 2^(-age / 7 d)"),
-    Feature("custom_rate_7d", "events", 0, "sum over CUSTOM and REFUND of 2^(-age / 7 d)"),
-    Feature("activity_1h", "events", 1, "sum over all events of 2^(-age / 1 h)"),
-    Feature("activity_30d", "events", 1, "sum over all events of 2^(-age / 30 d)"),
-    Feature("purchase_rate_30d", "events", 0, "sum over PURCHASE of 2^(-age / 30 d)"),
-    Feature("purchases_per_session", "ratio", 0, "purchases / sessions"),
-    Feature("purchases_per_cart", "ratio", 0, "purchases / carts, at most 1"),
-    Feature(
-        "mean_purchase_value",
-        "currency",
-        0,
-        "purchase value less refunds, at least 0 / purchases whose amounts are added up",
-    ),
-    Feature("mean_survey_value", "points", 0, "mean of `value` over SURVEY_RESPONSE"),
-    Feature("last_survey_value", "points", 0, "the newest SURVEY_RESPONSE's answer"),
-    Feature("top_category_share", "share", 0, "largest category affinity"),
-    Feature("current_category_share", "share", 0, "affinity of the newest event's category in this session"),
-    Feature("hour_sin", "1", 0, "sin(2 pi * UTC hour of day / 24)"),
-    Feature("hour_cos", "1", 1, "cos(2 pi * UTC hour of day / 24)"),
-)
 
 
 def affinities(profile: Profile) -> list[tuple[str, float]]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from driftline.settings import ScoreEventsSettings
-
 NO_CURRENCY: Final = 0  # not given: taken for the currency of the user's other amounts
 LEFT_OUT: Final = 0xFFFF  # no ISO 4217 code, or one without a rate: added to nothing
 _CODE_CHARS_MAX: Final = 8  # with blanks around it; anything longer is no code
@@ -71,10 +69,10 @@ class Currencies:
                 raise ValueError(_RATES)
 
     @classmethod
-    def of(cls, settings: ScoreEventsSettings) -> Currencies:
-        """Return what a job's settings say, `currency_rates` like USD=0.92,GBP=1.17. Raises ValueError."""
+    def parse(cls, declared: str, joined_rates: str) -> Currencies:
+        """Return what a job's settings say, the rates like USD=0.92,GBP=1.17. Raises ValueError."""
         rates: dict[str, float] = {}
-        for part in filter(None, settings.currency_rates.replace(" ", "").split(",")):
+        for part in filter(None, joined_rates.replace(" ", "").split(",")):
             code, _, rate = part.partition("=")
             if code in rates:
                 message = f"currency_rates has {code!r} twice"
@@ -83,7 +81,7 @@ class Currencies:
                 rates[code] = float(rate)
             except ValueError:
                 raise ValueError(_RATES) from None
-        return cls(settings.currency, rates)
+        return cls(declared, rates)
 
     def amount(self, value: float, currency: str) -> tuple[float, int]:
         """Return the value as it is added up, and the number of its currency, NO_CURRENCY or LEFT_OUT."""

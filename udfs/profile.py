@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import exp2
 from typing import Final, NamedTuple
 
+from driftline.units import DAY_MS, HOUR_MS
 from udfs.event import (
     ADD_TO_CART,
     CLICK,
@@ -24,8 +25,6 @@ from udfs.event import (
 )
 from udfs.money import LEFT_OUT, NO_CURRENCY
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
 HALF_LIFE_SHORT_MS: Final = HOUR_MS  # the session's pace
 HALF_LIFE_MS: Final = 7 * DAY_MS  # a type's rate
 HALF_LIFE_LONG_MS: Final = 30 * DAY_MS  # habit: baseline activity, purchases, category affinity

@@ -11,11 +11,11 @@ import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from driftline.catalogue import FEATURE_SET
+from driftline.score_message import with_features
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
-from sink_connectors.score_value import with_features
-from sink_connectors.wire import prefix, tag, varint
+from driftline.wire import prefix, tag, varint
 from udfs import profile as p
-from udfs.features import FEATURE_SET
 from udfs.profile import Profile
 from udfs.published import session_id
 

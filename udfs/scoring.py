@@ -6,12 +6,10 @@ import struct
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from udfs.features import V1, affinities, churn_risk, engagement, vector
+from driftline.catalogue import CHURN_RISK, ENGAGEMENT, PURCHASE_PROPENSITY, V1
+from udfs.features import affinities, churn_risk, engagement, vector
 from udfs.score_bytes import Scorable, ScoreWriter
 
-PURCHASE_PROPENSITY = "purchase_propensity"
-ENGAGEMENT = "engagement"
-CHURN_RISK = "churn_risk"
 _VECTOR: Final = struct.Struct(f"<{len(V1)}f")
 
 

@@ -49,7 +49,7 @@ def require_same_shards(stored: int, configured: int) -> None:
 
 
 def shard_of(record_key: bytes | None, shards: int) -> int:
-    """The key of the shard that a record belongs to, as the job's SQL finds it (driftline/flink/blocks.py).
+    """The key of the shard that a record belongs to, as the job's SQL finds it (jobs/flink/blocks.py).
 
     Only readers that look for a record outside Flink need it; the job itself never calls it.
     """

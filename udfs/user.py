@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from driftline.settings import ScoreEventsSettings
 from udfs.event import FORGET, Event
 from udfs.hashing import id_hash
 from udfs.overflows import Overflows
@@ -52,22 +51,6 @@ class TimelineBounds:
     tail_events_max: int
     clock_skew_ms_max: int
     profile: ProfileBounds
-
-    @classmethod
-    def of(cls, settings: ScoreEventsSettings) -> TimelineBounds:
-        """Return the bounds that a job's settings name."""
-        return cls(
-            disorder_ms=settings.disorder_ms,
-            dedupe_horizon_ms=settings.dedupe_horizon_ms,
-            dedupe_ids_max=settings.dedupe_ids_max,
-            tail_events_max=settings.tail_events_max,
-            clock_skew_ms_max=settings.clock_skew_ms_max,
-            profile=ProfileBounds(
-                session_gap_ms=settings.session_gap_ms,
-                user_ttl_ms=settings.user_ttl_ms,
-                categories_max=settings.categories_max,
-            ),
-        )
 
     def __post_init__(self) -> None:
         if self.dedupe_horizon_ms < self.disorder_ms:

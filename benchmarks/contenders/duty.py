@@ -19,7 +19,9 @@ import redis
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.models import ModelFolder, OnnxModel
-from driftline.settings import ScoreEventsSettings
+from driftline.units import wall_clock_ms
+from jobs.pipeline import bounds_of
+from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_store import Progress, RedisScoreStore
 from sink_connectors.score_value import encode_value, progress_key, user_key
 from state_schemas.user_state import decode_user, encode_user
@@ -27,10 +29,10 @@ from udfs.decode import validate
 from udfs.event import Event
 from udfs.score_bytes import Scorable
 from udfs.scoring import score
-from udfs.user import Outcome, Timeline, TimelineBounds
+from udfs.user import Outcome, Timeline
 
 _SETTINGS: ScoreEventsSettings = ScoreEventsSettings.load()  # Driftline's defaults are everybody's
-BOUNDS = TimelineBounds.of(_SETTINGS)
+BOUNDS = bounds_of(_SETTINGS)
 TTL_MS = _SETTINGS.user_ttl_ms
 REPORT_S = 0.05  # how often the totals go to Redis
 QUIET_S_MAX = 60.0  # without any event for so long, reporting ends
@@ -106,7 +108,7 @@ def score_users(users: Sequence[tuple[str, Timeline]], model: OnnxModel) -> list
     scorable = [Scorable(user_id, timeline.profile(), timeline.accepted) for user_id, timeline in users]
     known = [user for user in scorable if not user.profile.empty]
     values = {user.user_id: encode_value(1, user.accepted, b"") for user in scorable if user.profile.empty}
-    for user, scores in zip(known, score(known, model, 1, time.time_ns() // 1_000_000), strict=True):
+    for user, scores in zip(known, score(known, model, 1, wall_clock_ms()), strict=True):
         values[user.user_id] = encode_value(1, user.accepted, scores)
     return list(values.items())
 

@@ -10,9 +10,9 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from driftline.client.channel import Tls
 from driftline.client.errors import InvalidRequestError, ScoresError, error_of
+from driftline.limits import BATCH_IDS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 
-BATCH_IDS_MAX = 1_000  # what the server takes at a time
 DEADLINE_S = 0.5  # of a call, unless the caller says otherwise: long for a healthy server, short for a page view
 RECONNECT_S_MAX = 60.0  # how long a watch tries to get its stream back
 

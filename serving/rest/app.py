@@ -24,8 +24,8 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from driftline.client import AsyncScoresClient, Result, ScoresError
-from driftline.client.calls import BATCH_IDS_MAX
 from driftline.client.types import explanation_message, result_message, scores_message
+from driftline.limits import BATCH_IDS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.health import FRESH_NAME
 from serving.rest import openapi

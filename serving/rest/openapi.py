@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from driftline import __version__
-from driftline.client.calls import BATCH_IDS_MAX
+from driftline.limits import BATCH_IDS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.rest.problems import HTTP_STATUS, MEDIA_TYPE
 from serving.rest.schema import add_schema

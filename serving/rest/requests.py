@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from driftline.client.calls import BATCH_IDS_MAX, Metadata
+from driftline.client.calls import Metadata
+from driftline.limits import BATCH_IDS_MAX
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.rest.problems import BadRequestError
 

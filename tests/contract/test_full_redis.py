@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from driftline.settings import StackSettings
-from driftline.stack import Stack, memory_warning
+from console.local import Stack, memory_warning
+from console.settings import StackSettings
 from serving.observer import Observer
 from sink_connectors.redis_memory import RedisMemory
 from sink_connectors.score_store import RedisScoreStore

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from driftline.stack.topics import topics
+from console.local.topics import topics
 from sink_connectors.score_store import Progress, RedisScoreStore
 from tests.e2e import records
 from tests.e2e.stack import COMMAND_S_MAX, RealStack

@@ -8,8 +8,8 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
-from driftline.settings import StackSettings
-from driftline.stack.topics import MESSAGE_BYTES_MAX
+from console.settings import StackSettings
+from driftline.topics import MESSAGE_BYTES_MAX
 from tests.e2e.stack import eventually
 
 _READ_S_MAX = 30

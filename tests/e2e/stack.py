@@ -16,12 +16,12 @@ from typing import Any, TypeVar, cast
 
 import psutil
 
-from driftline.flink.rest import ENDED, FlinkRest
-from driftline.settings import StackSettings
-from driftline.stack import free_ports
-from driftline.stack.logs import tail
-from driftline.stack.ports import is_free
-from driftline.stack.process import load_records
+from console.flink_rest import ENDED, FlinkRest
+from console.local import free_ports
+from console.local.logs import tail
+from console.local.ports import is_free
+from console.local.process import load_records
+from console.settings import StackSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("DRIFTLINE_KAFKA_PORT", "DRIFTLINE_REDIS_PORT", "DRIFTLINE_FLINK_PORT", "DRIFTLINE_GRPC_PORT")
@@ -156,7 +156,7 @@ class RealStack:
         return "\n".join(f"--- {file.name}\n{tail([file], _LOG_LINES)}" for file in files if file.stat().st_size)
 
     def _command(self, arguments: Sequence[str]) -> list[str]:
-        return [sys.executable, "-m", "driftline.cli", *arguments]
+        return [sys.executable, "-m", "console.cli", *arguments]
 
     def _run(
         self, arguments: Sequence[str], exit_code: int, env: Mapping[str, str] | None

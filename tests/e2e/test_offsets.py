@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 import redis
 from kafka import KafkaProducer
 
+from driftline.units import wall_clock_ms
 from sink_connectors.score_value import offsets_key
 from tests.builders import message
 from tests.e2e import records
@@ -28,7 +28,7 @@ def send_in_transactions(space: Namespace, outcomes: list[bool], each: int = 10)
     )
     try:
         producer.init_transactions()
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         for number, commit in enumerate(outcomes):
             producer.begin_transaction()
             for n in range(each):
@@ -55,7 +55,7 @@ def test_aborted_events_are_not_read_and_markers_not_waited_for(stack: RealStack
 
 
 def lines(user: str, count: int, name: str) -> str:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     return "".join(
         json.dumps(
             {"eventId": f"{name}-{n}", "userId": f"{user}-{n % 7}", "type": "VIEW", "eventTimeMs": str(now_ms + n)}

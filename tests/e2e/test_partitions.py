@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import pytest
 
-from driftline.cli.scores import scores_json
+from console.cli.scores import scores_json
+from console.local.topics import topics
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.session_pb2 import ClosedSession
+from driftline.score_message import split_features
 from driftline.serving.v1.scores_pb2 import UserScores
-from driftline.stack.topics import topics
 from driftline.state.v1.state_pb2 import ShardState
-from sink_connectors.score_value import split_features
-from tests.builders import DAY, MINUTE, NOW, SECOND, States, block, fold_block, message, processor, timelines
+from tests.builders import DAY, MINUTE, NOW, SECOND, States, block, fold_block, message, processor, scores_of, timelines
 from tests.e2e import records
 from tests.e2e.namespace import Counters, Namespace, assert_same_scores
 from tests.e2e.stack import RealStack, eventually
@@ -102,8 +102,8 @@ def expected_export(history: Sequence[Round]) -> str:
     """What the pure core makes of the sorted history, one timeline a user."""
     result = fold_block(processor(), block(*events_of(history)), ShardState(), timelines(States()), NOW)
     lines = []
-    for user_id in sorted(result.scores):
-        scores = UserScores.FromString(split_features(result.scores[user_id] or b"")[1])
+    for user_id in sorted(scores_of(result)):
+        scores = UserScores.FromString(split_features(scores_of(result)[user_id] or b"")[1])
         scores.ClearField("written_at_ms")
         scores.ClearField("generation")
         lines.append(scores_json(scores) + "\n")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from driftline.event.v1.event_pb2 import UserEvent
+from driftline.units import wall_clock_ms
 from tests.builders import HOUR, T0, message
 from tests.e2e import records
 from tests.e2e.namespace import Counters, Namespace
@@ -44,7 +45,7 @@ class Sent(NamedTuple):
 
 def bad_records() -> list[Record]:
     """One of each kind."""
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     key, fine = STEADY.encode(), encoded(message(STEADY, 50, event_id="unused"))
     ahead = message(STEADY, event_id="ahead", event_time_ms=now_ms + HOUR)
     return [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from driftline.units import wall_clock_ms
 from tests.e2e import records
 from tests.e2e.stack import RealStack
 
@@ -69,7 +69,7 @@ def test_history_is_taken_where_the_broker_stamps_it(stack: RealStack, history: 
 
 
 def test_an_event_of_tomorrow_reaches_the_job_that_judges_it(stack: RealStack, tmp_path: Path) -> None:
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     event = {"eventId": "ahead", "userId": "u", "type": "VIEW", "eventTimeMs": str(now_ms + DAY_MS)}
     (tmp_path / "one.jsonl").write_text(json.dumps(event) + "\n")
     hour = topic(stack, "history.hour-ahead", {"message.timestamp.after.max.ms": "3600000", "retention.ms": "-1"})

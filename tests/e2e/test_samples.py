@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import os
 import re
-import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from driftline.event.v1.event_pb2 import UserEvent
+from driftline.units import wall_clock_ms
 from tests.e2e import records
 from tests.e2e.namespace import Counters, Namespace
 from tests.e2e.stack import ROOT, RealStack, eventually
@@ -84,7 +84,7 @@ def on_topic(space: Namespace, kind: str, count: int) -> list[tuple[str, int]]:
 def test_every_event_of_a_sample_goes_where_the_second_count_says(stack: RealStack, tmp_path: Path) -> None:
     space = Namespace(stack, "samples")
     space.submit()
-    tally, total, users = Tally(time.time_ns() // 1_000_000), [0] * len(Counters._fields), set[str]()
+    tally, total, users = Tally(wall_clock_ms()), [0] * len(Counters._fields), set[str]()
     for name, files, rows in chain(made_up(), real(tmp_path) if FOLDER else ()):
         facts = facts_of(name, rows)
         own = {fact.user for fact in facts if fact and fact.user}

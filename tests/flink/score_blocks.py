@@ -14,10 +14,12 @@ from pyflink.common import Configuration, Row
 from pyflink.datastream import StreamExecutionEnvironment
 
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.flink.blocks import _KEYED_TYPE, _keyed
-from driftline.settings import ScoreEventsSettings
-from udfs.lineage import Submission
-from udfs.operator import RESULTS_TYPE, ScoreBlocks
+from jobs.flink.blocks import _KEYED_TYPE, _keyed
+from jobs.lineage import Submission
+from jobs.operators.rows import results_type
+from jobs.operators.score_blocks import ScoreBlocks
+from jobs.pipeline import stage_topics
+from jobs.settings import ScoreEventsSettings
 from udfs.shards import KEY_GROUPS
 
 
@@ -34,7 +36,8 @@ def main(asked: dict[str, Any]) -> None:
     blocks = env.from_collection([row(*one) for one in asked["blocks"]], _KEYED_TYPE)
     settings = ScoreEventsSettings.load(**asked["settings"])
     submission = Submission(asked["generation"], restored=bool(asked["savepoint"]))
-    results = _keyed(blocks).process(ScoreBlocks(settings, submission), RESULTS_TYPE).uid("score-blocks")
+    kind = results_type([topic.role for topic in stage_topics()])
+    results = _keyed(blocks).process(ScoreBlocks(settings, submission), kind).uid("score-blocks")
     results.print()
     env.execute("score-blocks")
 

@@ -14,9 +14,9 @@ import json
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from driftline.settings import ScoreEventsSettings
-from driftline.stack import artifacts
+from console.local import artifacts
 from jobs.score_events import build
-from udfs.lineage import Submission
+from jobs.lineage import Submission
 
 conf = Configuration()
 conf.set_string("python.execution-mode", "thread")

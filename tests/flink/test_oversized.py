@@ -13,7 +13,7 @@ BOUND = 1_024
 _COLUMNS = """
 import json, sys
 from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
-from driftline.flink.blocks import bounded_columns
+from jobs.flink.blocks import bounded_columns
 
 tables = TableEnvironment.create(EnvironmentSettings.in_batch_mode())
 rows = [(n, *pair) for n, pair in enumerate(json.loads(sys.argv[2]))]

@@ -78,7 +78,7 @@ PLACES = {
 _PLACES = """
 import json, sys
 from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
-from driftline.flink.blocks import shard_of
+from jobs.flink.blocks import shard_of
 
 ids = [*json.loads(sys.argv[1]), None]
 tables = TableEnvironment.create(EnvironmentSettings.in_streaming_mode())

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from driftline.settings import DAY_MS, StackSettings
-from driftline.stack import flink_env
+from console.local import flink_env
+from console.settings import StackSettings
+from driftline.units import DAY_MS
 
 UNBOUNDED_MS = 2**63 - 1
 # In a process of its own: the gateway's JVM ends with it.
@@ -17,7 +18,7 @@ import json, sys
 from pyflink.datastream import StreamExecutionEnvironment
 from jobs.score_events import build
 from driftline.settings import ScoreEventsSettings
-from udfs.lineage import Submission
+from jobs.lineage import Submission
 
 
 

@@ -16,9 +16,9 @@ import psutil
 import pytest
 import redis
 
-from driftline.settings import StackSettings
-from driftline.stack import flink_client, flink_env, free_ports
-from driftline.stack.topics import topics
+from console.local import flink_client, flink_env, free_ports
+from console.local.topics import topics
+from console.settings import StackSettings
 from tests.redis_server import wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -52,7 +52,7 @@ class Cli:
         return subprocess.run(self.command(*arguments), env=self.env, capture_output=True, text=True, check=False)
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "driftline.cli", *arguments]
+        return [sys.executable, "-m", "console.cli", *arguments]
 
     def status(self) -> dict[str, dict[str, Any]]:
         return {service["name"]: service for service in json.loads(self("status", "--json").stdout)}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.accounting import Account, Extent
+from console.accounting import Account, Extent
 from sink_connectors.score_store import Progress, ShardReport
 from udfs.offsets import advance
 from udfs.shards import shard_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from driftline.code_version import CODE_VERSION, OtherCodeError, _fingerprint, operator_sources, require
+from jobs.code_version import CODE_VERSION, OtherCodeError, _fingerprint, operator_sources, require
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,11 +36,11 @@ def test_other_code_is_refused_with_the_way_out() -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "udfs/operator.py",
+        "jobs/operators/score_blocks.py",
         "udfs/user.py",
-        "driftline/flink/subtask.py",
-        "driftline/code_version.py",
-        "driftline/settings/job.py",
+        "jobs/flink/subtask.py",
+        "jobs/code_version.py",
+        "jobs/settings.py",
         "driftline/models.py",
         "sink_connectors/write_scores.lua",
         "sink_connectors/claim_namespace.lua",
@@ -59,11 +59,11 @@ def test_what_the_operator_runs_is_covered(copy: Path, file: str) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "driftline/submission.py",
-        "driftline/publishing.py",
-        "driftline/progress.py",
-        "driftline/flink/blocks.py",
-        "driftline/cli/jobs.py",
+        "console/submission.py",
+        "console/publishing.py",
+        "console/progress.py",
+        "jobs/flink/blocks.py",
+        "console/cli/jobs.py",
         "driftline/serving/v1/score_service_pb2.py",
         "serving/reader.py",
     ],
@@ -78,7 +78,7 @@ def test_what_no_operator_imports_restarts_no_task_manager(copy: Path, file: str
 
 
 def test_what_a_function_imports_is_covered_too(copy: Path) -> None:
-    with (copy / "udfs/operator.py").open("a") as operator:
+    with (copy / "jobs/operators/score_blocks.py").open("a") as operator:
         operator.write("\n\ndef late():\n    from driftline.later import something\n")
     (copy / "driftline/later.py").write_text("something = 1\n")
     one = _fingerprint(copy)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from driftline import progress
-from driftline.cli import scores
+from console import progress
+from console.cli import scores
+from console.settings import StackSettings
 from driftline.errors import InputError, ServiceUnavailable
-from driftline.settings import StackSettings
 from sink_connectors.score_store import RedisScoreStore
 
 

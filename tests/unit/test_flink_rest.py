@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from console.flink_rest import FlinkRest, root_cause
+from console.submission import _client_error, matching
 from driftline.errors import ServiceUnavailable
-from driftline.flink.rest import FlinkRest, root_cause
-from driftline.submission import _client_error, matching
 
 JAVA_TRACE = """org.apache.flink.runtime.JobException: Recovery is suppressed
 \tat org.apache.flink.Runtime.run(Runtime.java:1)

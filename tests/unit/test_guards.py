@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from console.local.flink_conf import read_conf
 from driftline.errors import SettingError
-from driftline.flink.guards import require_safe
-from driftline.stack.flink_conf import read_conf
+from jobs.flink.guards import require_safe
 from tests.builders import job_settings
 
 DIR = "execution.checkpointing.dir"

@@ -14,8 +14,8 @@ import pytest
 
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.mapping import Mapping
-from driftline.reading import EventReader, keyed
+from history.mapping import Mapping
+from history.reading import EventReader, keyed
 from tests import sample_counts
 from tests.unit.test_reading import published
 

@@ -17,13 +17,13 @@ from types import SimpleNamespace
 import pytest
 from onnx import helper
 
+from driftline.catalogue import V1
 from driftline.errors import ModelError
 from driftline.metrics import JobGauge, JobMetric
-from driftline.model_watch import Gauges, ModelFollower, ModelWatcher, watcher
 from driftline.models import ModelFolder, OnnxModel
+from jobs.model_watch import Gauges, ModelFollower, ModelWatcher, watcher
 from tests.onnx_models import breaks_in_use, constant, graph
 from tests.redis_server import wait_until
-from udfs.features import V1
 
 ROW = array("f", [0.0] * len(V1)).tobytes()
 
@@ -321,7 +321,7 @@ def test_a_folder_that_hangs_hangs_no_operator(tmp_path: Path, running: Callable
 def test_a_folder_that_hangs_does_not_keep_the_process_alive(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "current")
     code = (
-        "import sys; from pathlib import Path; from driftline.model_watch import watcher\n"
+        "import sys; from pathlib import Path; from jobs.model_watch import watcher\n"
         f"assert not watcher(Path({str(tmp_path)!r}), 0.01).await_look(0.2); print('ends')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)

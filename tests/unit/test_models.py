@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 
+from driftline.catalogue import V1
 from driftline.errors import ModelError
 from driftline.models import ModelFolder, OnnxModel
-from driftline.training.model import check_parity, to_onnx
-from udfs.features import V1
+from training.model import check_parity, to_onnx
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(size=(3_000, len(V1))).astype(np.float32)

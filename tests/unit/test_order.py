@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.order import OrderWatch
+from history.order import OrderWatch
 from tests.builders import DAY, MINUTE, NOW, T0, bounds, event, message
 from tests.unit.udfs.strategies import histories
 from udfs.event import FORGET, VIEW, Event
@@ -15,7 +15,11 @@ from udfs.user import Outcome, Timeline
 
 @given(st.data(), histories(kinds=st.just(VIEW)))
 def test_what_is_behind_is_what_the_fold_calls_late(data: st.DataObject, history: list[Event]) -> None:
-    order, timeline, late = OrderWatch(NOW), Timeline.begin(bounds()), 0
+    order, timeline, late = (
+        OrderWatch(NOW, disorder_ms=MINUTE, clock_skew_ms_max=5 * MINUTE),
+        Timeline.begin(bounds()),
+        0,
+    )
     for one in data.draw(st.permutations(history)):
         order(message("u", event_time_ms=one.time_ms, event_id=one.event_id))
         late += timeline.offer(one) is Outcome.LATE
@@ -24,7 +28,7 @@ def test_what_is_behind_is_what_the_fold_calls_late(data: st.DataObject, history
 
 
 def test_users_are_told_apart_and_forgets_and_clocks_that_are_ahead_make_nothing_late() -> None:
-    order = OrderWatch(T0 + DAY)
+    order = OrderWatch(T0 + DAY, disorder_ms=MINUTE, clock_skew_ms_max=5 * MINUTE)
     for user, at_ms, kind in [
         ("a", DAY, VIEW),
         ("b", 0, VIEW),  # another user

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from driftline.settings import ScoreEventsSettings
-from driftline.stack.flink_conf import CONF_SOURCE, read_conf
+from console.local.flink_conf import CONF_SOURCE, read_conf
+from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_store import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 WEEKEND_H_MIN = 60  # from Friday evening to Monday morning

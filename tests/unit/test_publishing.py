@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
-from driftline import publishing
+from console import publishing
+from console.publishing import EventPublisher
+from console.settings import StackSettings
+from console.topic_rules import RuleError, TopicRules
 from driftline.errors import InputError, ServiceUnavailable
-from driftline.publishing import EventPublisher
-from driftline.settings import StackSettings
-from driftline.topic_rules import RuleError, TopicRules
 
 SETTINGS: StackSettings = StackSettings.load(kafka_bootstrap="127.0.0.1:1", events_topic="events")
 

@@ -16,15 +16,15 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.documents import text_of
+from console.publishing import EventPublisher, publish_events
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.json_documents import documents_of
 from driftline.jsonlines import format_event
-from driftline.mapping import Mapping
-from driftline.publishing import EventPublisher, publish_events
-from driftline.reading import EventReader, keyed
 from driftline.settings import Format
+from history.documents import text_of
+from history.json_documents import documents_of
+from history.mapping import Mapping
+from history.reading import EventReader, keyed
 
 Record = tuple[str, bytes, int]
 

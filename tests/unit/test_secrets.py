@@ -15,19 +15,22 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner
 
-from driftline.cli import app
+from console.cli import app
+from console.local import Stack
+from console.local.home import Home
+from console.local.scores_server import ScoresServer
+from console.local.service import LOG_CONFIG
+from console.settings import StackSettings, serve_settings
+from console.submission import job_settings
+from driftline.client.settings import ClientSettings
 from driftline.errors import ServiceUnavailable, SettingError
-from driftline.settings import ClientSettings, ScoreEventsSettings, ServeSettings, StackSettings, parse_assignments
-from driftline.settings.redis_url import why_not, with_password, without_password
-from driftline.stack import Stack
-from driftline.stack.home import Home
-from driftline.stack.scores_server import ScoresServer
-from driftline.stack.service import LOG_CONFIG
-from driftline.submission import job_settings
+from driftline.redis_url import why_not, with_password, without_password
+from jobs.lineage import Submission
+from jobs.operators.score_blocks import ScoreBlocks
+from jobs.settings import ScoreEventsSettings, parse_assignments
+from serving.settings import ServeSettings
 from serving.source import open_source
 from sink_connectors.score_store import RedisScoreStore
-from udfs.lineage import Submission
-from udfs.operator import ScoreBlocks
 
 SECRET = "hunter2secret"  # noqa: S105
 URL = f"rediss://driftline:{SECRET}@127.0.0.1:1/0"
@@ -172,8 +175,8 @@ def test_with_a_password_file_the_job_holds_no_password(password_file: Path, mon
 
 def test_the_server_takes_the_stack_s_login(password_file: Path) -> None:
     stack = StackSettings.load(redis_url="redis://h:1/0", redis_password_file=password_file)
-    assert ServeSettings.load().resolved(stack).redis_address == stack.redis_address
-    assert ServeSettings.load(redis_url="redis://own").resolved(stack).redis_address == "redis://own"
+    assert serve_settings({}, stack).redis_address == stack.redis_address
+    assert serve_settings({"redis_url": "redis://own"}, stack).redis_address == "redis://own"
     launch = ScoresServer(stack, Home(stack.home)).launch()
     assert launch.env["DRIFTLINE_REDIS_PASSWORD_FILE"] == str(password_file)
     assert "p@ss" not in f"{launch.command} {launch.env}"

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from console.settings import StackSettings
+from console.submission import job_settings
+from driftline.client.settings import ClientSettings
 from driftline.errors import SettingError
-from driftline.settings import ClientSettings, ScoreEventsSettings, ServeSettings, StackSettings, parse_assignments
-from driftline.submission import job_settings
+from jobs.settings import ScoreEventsSettings, parse_assignments
+from serving.settings import ServeSettings
 
 
 def test_environment_sets_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from driftline import starting
+from console import starting
+from console.flink_rest import FlinkRest
 from driftline.errors import StackError
-from driftline.flink.rest import FlinkRest
 
 CAUSE = "pemja.core.PythonException: <class 'driftline.errors.SettingError'>: the restored state was made with shards=8"
 OUTAGE = "pemja.core.PythonException: <class 'driftline.errors.ServiceUnavailable'>: Redis at redis://r does not answer"
@@ -42,8 +42,8 @@ class Cluster(FlinkRest):
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds pass with every look."""
     now_s = [0.0]
-    monkeypatch.setattr("driftline.starting.time.monotonic", lambda: now_s[0])
-    monkeypatch.setattr("driftline.starting.time.sleep", lambda _: now_s.__setitem__(0, now_s[0] + 10))
+    monkeypatch.setattr("console.starting.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("console.starting.time.sleep", lambda _: now_s.__setitem__(0, now_s[0] + 10))
 
 
 def wait(cluster: Cluster, *, restored: bool = True) -> list[str]:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from driftline import submission
+from console import submission
+from console.flink_rest import Job
+from console.savepoints import newest_savepoint
+from console.settings import StackSettings
 from driftline.errors import InputError, StackError
-from driftline.flink.rest import Job
-from driftline.savepoints import newest_savepoint
-from driftline.settings import StackSettings
 from sink_connectors.score_store import Claim, Progress, RedisScoreStore, ShardReport
 from sink_connectors.score_value import encode_value
 from tests.builders import job_settings
@@ -53,7 +53,7 @@ class Flink:
         patch.setattr(submission, "FlinkRest", lambda _: self)
         patch.setattr(submission, "_run_client", self._run)
         patch.setattr(submission, "await_tasks", lambda *_, **__: None)
-        patch.setattr("driftline.extents._CONNECT_MS_MAX", 50)  # there is no Kafka
+        patch.setattr("console.extents._CONNECT_MS_MAX", 50)  # there is no Kafka
 
     def running(self, name: str) -> Job | None:
         return next((job for job in self.jobs if job.name == name), None)

@@ -206,7 +206,7 @@ class ShardState(google.protobuf.message.Message):
     """
     @property
     def made_with(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """What else the job was made with, by the names of its settings (udfs/lineage.py); empty: not known."""
+        """What else the job was made with, by the names of its settings (jobs/lineage.py); empty: not known."""
 
     @property
     def unknown_types(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:

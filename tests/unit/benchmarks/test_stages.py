@@ -21,13 +21,13 @@ CALL = [
     "OneInputFunctionOperation.process_element (pyflink/fn_execution/embedded/operations.py:93)",
     "FunctionOperation._output_elements (pyflink/fn_execution/embedded/operations.py:57)",
     "extract_process_function.<locals>.process_element_func (pyflink/datastream/embedded/operations.py:149)",
-    "ScoreBlocks.process_element (udfs/operator.py:98)",
+    "ScoreBlocks.process_element (jobs/operators/score_blocks.py:98)",
 ]
 PROCESS = [*CALL, "BlockProcessor.process (udfs/block.py:110)"]
 FOLD = [*PROCESS, "BlockProcessor._fold (udfs/block.py:153)"]
 WRITE = [
     *CALL,
-    "ScoreBlocks._flush (udfs/operator.py:135)",
+    "ScoreBlocks._flush (jobs/operators/score_blocks.py:135)",
     "RedisScoreStore.write (sink_connectors/score_store.py:232)",
 ]
 
@@ -59,12 +59,15 @@ def test_a_function_is_known_by_its_module_and_name_interpreted_or_compiled(text
         ([*FOLD, "Decoder.decode (udfs/decode.py:49)", "validate (udfs/decode.py:80)"], "decoding events"),
         ([*FOLD, "Timeline.offer (udfs/user.py:129)", "Profile.fold (udfs/profile.py:174)"], "timelines"),
         ([*PROCESS, "BlockProcessor._score (udfs/block.py:177)", "Profile.fold (udfs/profile.py:174)"], "features"),
-        ([*FOLD, "Timelines.get (udfs/timelines.py:48)", "MapStateImpl.get (pyflink/x/state_impl.py:208)"], "reading"),
+        (
+            [*FOLD, "Timelines.get (state_schemas/users.py:48)", "MapStateImpl.get (pyflink/x/state_impl.py:208)"],
+            "reading",
+        ),
         ([*PROCESS, "score (udfs/scoring.py:51)", "OnnxModel.predict (driftline/models.py:79)"], "model"),
         ([*WRITE, "read_response (redis/connection.py:613)"], "Redis"),
-        ([*WRITE, "Timelines.put_all (udfs/timelines.py:51)", "encode (state_schemas/codec.py:24)"], "encoding"),
+        ([*WRITE, "Timelines.put_all (state_schemas/users.py:51)", "encode (state_schemas/codec.py:24)"], "encoding"),
         ([*FOLD], "the walk"),
-        ([*CALL, "ScoreBlocks._flush (udfs/operator.py:135)"], "sessions"),
+        ([*CALL, "ScoreBlocks._flush (jobs/operators/score_blocks.py:135)"], "sessions"),
         ([*CALL], "the operator's own"),
         ([CALL[0], "RowDataConverter.to_internal (pyflink/fn_execution/embedded/converters.py:105)"], "crossing"),
         (CALL[:1], "crossing"),
@@ -138,7 +141,7 @@ def test_a_stack_is_where_its_nearest_known_frame_is(frames: list[str], where: s
 
 
 def test_looks_are_counted_by_the_thread_that_is_in_each() -> None:
-    waiting = ["Thread._bootstrap (threading.py:1002)", "ModelWatcher._run (driftline/model_watch.py:125)"]
+    waiting = ["Thread._bootstrap (threading.py:1002)", "ModelWatcher._run (jobs/model_watch.py:125)"]
     samples = [Sampled("models", waiting, 7), Sampled("Dummy-1", CALL, 5), Sampled("Dummy-1", [], 9)]
     assert looks(samples) == 7
 

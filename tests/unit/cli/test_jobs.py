@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 from typer.testing import CliRunner
 
-from driftline.cli import app
+from console.cli import app
+from console.submission import Submitted
 from driftline.errors import InputError
-from driftline.submission import Submitted
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.redis_server import RedisServer
@@ -34,7 +34,7 @@ def run(*arguments: str) -> str:
 @pytest.mark.redis
 def test_promote_wants_scores_and_a_job_unless_forced(store: RedisScoreStore, monkeypatch: pytest.MonkeyPatch) -> None:
     running: list[str] = []
-    monkeypatch.setattr("driftline.submission.matching", lambda *_: running)
+    monkeypatch.setattr("console.submission.matching", lambda *_: running)
     with pytest.raises(InputError, match="namespace rebuild has no scores; --force"):
         run("promote", "rebuild")
     store.write([("u", encode_value(1, 1, b"x"))], None)
@@ -69,7 +69,7 @@ def test_the_new_generation_is_a_setting_of_the_job(monkeypatch: pytest.MonkeyPa
         given.append(settings.new_generation)  # type: ignore[attr-defined]
         return Submitted("id", savepoint)
 
-    monkeypatch.setattr("driftline.submission.submit", submit)
+    monkeypatch.setattr("console.submission.submit", submit)
     assert "it goes on from p" in run("submit", "score-events", "--from-savepoint", "p", "--new-generation")
     run("submit", "score-events", "--from-savepoint", "p")
     assert given == [True, False]

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from driftline import cli
-from driftline.cli import PANELS, app
+from console import cli
+from console.cli import PANELS, app
 
 COMMANDS = [command.__name__.replace("_", "-") for commands in PANELS.values() for command in commands]
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "driftline.cli", *arguments]
+    command = [sys.executable, "-m", "console.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
 
 

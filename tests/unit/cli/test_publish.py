@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from driftline.cli import app
+from console.cli import app
 from driftline.errors import InputError
 
 GOOD = '{"eventId":"e1","userId":"u1","type":"view","eventTimeMs":5}\n'
@@ -52,7 +52,7 @@ class Publisher:
 
 @pytest.fixture(autouse=True)
 def publisher(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftline.publishing.EventPublisher", Publisher)
+    monkeypatch.setattr("console.publishing.EventPublisher", Publisher)
 
 
 def publish(*arguments: object, stdin: bytes = b"") -> Any:
@@ -110,7 +110,7 @@ def test_a_run_in_which_nothing_was_good_fails() -> None:
 
 
 def test_a_missing_file_is_told_of_before_kafka_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftline.publishing.EventPublisher", None)
+    monkeypatch.setattr("console.publishing.EventPublisher", None)
     result = publish(tmp_path / "missing")
     assert isinstance(result.exception, InputError)
     assert "No such file" in str(result.exception)

@@ -14,10 +14,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from driftline.cli import ask
-from driftline.cli.scores_table import features_table
+from console.cli import ask
+from console.cli.scores_table import features_table
 from driftline.client import Explanation, FeatureValue, Scores
-from driftline.settings import ClientSettings
+from driftline.client.settings import ClientSettings
 from tests.fake_scores import FakeScores, fake_server, user
 
 app = typer.Typer()
@@ -85,7 +85,7 @@ def test_settings_of_the_call(fake: FakeScores, monkeypatch: pytest.MonkeyPatch)
 
 def test_watch_prints_each_new_score_until_interrupted(fake: FakeScores) -> None:
     fake.put(user("u1", accepted=1, engagement=0.25))
-    command = [sys.executable, "-m", "driftline.cli", "scores", "--watch", "u1"]
+    command = [sys.executable, "-m", "console.cli", "scores", "--watch", "u1"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:

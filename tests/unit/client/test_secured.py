@@ -12,9 +12,9 @@ import trustme
 import typer
 from typer.testing import CliRunner
 
+from console.cli import app as driftline
+from console.cli import ask as commands
 from driftline import client as c
-from driftline.cli import app as driftline
-from driftline.cli import ask as commands
 from driftline.client import Tls
 from driftline.errors import InputError, SettingError
 from serving.tls import server_credentials

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from driftline.demo.freshness import Freshness
-from driftline.demo.monitor import Snapshot
-from driftline.demo.shoppers import ShopperRow
-from driftline.demo.summary import Outcome
-from driftline.demo.traffic import Kind
-from driftline.progress import Drained
+from console.demo.freshness import Freshness
+from console.demo.monitor import Snapshot
+from console.demo.shoppers import ShopperRow
+from console.demo.summary import Outcome
+from console.demo.traffic import Kind
+from console.progress import Drained
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, UserScores
 from sink_connectors.score_store import Progress
 

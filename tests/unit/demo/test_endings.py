@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from driftline.demo.endings import Endings
+from console.demo.endings import Endings
 
 
 def test_the_first_signal_ends_the_traffic_softly() -> None:

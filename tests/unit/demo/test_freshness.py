@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from driftline.demo.freshness import GIVE_UP_S, Freshness, FreshnessLog, Handover, Prober, quantile
-from driftline.demo.traffic import Sent
+from console.demo.freshness import GIVE_UP_S, Freshness, FreshnessLog, Handover, Prober, quantile
+from console.demo.traffic import Sent
 from driftline.errors import ServiceUnavailable
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from driftline.demo.freshness import FreshnessLog
-from driftline.demo.monitor import TROUBLE_S_MAX, Monitor, Rate
-from driftline.demo.shoppers import Watchlist
-from driftline.demo.traffic import Kind, Record, Traffic
+from console.demo.freshness import FreshnessLog
+from console.demo.monitor import TROUBLE_S_MAX, Monitor, Rate
+from console.demo.shoppers import Watchlist
+from console.demo.traffic import Kind, Record, Traffic
+from console.progress import Drained
 from driftline.errors import ServiceUnavailable
-from driftline.progress import Drained
 from driftline.serving.v1.scores_pb2 import UserScores
 from sink_connectors.score_store import Progress
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from driftline.demo.shoppers import Shopper, Watchlist, arrow, by_interest, sparkline
+from console.demo.shoppers import Shopper, Watchlist, arrow, by_interest, sparkline
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
 
 

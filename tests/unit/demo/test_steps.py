@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from driftline.demo.steps import Steps
+from console.demo.steps import Steps
 
 
 def steps(written: io.StringIO) -> Steps:

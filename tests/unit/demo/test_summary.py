@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from driftline.demo.freshness import Freshness
-from driftline.demo.summary import problems, summary
-from driftline.progress import Drained
+from console.demo.freshness import Freshness
+from console.demo.summary import problems, summary
+from console.progress import Drained
 from sink_connectors.score_store import Progress
 from tests.unit.demo.builders import TOTALS, outcome, scores
 

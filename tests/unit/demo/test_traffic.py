@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from driftline.demo.traffic import Kind, Record, Sent, Shares, Traffic, encode, mix
+from console.demo.traffic import Kind, Record, Sent, Shares, Traffic, encode, mix
+from console.simulator import SimulatedEvent
 from driftline.settings import Format
-from driftline.simulator import SimulatedEvent
+from jobs.pipeline import decoder_of
 from tests.builders import NOW, T0, bounds, job_settings
-from udfs.decode import Decoder
 from udfs.rejects import InvalidEventError, Reason
 from udfs.user import Outcome, Timeline
 
@@ -31,7 +31,7 @@ def mixed(count: int = 500, encoding: Format = "protobuf") -> list[Record]:
 
 @pytest.mark.parametrize("encoding", ["protobuf", "json"])
 def test_each_kind_becomes_what_it_is_meant_to_be(encoding: Format) -> None:
-    decoder = Decoder.of(job_settings(events_format=encoding, event_bytes_max=10_000))
+    decoder = decoder_of(job_settings(events_format=encoding, event_bytes_max=10_000))
     timelines: dict[str, Timeline] = {}
     wanted = {Kind.EVENT: Outcome.ACCEPTED, Kind.REPEAT: Outcome.DUPLICATE, Kind.LATE: Outcome.LATE}
     reasons = set()

@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from driftline.demo.display import LiveDisplay, PlainDisplay
-from driftline.demo.freshness import Freshness
-from driftline.demo.monitor import Snapshot
-from driftline.demo.view import Addresses, plain_line, render
+from console.demo.display import LiveDisplay, PlainDisplay
+from console.demo.freshness import Freshness
+from console.demo.monitor import Snapshot
+from console.demo.view import Addresses, plain_line, render
 from tests.unit.demo.builders import row, snapshot
 
 ADDRESSES = Addresses(flink="http://127.0.0.1:8081", grpc="127.0.0.1:50051")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from driftline.refused_ids import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS
 from driftline.words import CHANNEL_SPELLINGS, TYPE_SPELLINGS
+from udfs.refused import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS
 
 DOC = Path(__file__).parents[3] / "docs" / "events.md"
 

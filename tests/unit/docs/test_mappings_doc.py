@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 from pathlib import Path
 
 import pytest
 
+from driftline.units import wall_clock_ms
 from tests.sample_counts import ARRIVAL, Counts, Tally, facts_of, in_arrival_order, rows_of
 
 ROOT = Path(__file__).parents[3]
@@ -35,7 +35,7 @@ def counted(name: str, files: list[Path]) -> dict[str, Counts]:
     orders = (
         {name: rows} | {f"{name} by {ARRIVAL[name]}": in_arrival_order(name, rows)} if name in ARRIVAL else {name: rows}
     )
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = wall_clock_ms()
     return {order: Tally(now_ms).count(facts_of(name, ordered)) for order, ordered in orders.items()}
 
 

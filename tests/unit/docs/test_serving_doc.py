@@ -67,7 +67,7 @@ def test_snippet_prints_what_a_reader_expects(server: Client, number: int) -> No
 def test_commands_of_the_readme_work_when_pasted(server: Client) -> None:
     (block,) = [one for one in BASH.findall((REPOSITORY / "README.md").read_text()) if "driftline rest" in one]
     pasted, port = block[: block.index("grpcurl")], free_port()  # grpcurl is not everyone's
-    program = pasted.replace("localhost:8080", f"localhost:{port}").replace("driftline ", "python -m driftline.cli ")
+    program = pasted.replace("localhost:8080", f"localhost:{port}").replace("driftline ", "python -m console.cli ")
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(REPOSITORY),

@@ -9,9 +9,12 @@ import pytest
 from pydantic_settings import BaseSettings
 from typer.main import get_group
 
-from driftline.cli import app
+from console.cli import app
+from console.settings import StackSettings
+from driftline.client.settings import ClientSettings
 from driftline.metrics import JobGauge, JobMetric, JobNamed
-from driftline.settings import ClientSettings, ScoreEventsSettings, ServeSettings, StackSettings
+from jobs.settings import ScoreEventsSettings
+from serving.settings import ServeSettings
 from udfs.rejects import Reason
 
 REPOSITORY = Path(__file__).parents[3]

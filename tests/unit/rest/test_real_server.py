@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from driftline import client as c
-from serving.requests import BATCH_IDS_MAX
+from driftline.limits import BATCH_IDS_MAX
 from serving.rest import openapi
 from sink_connectors.score_store import RedisScoreStore
 from tests.grpc_server import Client, running_server

@@ -103,7 +103,7 @@ def test_command_takes_its_tls_from_the_settings_and_no_token(secured: Secured, 
         "DRIFTLINE_CLIENT_KEY_FILE": str(secured.tls.key_file),
         "DRIFTLINE_CLIENT_TOKEN": AUDITOR[0],  # for `driftline scores`; no caller of the door may get its rights
     }
-    command = [sys.executable, "-m", "driftline.cli", "rest", "--port", "0", "--timeout-s", "10"]
+    command = [sys.executable, "-m", "console.cli", "rest", "--port", "0", "--timeout-s", "10"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr

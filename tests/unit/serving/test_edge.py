@@ -21,10 +21,10 @@ import pytest
 from driftline.errors import SettingError
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
-from driftline.settings import ServeSettings
 from serving.audit import UserIds
 from serving.auth import Client, new_token, toml_of
 from serving.edge import prepared
+from serving.settings import ServeSettings
 from serving.tls import is_loopback
 from tests.grpc_server import CALL_S
 from tests.redis_server import RedisServer, wait_until
@@ -73,7 +73,7 @@ def test_all_at_once(redis_server: RedisServer, tmp_path: Path) -> None:
             "PYTHONPATH": str(REPOSITORY),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "driftline.cli", "serve", "--port", "0", "--metrics-port", "0", *flags],
+            [sys.executable, "-m", "console.cli", "serve", "--port", "0", "--metrics-port", "0", *flags],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,
@@ -146,7 +146,7 @@ def test_file_that_cannot_be_used_ends_the_command_with_one_line(tmp_path: Path,
     missing = tmp_path / "missing.toml"
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "driftline.cli", "serve"),
+            *(sys.executable, "-m", "console.cli", "serve"),
             *("--port", "0", "--workers", workers, "--tokens-file", str(missing)),
         ],
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},

@@ -18,21 +18,21 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from driftline.cli import ask
-from driftline.cli import scores as commands
-from driftline.cli.scores_table import duration, results_table
+from console.cli import ask
+from console.cli import scores as commands
+from console.cli.scores_table import duration, results_table
 from driftline.client import Result, Scores
 from driftline.errors import ServiceUnavailable, StackError
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
-from driftline.settings import ServeSettings
 from serving.server import serve
+from serving.settings import ServeSettings
 from sink_connectors.score_store import InMemoryScoreStore, RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.grpc_server import Client, running_server
 from tests.redis_server import RedisServer, free_port
 
 REPOSITORY = Path(__file__).parents[3]
-SERVE = "import typer; from driftline.cli.scores import serve; typer.run(serve)"
+SERVE = "import typer; from console.cli.scores import serve; typer.run(serve)"
 
 app = typer.Typer()
 app.command()(ask.scores)
@@ -184,7 +184,7 @@ def _greet(server: socket.socket) -> None:
 
 
 def test_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("driftline.cli.calling.DEADLINE_S", 0.2)
+    monkeypatch.setattr("console.cli.calling.DEADLINE_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         greeter = Thread(target=_greet, args=[silent])
         greeter.start()
@@ -259,7 +259,7 @@ def test_table_survives_scores_with_nothing_in_them() -> None:
 
 def test_server_and_commands_load_no_library_of_the_jobs() -> None:
     program = (
-        "import sys, serving.server, driftline.cli.scores, driftline.cli.ask, driftline.cli.scores_table;"
+        "import sys, serving.server, console.cli.scores, console.cli.ask, console.cli.scores_table;"
         "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
@@ -270,7 +270,7 @@ def test_server_and_commands_load_no_library_of_the_jobs() -> None:
 
 def test_commands_load_the_server_only_when_it_runs() -> None:
     program = (
-        "import sys, driftline.cli.scores, driftline.cli.ask, driftline.cli.rest;"
+        "import sys, console.cli.scores, console.cli.ask, console.cli.rest;"
         "sys.exit(bool({'grpc', 'redis', 'serving', 'starlette'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)

@@ -13,10 +13,10 @@ import pytest
 
 from driftline.errors import SettingError
 from driftline.serving.v1 import score_service_pb2 as pb
-from driftline.settings import ServeSettings
 from serving.arrivals import Arrivals
 from serving.reader import Found, ScoreReader
 from serving.service import ScoreService
+from serving.settings import ServeSettings
 from serving.watch import WatchHub
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value

@@ -217,7 +217,7 @@ def serving(redis_url: str, port: int, metrics_port: int) -> Iterator[subprocess
     environment = os.environ | {"DRIFTLINE_REDIS_URL": redis_url, "PYTHONPATH": str(REPOSITORY)}
     flags = ["--workers", "2", "--port", str(port), "--metrics-port", str(metrics_port)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "driftline.cli", "serve", *flags], env=environment, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "console.cli", "serve", *flags], env=environment, stderr=subprocess.PIPE, text=True
     )
     try:
         yield process

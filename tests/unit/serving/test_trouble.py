@@ -13,11 +13,12 @@ from typing import Any, cast
 import grpc
 import pytest
 
+from driftline.score_message import with_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.middleware import Context, Handler, UnaryHandler
 from sink_connectors.score_store import RedisScoreStore
-from sink_connectors.score_value import encode_value, with_features
+from sink_connectors.score_value import encode_value
 from tests.grpc_server import Client, running_server
 from tests.redis_server import RedisServer, wait_until
 

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from driftline.catalogue import V1
+from driftline.score_message import with_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
@@ -23,10 +25,9 @@ from serving import server
 from serving.reader import Found
 from serving.watch import is_news
 from sink_connectors.score_store import RedisScoreStore
-from sink_connectors.score_value import encode_value, with_features
+from sink_connectors.score_value import encode_value
 from tests.grpc_server import Client, running_server
 from tests.redis_server import RedisServer, wait_until
-from udfs.features import V1
 
 SERVICE = "/driftline.serving.v1.ScoreService"
 PUSH_S = 0.2

@@ -13,13 +13,13 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from driftline.serving.v1 import score_service_pb2 as pb
-from driftline.settings import ServeSettings
 from serving.audit import UserIds, audit
 from serving.masks import PATHS
 from serving.middleware import UnaryHandler
 from serving.reader import Found, ScoreReader
 from serving.requests import Refused
 from serving.service import ScoreService
+from serving.settings import ServeSettings
 from serving.telemetry import watched_users
 from serving.watch import WatchHub
 from tests.stored import stored_user

@@ -57,7 +57,7 @@ class Running:
 @contextmanager
 def workers(redis_url: str, port: int) -> Iterator[Running]:
     environment = os.environ | {"DRIFTLINE_REDIS_URL": redis_url, "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "driftline.cli", "serve", "--workers", "2", "--port", str(port)]
+    command = [sys.executable, "-m", "console.cli", "serve", "--workers", "2", "--port", str(port)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield Running(process)

@@ -8,9 +8,9 @@ from google.protobuf import json_format
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from console.simulator import SimulatedEvent, SimulationSpec, json_line, simulate, user_event
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event, parse_event
-from driftline.simulator import SimulatedEvent, SimulationSpec, json_line, simulate, user_event
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000

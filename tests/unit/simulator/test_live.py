@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from driftline.simulator import SimulatedEvent, SimulationSpec, simulate_live
+from console.simulator import SimulatedEvent, SimulationSpec, simulate_live
 
 START_S = 1_790_000_000.0
 

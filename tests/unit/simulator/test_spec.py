@@ -2,9 +2,9 @@
 
 import pytest
 
+from console.simulator import SimulationSpec, parse_start
+from console.simulator.spec import id_prefix
 from driftline.errors import SettingError
-from driftline.simulator import SimulationSpec, parse_start
-from driftline.simulator.spec import id_prefix
 
 
 @pytest.mark.parametrize(

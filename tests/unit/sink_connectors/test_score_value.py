@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.score_message import split_features, with_features
 from driftline.serving.v1.scores_pb2 import UserScores
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
@@ -19,9 +20,7 @@ from sink_connectors.score_value import (
     encode_value,
     offsets_key,
     progress_key,
-    split_features,
     user_key,
-    with_features,
 )
 
 # What Redis holds in production. Never change these bytes: readers of another release must understand them.

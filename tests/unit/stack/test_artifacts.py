@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.profilers import ASYNC_PROFILER
+from console.local import artifacts
+from console.local.artifacts import Artifact, cache, jars
 from driftline.errors import StackError
-from driftline.stack import artifacts
-from driftline.stack.artifacts import Artifact, cache, jars
 
 SMALL = Artifact("small-1.0", ("org.example:small:1.0",), "1 MB")
 WORKS = """\

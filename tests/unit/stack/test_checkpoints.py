@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from console.flink_rest import FlinkRest, Job
+from console.local.checkpoints import Kept, list_kept, prune, remember_job
+from console.local.home import Home
+from console.settings import StackSettings
 from driftline.errors import ServiceUnavailable
-from driftline.flink.rest import FlinkRest, Job
-from driftline.settings import StackSettings
-from driftline.stack.checkpoints import Kept, list_kept, prune, remember_job
-from driftline.stack.home import Home
 
 A, B, C = ("a" * 32, "b" * 32, "c" * 32)
 

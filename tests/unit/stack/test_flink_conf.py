@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from console.local import flink_client, flink_env
+from console.local.flink_conf import CONF_SOURCE, ROOT, FlinkFiles, pyflink, read_conf
+from console.local.home import Home
+from console.settings import StackSettings
 from driftline.errors import StackError
-from driftline.settings import StackSettings
-from driftline.stack import flink_client, flink_env
-from driftline.stack.flink_conf import CONF_SOURCE, ROOT, FlinkFiles, pyflink, read_conf
-from driftline.stack.home import Home
 
 
 @pytest.fixture(autouse=True)
 def connector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jar = tmp_path / "flink-sql-connector-kafka-0.jar"
     jar.touch()
-    monkeypatch.setattr("driftline.stack.artifacts.kafka_connector", lambda: jar)
+    monkeypatch.setattr("console.local.artifacts.kafka_connector", lambda: jar)
 
 
 def files(tmp_path: Path, **settings: object) -> FlinkFiles:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from console.local.home import DATA_FOLDERS, MARKER, Home
 from driftline.errors import StackError
-from driftline.stack.home import DATA_FOLDERS, MARKER, Home
 
 
 def test_purge_deletes_what_the_stack_made_and_nothing_else(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from driftline.stack.logs import OLD_FILES_MAX, bound, rotate, tail
+from console.local.logs import OLD_FILES_MAX, bound, rotate, tail
 
 
 def test_rotation_keeps_a_bounded_number_of_files(tmp_path: Path) -> None:

@@ -3,8 +3,8 @@ import socket
 
 import pytest
 
+from console.local.ports import PortClaim, check_free, free_ports, is_free, is_open, split_address
 from driftline.errors import StackError
-from driftline.stack.ports import PortClaim, check_free, free_ports, is_free, is_open, split_address
 
 
 def test_free_ports_differ_and_can_be_bound() -> None:

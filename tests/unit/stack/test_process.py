@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from console.local import process
+from console.local.process import ProcessRecord, exit_code, load_record, load_records, record_path, spawn, stop
 from driftline.errors import StackError
-from driftline.stack import process
-from driftline.stack.process import ProcessRecord, exit_code, load_record, load_records, record_path, spawn, stop
 from tests.redis_server import wait_until
 
 

@@ -3,14 +3,15 @@ from pathlib import Path
 
 import pytest
 
+from console.local import Stack
+from console.local.home import Home
+from console.local.kafka import _cluster_id
+from console.local.redis import Redis, redis_server
+from console.local.scores_server import ScoresServer
+from console.local.topics import topics
+from console.settings import StackSettings
 from driftline.errors import SettingError, StackError
-from driftline.settings import DAY_MS, StackSettings
-from driftline.stack import Stack
-from driftline.stack.home import Home
-from driftline.stack.kafka import _cluster_id
-from driftline.stack.redis import Redis, redis_server
-from driftline.stack.scores_server import ScoresServer
-from driftline.stack.topics import topics
+from driftline.units import DAY_MS
 
 
 def test_topics_keep_events_of_any_age() -> None:
@@ -65,7 +66,7 @@ def test_without_redis_the_message_names_both_ways(monkeypatch: pytest.MonkeyPat
 def test_the_server_gets_this_stack_s_settings(tmp_path: Path) -> None:
     settings: StackSettings = StackSettings.load(home=tmp_path, grpc_port=1234, redis_url="redis://elsewhere:1/2")
     launch = ScoresServer(settings, Home(settings.home)).launch()
-    assert launch.command == [sys.executable, "-m", "driftline.cli", "serve"]
+    assert launch.command == [sys.executable, "-m", "console.cli", "serve"]
     assert launch.env["DRIFTLINE_GRPC_PORT"] == "1234"
     assert launch.env["DRIFTLINE_REDIS_URL"] == "redis://elsewhere:1/2"
     assert launch.env["DRIFTLINE_HOME"] == str(tmp_path)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from console.local import Stack, start
+from console.local.home import Home
+from console.local.ports import PortClaim, free_ports
+from console.local.process import ProcessRecord, load_record
+from console.local.service import Launch, NotReady, Service
+from console.settings import StackSettings
 from driftline.errors import ServiceUnavailable, StackError
-from driftline.settings import StackSettings
-from driftline.stack import Stack, start
-from driftline.stack.home import Home
-from driftline.stack.ports import PortClaim, free_ports
-from driftline.stack.process import ProcessRecord, load_record
-from driftline.stack.service import Launch, NotReady, Service
 from tests.redis_server import wait_until
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.state.v1.state_pb2 import UserState
-from sink_connectors.wire import varint
+from driftline.wire import varint
 from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import bounds

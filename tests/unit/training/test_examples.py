@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.catalogue import V1
 from driftline.errors import InputError
 from driftline.jsonlines import format_event
 from driftline.models import OnnxModel
-from driftline.reading import EventReader
 from driftline.state.v1.state_pb2 import ShardState
-from driftline.training.examples import HORIZON_MS, LeftOut, make_examples, read_history
-from driftline.training.model import evaluate, fit, split, to_onnx
+from history.reading import EventReader
+from jobs.pipeline import decoder_of
 from tests.builders import (
     DAY,
     HOUR,
@@ -37,12 +37,13 @@ from tests.builders import (
     to_message,
 )
 from tests.unit.udfs.strategies import histories
-from udfs.decode import Decoder
+from training.examples import HORIZON_MS, LeftOut, make_examples, read_history
+from training.model import evaluate, fit, split, to_onnx
 from udfs.event import FORGET, PURCHASE, Event
-from udfs.features import V1, affinities, vector
+from udfs.features import affinities, vector
 from udfs.user import Timeline
 
-DECODER = Decoder.of(job_settings())
+DECODER = decoder_of(job_settings())
 END = event(HOUR * 5, event_id="end")  # so that the history does not end right after what a test looks at
 
 

@@ -10,11 +10,23 @@ from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.metrics import JobMetric, JobNamed
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
-from sink_connectors.score_value import decode_value
-from tests.builders import HOUR, MINUTE, T0, HalfModel, States, block, fold_block, message, processor, timelines
+from tests.builders import (
+    HOUR,
+    MINUTE,
+    T0,
+    HalfModel,
+    States,
+    block,
+    fold_block,
+    message,
+    processor,
+    scores_of,
+    sessions_of,
+    timelines,
+)
 from udfs.block import Block
-from udfs.due import Due
 from udfs.event import FORGET
+from udfs.results import Due, Scored
 
 NOW = T0 + 10 * HOUR
 
@@ -23,20 +35,19 @@ def test_scores_of_a_block() -> None:
     shard, states = ShardState(generation=7), States()
     records = block(message(), message("u2"), message(at_ms=5))
     result = fold_block(processor(HalfModel()), records, shard, timelines(states), NOW)
-    scores = UserScores.FromString(result.scores["u1"] or b"")
+    scores = UserScores.FromString(scores_of(result)["u1"] or b"")
     assert scores.scores["purchase_propensity"] == 0.5
     assert set(scores.scores) == {"purchase_propensity", "engagement", "churn_risk"}
     assert (scores.user_id, scores.accepted_events, scores.generation, scores.written_at_ms) == ("u1", 2, 7, NOW)
     assert (scores.as_of_event_time_ms, scores.feature_set, scores.model_version) == (T0 + 5, "v1", "half")
     assert (scores.session.session_id, scores.session.events) == (f"u1:{T0}", 2)
-    stored = decode_value(dict(result.stored)["u1"])
-    assert (stored.generation, stored.accepted_events, stored.scores) == (7, 2, result.scores["u1"])
+    assert Scored("u1", 2, scores_of(result)["u1"]) in result.scored
     assert set(states) == {"u1", "u2"}
 
 
 def test_without_a_model_there_is_no_propensity_and_no_version() -> None:
     result = fold_block(processor(), block(message()), ShardState(), timelines(), NOW)
-    scores = UserScores.FromString(result.scores["u1"] or b"")
+    scores = UserScores.FromString(scores_of(result)["u1"] or b"")
     assert set(scores.scores) == {"engagement", "churn_risk"}
     assert scores.model_version == ""
 
@@ -67,7 +78,7 @@ def test_late_event_leaves_unchanged_and_changes_no_state() -> None:
     result = fold_block(fold, records, shard, users, NOW)
     assert (result.late[0].value, result.late[0].headers["driftline.errors.reason"]) == (records.values[0], b"LATE")
     assert states == before
-    assert not result.stored
+    assert not result.scored
 
 
 @given(st.lists(st.sampled_from(["good", "repeat", "late", "bad", "null"]), max_size=30))
@@ -95,23 +106,22 @@ def test_the_four_totals_add_up_to_the_records_read(kinds: list[str]) -> None:
 
 def test_forgotten_user_becomes_a_tombstone() -> None:
     result = fold_block(processor(), block(message(), message(at_ms=1, type=FORGET)), ShardState(), timelines(), NOW)
-    assert result.scores == {"u1": None}
-    assert decode_value(result.stored[0][1]).is_tombstone
+    assert scores_of(result) == {"u1": None}
+    assert result.scored == [Scored("u1", 2, None)]
 
 
 def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again() -> None:
     fold, users, shard = processor(), timelines(), ShardState()
     first = fold_block(fold, block(message("quiet"), message("busy")), shard, users, NOW)
-    ((check_at_ms, listed),) = first.quiet_checks.items()
+    ((check_at_ms, listed),) = first.due.items()
     assert (listed, check_at_ms) == (["quiet", "busy"], NOW + 30 * MINUTE)
     later = fold_block(fold, block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
-    assert later.quiet_checks == {}
-    result = fold.check_quiet([Due(user, check_at_ms) for user in (*listed, "unknown")], users, check_at_ms)
-    (published,) = result.sessions
-    session = ClosedSession.FromString(published.value)
-    assert (published.user_id, published.session_id, session.session_id) == ("quiet", f"quiet:{T0}", f"quiet:{T0}")
+    assert later.due == {}
+    result = fold.look_again([Due(user, check_at_ms) for user in (*listed, "unknown")], users, check_at_ms)
+    (session,) = sessions_of(result)
+    assert (session.user_id, session.session_id) == ("quiet", f"quiet:{T0}")
     assert session.closed_by == ClosedSession.CLOSED_BY_QUIET
-    assert result.quiet_checks == {check_at_ms + MINUTE: ["busy"]}
+    assert result.due == {check_at_ms + MINUTE: ["busy"]}
     assert set(result.timelines) == {"quiet"}  # nothing is written of who is moved on
 
 

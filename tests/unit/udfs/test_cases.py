@@ -10,8 +10,8 @@ from driftline.jsonlines import parse_event
 from driftline.metrics import JobMetric
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
-from tests.builders import States, block, fold_block, processor, timelines
-from udfs.block import BlockResult
+from tests.builders import States, block, fold_block, processor, scores_of, timelines
+from udfs.results import BlockResult
 
 NOW = 1_795_500_000_000
 E1, E2 = 1_795_024_800_000, 1_795_024_920_000
@@ -41,7 +41,7 @@ def test_a_request_processed_hours_later_erases_what_was_before_it_and_keeps_wha
     request = ("f1", "FORGET", 1_794_996_000_000)
     history = lines(("e1", "VIEW", 1_794_995_400_000), ("e2", "PURCHASE", E1), request)
     last = published(history, blocks_of)[-1]
-    scores = UserScores.FromString(last.scores["u"] or b"")
+    scores = UserScores.FromString(scores_of(last)["u"] or b"")
     assert (scores.session.events, scores.session.purchases, scores.accepted_events) == (1, 1, 3)
     assert scores.session.start_time_ms == E1
     assert last.counts[JobMetric.FORGETS_LATE] == 1
@@ -60,8 +60,8 @@ def test_a_request_processed_hours_later_erases_what_was_before_it_and_keeps_wha
 )
 def test_a_request_leaves_a_tombstone(history: list[str], blocks_of: int) -> None:
     last = published(history, blocks_of)[-1]
-    assert last.scores["u"] is None
-    assert last.stored[-1][1], "the tombstone is written"
+    assert scores_of(last)["u"] is None
+    assert last.scored[-1].scores is None, "the tombstone is written"
 
 
 def test_a_time_that_no_clock_can_have_shown_is_a_dead_letter_and_stops_nobody() -> None:
@@ -71,4 +71,4 @@ def test_a_time_that_no_clock_can_have_shown_is_a_dead_letter_and_stops_nobody()
     (result,) = published(documents, 3)
     assert [dead.headers["driftline.errors.reason"] for dead in result.dead_letters] == [b"INVALID_VALUE"] * 2
     assert b"nanoseconds" in result.dead_letters[1].headers["driftline.errors.message"]
-    assert UserScores.FromString(result.scores["u"] or b"").as_of_event_time_ms == E1
+    assert UserScores.FromString(scores_of(result)["u"] or b"").as_of_event_time_ms == E1

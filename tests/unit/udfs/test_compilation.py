@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 import udfs.profile
-from driftline.settings import ScoreEventsSettings
-from driftline.simulator import SimulationSpec, simulate, user_event
+from console.simulator import SimulationSpec, simulate, user_event
 from driftline.state.v1.state_pb2 import ShardState
-from udfs.block import Block, BlockProcessor
+from jobs.pipeline import processor_of
+from jobs.settings import ScoreEventsSettings
+from state_schemas.users import Timelines
+from udfs.block import Block
 from udfs.compilation import StaleCoreError, record, require_current
-from udfs.timelines import Timelines
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPILED = not udfs.profile.__file__.endswith(".py")
@@ -30,7 +31,7 @@ class States(dict[str, bytes]):
 def fold_history() -> str:
     """All that the core makes of a history with repeats, disorder and poison: scores, states, rejects."""
     settings = ScoreEventsSettings.load()
-    processor = BlockProcessor.of(settings, lambda: None)
+    processor = processor_of(settings, lambda: None)
     states, shard = States(), ShardState(generation=1, shards=8)
     users = Timelines(states, processor.bounds, kept_max=20, kept_bytes_max=2**26)
     spec = SimulationSpec(users=100, events=5_000, seed=9, disorder_ms=90_000, duplicates=0.1)
@@ -44,7 +45,7 @@ def fold_history() -> str:
         block = Block(keys, values, [0] * len(part), list(range(start, start + len(part))), times)
         result = processor.process(block, shard, users, now_ms=times[-1])
         users.put_all(result.timelines)
-        out += [result.scores, result.stored, result.sessions, result.counts]
+        out += [result.scored, result.outputs, result.counts]
         out += [reject.headers for reject in (*result.dead_letters, *result.late)]
     return repr([out, sorted(states.items()), shard.SerializeToString()])
 

@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 import udfs.event
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event
+from jobs.pipeline import decoder_of
 from tests.builders import DAY, NOW, T0, job_settings, message
 from udfs.decode import Decoder
 from udfs.event import CUSTOM, FORGET, PURCHASE, SURVEY_RESPONSE, VIEW, Event
 from udfs.rejects import InvalidEventError, Reason
 
-PROTOBUF = Decoder.of(job_settings(events_format="protobuf", event_bytes_max=10_000))
-JSON = Decoder.of(job_settings(events_format="json", event_bytes_max=10_000))
+PROTOBUF = decoder_of(job_settings(events_format="protobuf", event_bytes_max=10_000))
+JSON = decoder_of(job_settings(events_format="json", event_bytes_max=10_000))
 Y2000, Y2100 = 946_684_800_000, 4_102_444_800_000
 
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.catalogue import V1
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds
 from tests.unit.udfs.oracle import Oracle, alive
 from tests.unit.udfs.strategies import Arrival, arrivals, histories
 from udfs.event import PURCHASE, REFUND, VIEW, Event
-from udfs.features import V1, affinities, after_silence, churn_risk, engagement, vector
+from udfs.features import affinities, after_silence, churn_risk, engagement, vector
 from udfs.money import LEFT_OUT, NUMBERS
 from udfs.profile import Profile
 from udfs.user import Timeline

@@ -7,7 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.due import PAGE_USERS_MAX, Due, DueQueue
+from state_schemas.due import PAGE_USERS_MAX, DueQueue
+from udfs.results import Due
 
 GRID_MS = 100
 

@@ -8,21 +8,23 @@ from typing import Any
 from driftline.metrics import JobMetric
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
-from tests.builders import HOUR, T0, fold_block, job_settings, timelines
+from jobs.pipeline import processor_of
+from tests.builders import HOUR, T0, fold_block, job_settings, scores_of, timelines
 from tests.exports import AS_EXPORTED, IN_CONTRACT, of_user
-from udfs.block import Block, BlockProcessor, BlockResult
+from udfs.block import Block
+from udfs.results import BlockResult
 
 
 def folded(user_id: object, events: list[dict[str, Any]]) -> BlockResult:
     values = [json.dumps(event).encode() for event in of_user(user_id, events)]
     count = len(values)
     block = Block([str(user_id).encode()] * count, values, [0] * count, list(range(count)), [T0 + HOUR] * count)
-    processor = BlockProcessor.of(job_settings(events_format="json"), lambda: None)
+    processor = processor_of(job_settings(events_format="json"), lambda: None)
     return fold_block(processor, block, ShardState(generation=1), timelines(), T0 + HOUR)
 
 
 def scores(result: BlockResult, user_id: str) -> UserScores:
-    value = result.scores[user_id]
+    value = scores_of(result)[user_id]
     assert value is not None
     return UserScores.FromString(value)
 

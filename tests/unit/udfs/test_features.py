@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from driftline.catalogue import V1
 from tests.builders import DAY, HOUR, MINUTE, SECOND, bounds, event
 from tests.unit.udfs.strategies import histories
 from udfs.event import ADD_TO_CART, CUSTOM, EMAIL_OPEN, PURCHASE, SEARCH, SURVEY_RESPONSE, VIEW, Event
-from udfs.features import V1, affinities, after_silence, churn_risk, engagement, vector
+from udfs.features import affinities, after_silence, churn_risk, engagement, vector
 from udfs.profile import Profile
 
 DOCS = Path(__file__).parents[3] / "docs" / "features.md"

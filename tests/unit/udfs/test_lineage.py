@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
+from driftline.catalogue import FEATURE_SET
 from driftline.errors import SettingError
-from driftline.settings import ScoreEventsSettings
-from driftline.settings.job import REMEMBERED
 from driftline.state.v1.state_pb2 import ShardState
+from jobs import lineage
+from jobs.lineage import Submission
+from jobs.settings import REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Progress, Recorded
 from tests.builders import DAY, MINUTE, T0, job_settings
-from udfs import lineage
-from udfs.features import FEATURE_SET
-from udfs.lineage import Submission
 from udfs.shards import KEYS, shard_keys
 
 FIRST, LATER = Submission(1_000, restored=False), Submission(2_000, restored=True)

@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 
 from driftline.state.v1.state_pb2 import ShardState
 from state_schemas.user_state import decode_user, encode_user
-from tests.builders import NOW, HalfModel, States, block, bounds, fold_block, processor, timelines, to_message
+from tests.builders import (
+    NOW,
+    HalfModel,
+    States,
+    block,
+    bounds,
+    fold_block,
+    processor,
+    scores_of,
+    sessions_of,
+    timelines,
+    to_message,
+)
 from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
 from udfs.event import FORGET, Event
 from udfs.features import affinities, vector
@@ -88,6 +100,6 @@ def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # 
         here = block(*records[:size], offset=count - len(records))
         result = fold_block(fold, here, shard, users, now_ms=NOW)
         records = records[size:]
-        scores |= result.scores
-        sessions |= {session.session_id: session.value for session in result.sessions}
+        scores |= scores_of(result)
+        sessions |= {session.session_id: session.SerializeToString() for session in sessions_of(result)}
     return dict(states), scores, sessions, shard.SerializeToString()

@@ -10,11 +10,11 @@ import pytest
 
 from driftline.errors import ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
+from jobs.operators.score_blocks import _score_store
 from state_schemas.user_state import decode_user
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
 from tests.fake_flink import Task
 from udfs.event import CUSTOM
-from udfs.operator import _score_store
 from udfs.shards import shard_keys
 
 NOW = T0 + 10 * HOUR
@@ -90,7 +90,7 @@ def test_a_window_that_fires_empty_after_the_clock_was_set_back_is_counted(task:
 
 def test_oversized_records_leave_their_bytes_behind(task: Task) -> None:
     valid = message("u1").SerializeToString()
-    marked = [b"\x00300000 2", b"\x0020971520 9", b"\x0010 5000"]  # as driftline/flink/blocks.py marks them
+    marked = [b"\x00300000 2", b"\x0020971520 9", b"\x0010 5000"]  # as jobs/flink/blocks.py marks them
     raw = bytes(300_000)  # in a window that an older release filled
     values, keys = [*marked, raw, valid, b"\x00", b"\x00300 2"], [b"u1", b"u1", None, b"u1", b"k" * 5_000, b"u1", b"u1"]
     size = len(values)

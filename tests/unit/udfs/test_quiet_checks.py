@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.state.v1.state_pb2 import QuietList
 from state_schemas import codec
+from state_schemas.due import PAGE_USERS_MAX
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
 from tests.fake_flink import Task
-from udfs.due import PAGE_USERS_MAX
 from udfs.shards import shard_keys
 
 NOW = T0 + 10 * HOUR

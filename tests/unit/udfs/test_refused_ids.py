@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 
 from driftline.errors import SettingError
 from driftline.jsonlines import format_event
-from driftline.reading import EventReader
-from driftline.refused_ids import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS, RefusedIds
 from driftline.state.v1.state_pb2 import ShardState
-from driftline.training.examples import read_history
-from tests.builders import NOW, T0, block, fold_block, job_settings, message, processor, timelines
-from udfs.decode import Decoder
+from history.reading import EventReader
+from jobs.pipeline import decoder_of, refused_ids_of
+from tests.builders import NOW, T0, block, fold_block, job_settings, message, processor, scores_of, timelines
+from training.examples import read_history
 from udfs.event import FORGET
+from udfs.refused import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS
 from udfs.rejects import InvalidEventError, Reason
 
 
 def refused(user_id: str = "u1", event_id: str = "e1", kind: int = 1, **settings: Any) -> str:
     """The field that a record is refused for; empty where it is an event."""
-    decoder = Decoder.of(job_settings(**settings))
+    decoder = decoder_of(job_settings(**settings))
     record = message(user_id, event_id=event_id, type=kind).SerializeToString()
     try:
         decoder.decode(user_id.encode(), record, T0, NOW)
@@ -99,15 +99,15 @@ def test_an_order_to_forget_is_obeyed_whatever_the_ids(user_id: str, event_id: s
 def test_what_a_placeholder_had_before_it_was_refused_can_be_erased() -> None:
     users, shard = timelines(), ShardState()
     before = fold_block(processor(refused_ids=""), block(message("null")), shard, users, NOW)
-    assert before.scores["null"] is not None
+    assert scores_of(before)["null"] is not None
     records = block(message("null", 1), message("null", 2, type=FORGET), message("null", 3))
     after = fold_block(processor(), records, shard, users, NOW)
-    assert after.scores == {"null": None}
+    assert scores_of(after) == {"null": None}
     assert (shard.accepted, shard.dead_letter) == (2, 2)
 
 
 def test_a_reject_says_which_list_and_nothing_of_the_ids() -> None:
-    decoder = Decoder.of(job_settings(refused_ids="31337", refused_event_ids="31337"))
+    decoder = decoder_of(job_settings(refused_ids="31337", refused_event_ids="31337"))
     for ids, setting in ((("31337", "e1"), "refused_ids"), (("u1", "31337"), "refused_event_ids")):
         record = message(ids[0], event_id=ids[1]).SerializeToString()
         with pytest.raises(InvalidEventError) as caught:
@@ -117,7 +117,7 @@ def test_a_reject_says_which_list_and_nothing_of_the_ids() -> None:
 
 
 def test_the_cause_is_told_before_that_of_a_key_which_the_producer_made_of_nothing() -> None:
-    decoder = Decoder.of(job_settings())
+    decoder = decoder_of(job_settings())
     with pytest.raises(InvalidEventError) as caught:
         decoder.decode(None, message("undefined").SerializeToString(), T0, NOW)
     assert caught.value.reason is Reason.REFUSED_ID
@@ -136,7 +136,7 @@ HISTORY: list[dict[str, Any]] = [
 def history(folder: Path) -> EventReader:
     file = folder / "history.jsonl"
     file.write_text("".join(json.dumps({"type": "VIEW", "eventTimeMs": T0} | one) + "\n" for one in HISTORY))
-    return EventReader([file], refused=RefusedIds.of(job_settings()))
+    return EventReader([file], refused=refused_ids_of(job_settings()))
 
 
 def test_files_are_warned_of_by_id(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_files_are_warned_of_by_id(tmp_path: Path) -> None:
 
 
 def test_training_leaves_out_what_the_job_refuses(tmp_path: Path) -> None:
-    users, left_out = read_history(history(tmp_path), Decoder.of(job_settings()), NOW)
+    users, left_out = read_history(history(tmp_path), decoder_of(job_settings()), NOW)
     assert left_out.counts == {"REFUSED_ID": 4}
     assert {user_id: len(events) for user_id, events in users.items()} == {"u1": 1, "null": 1}
 
@@ -157,10 +157,10 @@ def test_training_leaves_out_what_the_job_refuses(tmp_path: Path) -> None:
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_files_job_and_training_agree(user_id: str, event_id: str) -> None:
     sent = message(user_id, event_id=event_id)
-    reader = EventReader([], refused=RefusedIds.of(job_settings()))
+    reader = EventReader([], refused=refused_ids_of(job_settings()))
     reader._count(sent)
     try:
-        Decoder.of(job_settings()).event_of(sent, T0, NOW)
+        decoder_of(job_settings()).event_of(sent, T0, NOW)
         reason = ""
     except InvalidEventError as error:
         reason = error.reason.value

@@ -8,10 +8,10 @@ import pytest
 
 from driftline.errors import SettingError
 from driftline.event.v1.event_pb2 import UserEvent
+from jobs.lineage import Submission
 from sink_connectors.score_value import encode_value
 from tests.builders import DAY, HOUR, T0, block, job_settings, message
 from tests.fake_flink import Task
-from udfs.lineage import Submission
 from udfs.shards import shard_keys
 
 KEY = shard_keys(8)[3]

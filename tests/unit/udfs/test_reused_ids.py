@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from driftline.metrics import JobMetric, JobNamed
 from driftline.state.v1.state_pb2 import ShardState
-from driftline.training.examples import make_examples
 from state_schemas.user_state import encode_user
 from tests.builders import (
     DAY,
@@ -27,6 +26,7 @@ from tests.builders import (
     processor,
     timelines,
 )
+from training.examples import make_examples
 from udfs.event import CLICK, FORGET, PURCHASE, VIEW, Event
 from udfs.reused_ids import differing
 from udfs.user import Outcome, Timeline

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from driftline.mapping import Mapping
 from driftline.metrics import JobMetric
-from driftline.reading import EventReader, keyed
 from driftline.state.v1.state_pb2 import ShardState
+from history.mapping import Mapping
+from history.reading import EventReader, keyed
 from tests.builders import States, block, fold_block, processor, timelines
 from tests.sample_counts import Tally, facts_of, rows_of
 from tests.unit.test_mapping import MAPPINGS, read_all, samples

@@ -7,16 +7,18 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.catalogue import CHURN_RISK, ENGAGEMENT, FEATURE_SET, PURCHASE_PROPENSITY, V1
+from driftline.score_message import split_features
 from driftline.serving.v1.scores_pb2 import UserScores
-from sink_connectors.score_value import split_features
+from driftline.units import DAY_MS
 from tests.unit.udfs.strategies import histories
 from udfs import profile as p
-from udfs.features import FEATURE_SET, V1, affinities, churn_risk, engagement, vector
+from udfs.features import affinities, churn_risk, engagement, vector
 from udfs.profile import Profile, ProfileBounds
 from udfs.score_bytes import Scorable, ScoreWriter
-from udfs.scoring import CHURN_RISK, ENGAGEMENT, PURCHASE_PROPENSITY, Model, score
+from udfs.scoring import Model, score
 
-BOUNDS = ProfileBounds(session_gap_ms=30 * 60_000, user_ttl_ms=90 * p.DAY_MS, categories_max=12)
+BOUNDS = ProfileBounds(session_gap_ms=30 * 60_000, user_ttl_ms=90 * DAY_MS, categories_max=12)
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=140)
 NUMBERS = st.integers(1, 2**53)
 UNIT = st.floats(0, 1)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from state_schemas.user_state import decode_user, encode_user
+from state_schemas.users import Timelines, memory_bytes
 from tests.builders import HOUR, SECOND, States, bounds, event, timelines
-from udfs.timelines import Timelines, memory_bytes
 from udfs.user import Timeline
 
 MIB = 2**20

@@ -1,0 +1,75 @@
+"""The command line: `driftline COMMAND --help` explains each command.
+
+Exit codes: 0 success, 1 failure (one clear line on stderr), 2 misuse.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from console.cli import ask, checkpoints, demo, events, jobs, rest, scores, stack, token, topics, train
+from driftline import __version__
+from driftline.errors import DriftlineError
+
+app = typer.Typer(
+    name="driftline",
+    help="Turns event streams into personalization scores.\n\nTo see it all at work: driftline demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_INTERRUPTED = 130  # as a shell counts SIGINT
+
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Start here": (demo.demo,),
+    "Local stack": (stack.up, stack.status, stack.down),
+    "Jobs": (jobs.submit, jobs.stop, jobs.promote, jobs.drain, checkpoints.checkpoints),
+    "Events": (events.simulate, events.publish, topics.topics),
+    "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores),
+    "Model": (train.train,),
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"driftline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; what the user can act on becomes one line and an exit code."""
+    try:
+        app()
+    except DriftlineError as error:
+        typer.echo(f"driftline: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, Exception) as error:
+        if not _is_interrupt(error):
+            raise
+        sys.exit(_INTERRUPTED)
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether Ctrl-C began it; in the middle of a lock of gRPC's it ends as a RuntimeError."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return True
+        cause = cause.__context__
+    return False

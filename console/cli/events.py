@@ -1,0 +1,294 @@
+"""`driftline simulate` and `driftline publish`: make events, and bring them to Kafka.
+
+numpy and Kafka's client are imported where they are used: the other commands start without them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
+
+import typer
+
+from console.settings import StackSettings
+from driftline.errors import InputError
+from driftline.units import wall_clock_ms
+from jobs.pipeline import refused_ids_of
+from jobs.settings import ScoreEventsSettings
+
+if TYPE_CHECKING:
+    from console.publishing import EventPublisher
+    from console.simulator import SimulatedEvent, SimulationSpec
+    from driftline.event.v1.event_pb2 import UserEvent
+
+T = TypeVar("T")
+
+_EVENTS_A_WRITE = 1_000
+_EVENTS_A_PROGRESS = 1_000
+_STDIO = Path("-")
+_FILES_HELP = (
+    "JSON lines or arrays, plain or as gzip or zstd, or with --mapping CSV and other JSON; - is the standard input. "
+    "Several are read one after the other."
+)
+SKIP_BAD_HELP = "Leave out lines that are no events, and count them, instead of stopping."
+MAPPING_HELP = "How CSV or other JSON becomes events, in TOML: docs/events.md; examples are in docs/mappings."
+_FORCE = "Publish to Kafka even if the topic will delete or refuse events because of their age."
+_ENDINGS = (signal.SIGINT, signal.SIGTERM)
+
+
+def simulate(
+    *,
+    users: Annotated[int, typer.Option(help="How many shoppers there are; a few of them are very active.")] = 1_000,
+    events: Annotated[
+        int | None,
+        typer.Option(
+            help="Exactly how many events to make, repeats not counted.", show_default="10000; with --rate: no end"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the shoppers and what they do; the same again for the same.")] = 0,
+    disorder_ms: Annotated[
+        int, typer.Option(help="Events may arrive after ones that are newer by up to this many milliseconds.")
+    ] = 0,
+    duplicates: Annotated[
+        float, typer.Option(metavar="SHARE", help="Repeat this share of the events, 0 to 1, up to two minutes later.")
+    ] = 0.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write JSON lines here; - is the standard output.", show_default="to Kafka"),
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(metavar="ISO-8601", help="When the history begins, UTC.", show_default="2026-01-01T00:00:00Z"),
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="How long the history is.", show_default="14")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(help="Live traffic of so many events a second: event times follow the clock. Ctrl-C ends it."),
+    ] = None,
+    duration_s: Annotated[float | None, typer.Option(help="End live traffic after this many seconds.")] = None,
+    force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
+) -> None:
+    """Make the events of believable shoppers, reproducibly.
+
+    A history by default: the same options give the same bytes; --disorder-ms and --duplicates change the order of
+    arrival and repeat events, never the set. With --rate, live traffic, paced in real time.
+    Without --out the events go to Kafka, as `driftline publish` would bring them there.
+
+    For example: driftline simulate --users 1000 --events 100000 --seed 7 --out events.jsonl
+    """
+    from console.simulator import SimulationSpec, parse_start  # noqa: PLC0415  (see the top)
+
+    spec = SimulationSpec(
+        users=users,
+        events=events,
+        seed=seed,
+        disorder_ms=disorder_ms,
+        duplicates=duplicates,
+        start_ms=None if start is None else parse_start(start),
+        days=days,
+        rate=rate,
+        duration_s=duration_s,
+    )
+    with _ending_softly() as ending:
+        if out is None:
+            _simulate_to_kafka(spec, ending, force=force)
+        else:
+            _simulate_to_file(spec, out, ending)
+    if ending.is_set() and rate is None:
+        _say("stopped before the end")
+        raise typer.Exit(1)
+
+
+def publish(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=_FILES_HELP)],
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD_HELP)] = False,
+    mapping: Annotated[Path | None, typer.Option(metavar="FILE", help=MAPPING_HELP, show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
+) -> None:
+    """Publish files of events to Kafka, keyed by user, with the event's time as the record's timestamp.
+
+    A line is an event as `driftline simulate --out` writes it, or as SDKs and exports do (docs/events.md). JSON arrays,
+    gzip, zstd, and CSV or other JSON by a mapping are read, too. The order of the files is kept for each user.
+
+    Unknown types, and ids that the job refuses, are published and warned of.
+
+    An event of the future has the present as its record's timestamp; the job will refuse it. A topic that would delete
+    or refuse the events because of their age is an error.
+
+    DRIFTLINE_EVENTS_FORMAT says what the topic holds: protobuf, the default, or json, which gets each line unchanged.
+
+    For example: driftline publish events-*.jsonl.gz --skip-bad
+    """
+    from console.publishing import EventPublisher, publish_events  # noqa: PLC0415
+    from history.mapping import Mapping  # noqa: PLC0415  (see the top)
+    from history.order import OrderWatch  # noqa: PLC0415
+    from history.reading import EventReader, keyed  # noqa: PLC0415
+
+    settings: StackSettings = StackSettings.load()
+    job: ScoreEventsSettings = ScoreEventsSettings.load()
+    refused = refused_ids_of(job)
+    mapped = None if mapping is None else Mapping.load(mapping)
+    order = OrderWatch(wall_clock_ms(), disorder_ms=job.disorder_ms, clock_skew_ms_max=job.clock_skew_ms_max)
+
+    def check(event: UserEvent) -> None:
+        keyed(event)
+        order(event)
+
+    reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=check, refused=refused)
+    with _ending_softly() as ending, EventPublisher(settings, force=force) as publisher:
+        _warn(publisher)
+        started_s = time.monotonic()
+        publish_events(publisher, _with_progress(_until(ending, reader), None), settings.events_format)
+        publisher.flush()
+        _report(publisher, started_s)
+        if not force:
+            publisher.check_kept()
+    for line in reader.summary():
+        _say(line)
+    if warning := order.warning():
+        _say(f"warning: {warning}")
+    if ending.is_set():
+        _say("stopped before the end")
+        raise typer.Exit(1)
+
+
+def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event, *, force: bool) -> None:
+    from console.publishing import EventPublisher  # noqa: PLC0415  (see the top)
+    from console.simulator import json_line, user_event  # noqa: PLC0415  (see the top)
+
+    settings: StackSettings = StackSettings.load()
+    as_json = settings.events_format == "json"
+    with EventPublisher(settings, force=force) as publisher:
+        _warn(publisher)
+        started_s = time.monotonic()
+        for event in _with_progress(_until(ending, _made(spec, ending.wait)), spec):
+            value = json_line(event).encode() if as_json else user_event(event).SerializeToString()
+            publisher.send(event.user_id, value, event.event_time_ms)
+        publisher.flush()
+        _report(publisher, started_s)
+        if spec.rate is None and not force:  # of live traffic the beginning may be read and deleted by now
+            publisher.check_kept()
+
+
+def _simulate_to_file(spec: SimulationSpec, out: Path, ending: threading.Event) -> None:
+    from console.simulator import json_line  # noqa: PLC0415  (see the top)
+
+    started_s = time.monotonic()
+    count = 0
+    lines: list[str] = []
+
+    def write() -> None:
+        sink.write("".join(lines).encode())
+        sink.flush()
+        lines.clear()
+
+    def write_and_wait(seconds: float) -> None:
+        write()
+        ending.wait(seconds)
+
+    with _writing(out) as sink:
+        for event in _with_progress(_until(ending, _made(spec, write_and_wait)), spec):
+            lines.append(json_line(event) + "\n")
+            count += 1
+            if len(lines) >= _EVENTS_A_WRITE:
+                write()
+        write()
+    name = "the standard output" if out == _STDIO else out
+    _say(f"wrote {count:,} events to {name} in {time.monotonic() - started_s:.1f} s")
+
+
+def _made(spec: SimulationSpec, wait: Callable[[float], object]) -> Iterator[SimulatedEvent]:
+    from console.simulator import simulate as simulate_history  # noqa: PLC0415  (see the top)
+    from console.simulator import simulate_live  # noqa: PLC0415  (see the top)
+
+    return simulate_history(spec) if spec.rate is None else simulate_live(spec, clock=time.time, sleep=wait)
+
+
+def _until(ending: threading.Event, items: Iterable[T]) -> Iterator[T]:
+    """The items until the command is asked to end."""
+    for item in items:
+        if ending.is_set():
+            return
+        yield item
+
+
+@contextmanager
+def _ending_softly() -> Iterator[threading.Event]:
+    """An event that Ctrl-C or SIGTERM sets, so that what was begun is finished; a second one ends at once."""
+    ending = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ending.set()
+        for ending_signal, handler in before.items():
+            signal.signal(ending_signal, handler)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield ending
+        return
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    try:
+        for number in _ENDINGS:
+            signal.signal(number, end)
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _with_progress(items: Iterable[T], spec: SimulationSpec | None) -> Iterator[T]:
+    """The items, counted on a terminal's stderr; without `spec` nobody knows how many there will be."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console  # noqa: PLC0415  (only where it is shown)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415
+
+    total = None if spec is None else spec.events if spec.rate is not None else spec.history_events
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress("events", *columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("events", total=total)
+        for count, item in enumerate(items, start=1):
+            yield item
+            if not count % _EVENTS_A_PROGRESS:
+                progress.update(task, completed=count)
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[BinaryIO]:
+    try:
+        if out == _STDIO:
+            yield sys.stdout.buffer
+        else:
+            with out.open("wb") as sink:
+                yield sink
+    except BrokenPipeError:  # the reader has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+    except OSError as error:
+        message = f"--out {out}: {error.strerror or error}"
+        raise InputError(message) from None
+
+
+def _report(publisher: EventPublisher, started_s: float) -> None:
+    took_s = time.monotonic() - started_s
+    _say(
+        f"published {publisher.published:,} events of {publisher.users} users to topic {publisher.topic} "
+        f"in {took_s:.1f} s"
+    )
+
+
+def _warn(publisher: EventPublisher) -> None:
+    if publisher.warning:
+        _say(f"warning: {publisher.warning}")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

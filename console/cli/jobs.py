@@ -1,0 +1,197 @@
+"""`driftline submit`, `stop`, `promote` and `drain`: the jobs."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+
+from console.settings import StackSettings
+from driftline.errors import InputError
+from driftline.redis_url import without_password
+from jobs.settings import ScoreEventsSettings, parse_assignments
+
+if TYPE_CHECKING:
+    from console.progress import Drained, TopicProgress
+
+_LOST_S = 3.0  # as long stands still what looks as if it were missing: it may be inside the job
+
+
+def submit(  # noqa: PLR0917  (options, each by name)
+    job: Annotated[str, typer.Argument(metavar="JOB", help="score-events")],
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the job; repeatable.")
+    ] = None,
+    from_savepoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Continue from a savepoint or a retained checkpoint; `latest` is the newest of the local stack.",
+        ),
+    ] = None,
+    from_nothing: Annotated[
+        bool, typer.Option("--from-nothing", help="Begin again where the namespace has scores, and replace them.")
+    ] = False,
+    new_generation: Annotated[
+        bool,
+        typer.Option(
+            "--new-generation", help="With --from-savepoint: take the namespace back from a job that began later."
+        ),
+    ] = False,
+    settings_help: Annotated[bool, typer.Option("--settings", help="List the job's settings and stop.")] = False,
+) -> None:
+    """Submit a job to the Flink cluster and wait until it runs.
+
+    The first one of a namespace begins without state, at the first event of its topic. Where the namespace has scores,
+    --from-savepoint or --from-nothing says whether they are continued or replaced.
+
+    For example: driftline submit score-events --set parallelism=2 --set block_ms=20
+    """
+    if from_savepoint and from_nothing:
+        message = "choose one of --from-savepoint and --from-nothing"
+        raise typer.BadParameter(message)
+    if new_generation and not from_savepoint:
+        message = "--new-generation needs --from-savepoint; a job without state has a new generation anyway"
+        raise typer.BadParameter(message)
+    if settings_help:
+        _list_settings()
+        return
+    from console.local import memory_warning  # noqa: PLC0415
+    from console.submission import job_settings  # noqa: PLC0415  (imports Flink's side)
+    from console.submission import submit as submit_job  # noqa: PLC0415
+
+    stack = StackSettings.load()
+    given = parse_assignments(assignments or []) | ({"new_generation": "true"} if new_generation else {})
+    settings = job_settings(job, stack, given)
+    with Console(stderr=True).status("") as status:
+        job_id, savepoint = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
+    typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
+    if savepoint:
+        typer.echo(f"it goes on from {savepoint}", err=True)
+    if warning := memory_warning(stack):
+        typer.echo(warning, err=True)
+    if not (settings.models_dir / "current").exists():
+        typer.echo(
+            f"no model in {settings.models_dir} yet, so there is no purchase_propensity: "
+            "`driftline train` makes one, and the job picks it up",
+            err=True,
+        )
+
+
+def stop(
+    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's name (score-events) or its id.")],
+    namespace: Annotated[str | None, typer.Option(help="Stop the one of this namespace only.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the savepoint.")] = 120.0,
+) -> None:
+    """Stop a job with a savepoint, and print the path for `driftline submit JOB --from-savepoint PATH`."""
+    from console.flink_rest import FlinkRest  # noqa: PLC0415
+    from console.submission import JOBS, matching  # noqa: PLC0415
+
+    flink = FlinkRest(StackSettings.load().flink_address)
+    job_ids = matching(flink, job, namespace) if job in JOBS else [job]
+    if not job_ids:
+        message = f"{job} is not running"
+        raise InputError(message)
+    if len(job_ids) > 1:
+        message = f"{len(job_ids)} jobs {job} are running; choose one with --namespace, or by id: {', '.join(job_ids)}"
+        raise InputError(message)
+    with Console(stderr=True).status("taking a savepoint"):
+        typer.echo(flink.stop_with_savepoint(job_ids[0], timeout))
+
+
+def promote(
+    namespace: Annotated[str, typer.Argument(metavar="NAMESPACE", help="The namespace that servers are to read.")],
+    force: Annotated[bool, typer.Option("--force", help="Also without scores or without a running job.")] = False,
+) -> None:
+    """Make a namespace the live one: every server reads it within a second, unless it is pinned to one."""
+    from console.flink_rest import FlinkRest  # noqa: PLC0415
+    from console.submission import JOBS, matching  # noqa: PLC0415
+    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415
+
+    stack = StackSettings.load()
+    with closing(RedisScoreStore.connect(stack.redis_address, namespace=namespace, retry_s=5.0)) as store:
+        before = store.live_namespace()
+        if not force:
+            if next(store.user_ids(), None) is None:
+                message = f"namespace {namespace} has no scores; --force promotes it nevertheless"
+                raise InputError(message)
+            flink = FlinkRest(stack.flink_address)
+            if not any(matching(flink, job, namespace) for job in JOBS):
+                message = f"no job writes namespace {namespace} now; --force promotes it nevertheless"
+                raise InputError(message)
+        store.promote(namespace)
+    typer.echo(f"servers read namespace {namespace} now; before: {before}")
+
+
+def drain(
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait.")] = 300.0,
+    namespace: Annotated[str, typer.Option(help="Namespace of the job. [default: the live one]")] = "",
+) -> None:
+    """Wait until every event in the events topic has been processed, and print where the events went.
+
+    Events of unknown types are named beside that. Exits 1 if it takes longer than the time-out, or if Kafka has deleted
+    events before they were read. The totals belong to the job's state: a restart does not lose or repeat any.
+    """
+    from console.progress import TopicProgress, lost_text  # noqa: PLC0415  (imports Kafka's client)
+
+    settings = StackSettings.load()
+    with closing(TopicProgress(settings, namespace)) as progress:
+        seen = _await_drained(progress, timeout)
+    totals = seen.totals
+    typer.echo(
+        f"published={seen.published} processed={totals.events} accepted={totals.accepted} "
+        f"duplicate={totals.duplicate} late={totals.late} dead_letter={totals.dead_letter}"
+    )
+    for note in _notes(seen):
+        typer.echo(note, err=True)
+    if seen.lost:
+        message = (
+            f"{lost_text(settings.events_topic, seen.lost)}; `driftline submit --from-savepoint PATH "
+            "--set deleted_offsets=skip` goes on without them"
+        )
+        raise InputError(message)
+    if not seen.done:
+        message = (
+            f"not drained after {timeout:g} s: {seen.published - totals.events:,} events are missing in namespace "
+        )
+        message += f"{progress.namespace}; does the job run? `driftline status`, and the Flink UI"
+        raise InputError(message)
+
+
+def _notes(seen: Drained) -> list[str]:
+    """What the totals do not say, a line each."""
+    from driftline.words import unknown_types_text  # noqa: PLC0415  (imports protobuf)
+
+    counted = (
+        (seen.no_events, "offsets are no events: markers of transactions, aborted or compacted away"),
+        (seen.skipped, "events were deleted from Kafka before the job had read them, and skipped"),
+    )
+    unknown = unknown_types_text(seen.unknown_types)
+    return [*([unknown] if unknown else []), *(f"{number:,} {what}" for number, what in counted if number)]
+
+
+def _await_drained(progress: TopicProgress, timeout_s: float) -> Drained:
+    """Look until everything is processed, the time is over, or events are missing that no job can read any more."""
+    deadline_s = time.monotonic() + timeout_s
+    with Console(stderr=True).status("") as status:
+        still_since_s, before = time.monotonic(), None
+        while not (seen := progress.look()).done and time.monotonic() < deadline_s:
+            if (seen.lost, seen.totals) != before:
+                still_since_s, before = time.monotonic(), (seen.lost, seen.totals)
+            elif seen.lost and time.monotonic() > still_since_s + _LOST_S:
+                break
+            reading = f"; reading {seen.reading}" if seen.reading else ""
+            status.update(f"{seen.totals.events:,} of {seen.published:,} events processed{reading}")
+            time.sleep(0.1)
+    return seen
+
+
+def _list_settings() -> None:
+    for name, field in ScoreEventsSettings.model_fields.items():
+        default = field.default
+        shown = without_password(default.get_secret_value()) if isinstance(default, SecretStr) else default
+        typer.echo(f"{name} = {shown!s}\n    {field.description}")

@@ -1,0 +1,227 @@
+"""The order of the demo: make ready, run traffic, drain, read back, sum up, and stop what was started."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from console.demo.display import Display, LiveDisplay, PlainDisplay
+from console.demo.endings import Endings
+from console.demo.freshness import GIVE_UP_S, FreshnessLog, Handover, Prober
+from console.demo.monitor import Monitor
+from console.demo.prepare import SEED, SHOPPERS, History, StartedHere, ready_history, ready_model
+from console.demo.scores_client import ScoresClient
+from console.demo.shoppers import Watchlist, by_interest
+from console.demo.steps import Steps
+from console.demo.summary import SCORES_SHOWN, Outcome, problems, summary
+from console.demo.traffic import Traffic, live_records
+from console.demo.view import ROWS_MAX, Addresses
+from console.progress import Drained, TopicProgress
+from console.publishing import EventPublisher
+from console.settings import StackSettings
+from driftline.errors import DriftlineError, ServiceUnavailable
+from driftline.models import ModelFolder
+from sink_connectors.score_store import RedisScoreStore
+
+REFRESH_S = 0.25
+DRAIN_S_MAX = 60.0
+_PUBLISHER_S_MAX = 60.0  # for the last acknowledgements
+_JOB_CHECK_S = 2.0
+_READ_BACK_S = 2 * DRAIN_S_MAX + _PUBLISHER_S_MAX  # shoppers active so lately are asked for
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """How much traffic, and how it is shown. `seconds` None: until Ctrl-C."""
+
+    rate: float
+    seconds: float | None
+    live: bool
+
+
+def run_demo(options: DemoOptions, console: Console) -> None:
+    """Run it; blocks. Raises DriftlineError if a step fails or the demo does not show what it promises."""
+    settings: StackSettings = StackSettings.load()
+    steps = Steps(console, live=options.live)
+    ours = StartedHere(settings, steps)
+    with Endings() as endings:
+        try:
+            session = _prepare(settings, options, steps, ours)
+            with closing(session):
+                outcome = session.run(endings, _display(settings, options, console))
+            console.out(summary(outcome), highlight=False)
+        finally:
+            endings.ignore()
+            ours.stop()
+    wrong = list(problems(outcome))
+    if wrong:
+        raise DriftlineError("the demo failed: " + "; ".join(wrong))  # noqa: EM102, RUF100
+
+
+def _prepare(settings: StackSettings, options: DemoOptions, steps: Steps, ours: StartedHere) -> _Session:
+    ours.ready_stack()
+    steps.say(f"  Flink UI {settings.flink_address}   gRPC {settings.grpc_address}", style="dim")
+    with tempfile.TemporaryDirectory(prefix="driftline-demo-") as folder:
+        history = History(Path(folder))
+        ready_model(ModelFolder(settings.models_dir), history, steps)
+        namespace = settings.namespace or _live_namespace(settings)
+        check_job = partial(ours.check_job, ours.ready_job(settings, namespace))
+        with ExitStack() as opened:
+            progress = opened.enter_context(closing(TopicProgress(settings, namespace)))
+            ready_history(settings, history, progress, steps=steps, check_job=check_job)
+            opened.pop_all()  # the session closes it
+    if not options.live:
+        until = "until Ctrl-C" if options.seconds is None else f"for {options.seconds:g} s"
+        steps.say(f"live traffic of {options.rate:g} events/s {until}")
+    return _Session(settings, options, steps, progress=progress, check_job=check_job)
+
+
+def _display(settings: StackSettings, options: DemoOptions, console: Console) -> Display:
+    if not options.live:
+        return PlainDisplay(console)
+    return LiveDisplay(console, Addresses(flink=settings.flink_address, grpc=settings.grpc_address))
+
+
+def _live_namespace(settings: StackSettings) -> str:
+    store = RedisScoreStore.connect(settings.redis_address, retry_s=5.0)
+    try:
+        return store.live_namespace()
+    finally:
+        store.close()
+
+
+class _Worker(threading.Thread):
+    """A thread whose failure is raised by whoever looks after it."""
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self._work = work
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Work, and keep what goes wrong."""
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001, RUF100  (raised again by check)
+            self._failure = error
+
+    def check(self) -> None:
+        """Raise what went wrong."""
+        if self._failure is not None:
+            raise self._failure
+
+
+class _Session:
+    """The traffic from its first event until everything is accounted for."""
+
+    def __init__(
+        self,
+        settings: StackSettings,
+        options: DemoOptions,
+        steps: Steps,
+        *,
+        progress: TopicProgress,
+        check_job: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._steps = steps
+        self._progress = progress
+        self._check_job = check_job
+        self._client = ScoresClient(settings.grpc_address)
+        self._ending = threading.Event()
+        self._handover = Handover()
+        self._traffic = Traffic(self._handover.offer)
+        self._log = FreshnessLog()
+
+    def run(self, endings: Endings, display: Display) -> Outcome:
+        """Run the traffic until its time is over or a signal ends it, then wait for the rest."""
+        before = self._progress.look()
+        prober = Prober(as_of_ms=self._client.as_of_ms, log=self._log)
+        publishing = _Worker("traffic", self._publish)
+        probing = _Worker("probes", lambda: prober.run(self._handover, self._ending))
+        started_s = time.monotonic()
+        publishing.start()
+        probing.start()
+        try:
+            with display, endings.softly() as asked:
+                self._watch(display, asked, (publishing, probing))
+        finally:
+            self._ending.set()
+        publishing.join(_PUBLISHER_S_MAX)
+        ended_s = time.monotonic()
+        publishing.check()
+        if publishing.is_alive():
+            message = f"Kafka did not acknowledge the last events within {_PUBLISHER_S_MAX:g} s"
+            raise ServiceUnavailable(message)
+        with self._steps.step("wait until everything is processed") as step:
+            after = self._drain(ended_s)
+            step.done = "everything that was published is processed" if after.done else "gave up waiting for the rest"
+        drained_s = time.monotonic() - ended_s
+        probing.join(2 * GIVE_UP_S)
+        probing.check()
+        return self._outcome(before, after, ended_s - started_s, drained_s)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._progress.close()
+        self._client.close()
+
+    def _publish(self) -> None:
+        records = live_records(
+            users=SHOPPERS,
+            seed=SEED,
+            rate=self._options.rate,
+            encoding=self._settings.events_format,
+            wait=self._ending.wait,
+        )
+        with EventPublisher(self._settings) as publisher:
+            self._traffic.publish(records, publisher, self._ending)
+
+    def _watch(self, display: Display, asked: threading.Event, workers: tuple[_Worker, ...]) -> None:
+        seconds = self._options.seconds
+        monitor = Monitor(
+            traffic=self._traffic,
+            log=self._log,
+            look=self._progress.look,
+            source=self._client,
+            watchlist=Watchlist(ROWS_MAX),
+            seconds=seconds,
+        )
+        started_s = checked_s = time.monotonic()
+        while not asked.is_set() and (seconds is None or time.monotonic() - started_s < seconds):
+            display.show(monitor.snapshot())
+            for worker in workers:
+                worker.check()
+            if time.monotonic() - checked_s > _JOB_CHECK_S:
+                self._check_job()
+                checked_s = time.monotonic()
+            asked.wait(REFRESH_S)
+
+    def _drain(self, ended_s: float) -> Drained:
+        while not (seen := self._progress.look()).done and time.monotonic() - ended_s < DRAIN_S_MAX:
+            time.sleep(_POLL_S)
+        return seen
+
+    def _outcome(self, before: Drained, after: Drained, traffic_s: float, drained_s: float) -> Outcome:
+        user_ids = by_interest(self._traffic.activity(within_s=_READ_BACK_S))[:SCORES_SHOWN]
+        return Outcome(
+            traffic_s=traffic_s,
+            drained_s=drained_s,
+            counts=self._traffic.counts,
+            out_of_order=self._traffic.out_of_order,
+            before=before,
+            after=after,
+            freshness=self._log.all(),
+            newest_ms={user_id: self._traffic.newest_ms(user_id) for user_id in user_ids},
+            scores=self._client.scores(user_ids),
+        )

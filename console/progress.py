@@ -1,0 +1,177 @@
+"""How much of the events topic a job has processed: offsets in Kafka against those that the job writes to Redis."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+
+from kafka import TopicPartition
+from kafka.errors import KafkaError
+
+from console.accounting import Account, PartitionAccount
+from console.extents import connect_consumer, extents_of, partitions_of
+from console.settings import StackSettings
+from driftline.errors import InputError, ServiceUnavailable
+from sink_connectors.score_store import Progress, RedisScoreStore, ShardReport
+
+_READ_EVERY_S = 1.0  # how often offsets that may be no records are read at most
+_READ_S_MAX = 2.0  # and for how long at a time: a look must stay a look
+_POLL_MS = 500
+
+
+@dataclass(frozen=True)
+class Drained:
+    """A look at a topic and the job that reads it."""
+
+    published: int  # records that are the job's to process, as far as is known: offsets may turn out to be none
+    totals: Progress
+    lost: Mapping[int, tuple[int, int]] = field(default_factory=dict)  # by partition: deleted before they were read
+    no_events: int = 0  # offsets that are no records: markers of transactions, aborted or compacted away
+    skipped: int = 0  # offsets that a submission was told to do without
+    reading: str = ""  # what is being looked at more closely
+    unknown_types: Mapping[str, int] = field(default_factory=dict)  # events by the word of a type that is not known
+
+    @property
+    def done(self) -> bool:
+        """Whether every published event is accounted for."""
+        return not self.lost and self.totals.events >= self.published
+
+    @property
+    def lost_offsets(self) -> int:
+        """How many offsets were deleted before they were read."""
+        return sum(end - begin for begin, end in self.lost.values())
+
+
+class TopicProgress:
+    """Compares a topic with the progress of a namespace; `look` as often as needed, then `close`.
+
+    Raises:
+        ServiceUnavailable: Kafka or Redis cannot be reached.
+        InputError: the topic does not exist, or is not the one that the job has read.
+    """
+
+    def __init__(self, settings: StackSettings, namespace: str = "") -> None:
+        self._topic = settings.events_topic
+        self.namespace = namespace or settings.namespace or _live_namespace(settings)
+        with ExitStack() as opened:
+            store = RedisScoreStore.connect(settings.redis_address, namespace=self.namespace, retry_s=5.0)
+            self._store = opened.enter_context(closing(store))
+            self._consumer = opened.enter_context(closing(connect_consumer(settings)))
+            self._partitions = partitions_of(self._consumer, self._topic)
+            self._close = opened.pop_all().close
+        self._settled: dict[int, tuple[int, int]] = {}  # partition: all is processed below, and what then was no event
+        self._read_at_s = 0.0
+
+    def look(self) -> Drained:
+        """Compare now. Where offsets and counts do not meet, the records themselves are read, a few at a time."""
+        # Kafka last: what is published or deleted meanwhile is seen too early by nobody.
+        reports, skipped = self._store.read_reports(), self._store.read_skipped()
+        extents = extents_of(self._consumer, self._partitions)
+        account = Account.of(extents, reports, skipped)
+        if account is None:  # older code wrote some of it: the count of offsets has to do
+            held = sum(extent.end - extent.begin for extent in extents.values())
+            totals = Progress.total(report.totals for report in reports.values())
+            return Drained(held, totals, unknown_types=_unknown_types(reports))
+        self._check(account)
+        reading = self._read(account)
+        no_events = {
+            partition: min(one.unaccounted, self._settled.get(partition, (0, 0))[1])
+            for partition, one in account.partitions.items()
+        }
+        open_offsets = sum(one.unaccounted - no_events[partition] for partition, one in account.partitions.items())
+        return Drained(
+            published=account.totals.events + open_offsets,
+            totals=account.totals,
+            lost={partition: one.lost for partition, one in account.partitions.items() if one.lost},
+            no_events=sum(no_events.values()),
+            skipped=sum(one.skipped for one in account.partitions.values()),
+            reading=reading,
+            unknown_types=_unknown_types(reports),
+        )
+
+    def skip(self, lost: Mapping[int, tuple[int, int]]) -> None:
+        """Remember that the job is to do without these offsets, so that they are an error no longer."""
+        self._store.note_skipped(lost)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._close()
+
+    def _check(self, account: Account) -> None:
+        for partition, one in account.partitions.items():
+            if one.end < one.furthest:
+                message = (
+                    f"partition {partition} of {self._topic} ends at offset {one.end:,}, and the job in namespace "
+                    f"{self.namespace} has processed it up to {one.furthest:,}: another topic, one that was made anew, "
+                    "or another isolation_level than the job's"
+                )
+                raise InputError(message)
+
+    def _read(self, account: Account) -> str:
+        """Look for unprocessed records where numbers do not meet; returns what is still unknown, empty if nothing."""
+        doubtful = [partition for partition, one in account.partitions.items() if self._is_doubtful(partition, one)]
+        if not doubtful or time.monotonic() < self._read_at_s + _READ_EVERY_S:
+            return ""
+        deadline_s = time.monotonic() + _READ_S_MAX
+        try:
+            for partition in doubtful:
+                one = account.partitions[partition]
+                begin = max(one.open_from, self._settled.get(partition, (0, 0))[0])
+                reached, is_open = self._first_open(account, partition, begin, deadline_s)
+                self._settled[partition] = reached, self._settled.get(partition, (0, 0))[1]
+                if is_open:
+                    continue
+                if reached < one.end:
+                    return f"offsets {reached:,} to {one.end:,} of partition {partition}"
+                self._settled[partition] = reached, one.unaccounted
+        except KafkaError as error:
+            message = f"Kafka: {error}"
+            raise ServiceUnavailable(message) from None
+        finally:
+            self._read_at_s = time.monotonic()
+        return ""
+
+    def _is_doubtful(self, partition: int, one: PartitionAccount) -> bool:
+        return one.unaccounted > self._settled.get(partition, (0, 0))[1]
+
+    def _first_open(self, account: Account, partition: int, begin: int, deadline_s: float) -> tuple[int, bool]:
+        """The first offset whose record is not processed, and True; else how far was read, and False."""
+        one = account.partitions[partition]
+        where = TopicPartition(self._topic, partition)
+        self._consumer.assign([where])
+        self._consumer.seek(where, begin)
+        reached = begin
+        while reached < one.end and time.monotonic() < deadline_s:
+            for record in self._consumer.poll(timeout_ms=_POLL_MS).get(where, ()):
+                if record.offset >= one.end:
+                    break
+                if not account.is_processed(partition, record.offset, record.key):
+                    return record.offset, True
+            reached = self._consumer.position(where)
+        return min(reached, one.end), False
+
+
+def _unknown_types(reports: Mapping[int, ShardReport]) -> dict[str, int]:
+    """Add up what the shards tell, by name; a name that one of them has no room for is among the rest of that one."""
+    found: Counter[str] = Counter()
+    for report in reports.values():
+        found.update(report.unknown_types or {})
+    return dict(found)
+
+
+def lost_text(topic: str, lost: Mapping[int, tuple[int, int]]) -> str:
+    """Say which offsets were deleted before they were read. Each was an event or the marker of a transaction."""
+    spans = [
+        f"{end - begin:,} of partition {partition} (offsets {begin:,} to {end - 1:,})"
+        for partition, (begin, end) in sorted(lost.items())
+    ]
+    total = sum(end - begin for begin, end in lost.values())
+    return f"Kafka has deleted {total:,} events of {topic} before the job has read them: {', '.join(spans)}"
+
+
+def _live_namespace(settings: StackSettings) -> str:
+    with closing(RedisScoreStore.connect(settings.redis_address, retry_s=5.0)) as store:
+        return store.live_namespace()

@@ -1,5 +1,0 @@
-"""`python -m driftline.cli`."""
-
-from driftline.cli import main
-
-main()

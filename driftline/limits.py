@@ -1,0 +1,10 @@
+"""Bounds that more than one part of Driftline, or a caller, has to know. Each is written here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ID_BYTES_MAX: Final = 128  # of a user's or an event's id, in UTF-8
+TIME_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999, the last that a calendar here knows
+NAMESPACE: Final = r"[A-Za-z0-9_.-]{1,64}"  # safe within keys, and within the patterns of SCAN
+BATCH_IDS_MAX: Final = 1_000  # users of one BatchGetScores

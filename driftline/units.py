@@ -1,0 +1,17 @@
+"""Units that code of every floor counts in, and the one wall clock."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+DAY_MS: Final = 24 * HOUR_MS
+MIB: Final = 1024 * 1024
+
+
+def wall_clock_ms() -> int:
+    """Return the wall-clock time in milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,82 @@
+"""Tells whether a TaskManager runs the code that a job was submitted with.
+
+In thread mode all jobs of a TaskManager share one Python interpreter, and it keeps every module it has imported: a job
+submitted with newer code would silently run the older one.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+_OPERATOR = "jobs.operators.score_blocks"
+_DATA = "*.lua"  # what the modules of a package read from its folder
+
+
+class OtherCodeError(Exception):
+    """The TaskManager has imported other code than the job was submitted with: restart it."""
+
+
+def operator_sources(root: Path = _ROOT) -> list[Path]:
+    """Return every file of ours that the operator runs: the modules that it imports, wherever, and their data.
+
+    Read from the sources, because what is imported at a given moment differs between the client and a TaskManager.
+    """
+    found: dict[str, Path] = {}
+    wanted = [_OPERATOR]
+    while wanted:
+        name = wanted.pop()
+        if name in found or (file := _source(root, name)) is None:
+            continue
+        found[name] = file
+        wanted += _imported(file)
+    folders = {file.parent for file in found.values()}
+    return sorted({*found.values(), *(data for folder in folders for data in folder.glob(_DATA))})
+
+
+def _source(root: Path, name: str) -> Path | None:
+    """The file of one of our modules; None for others, and for what a module only defines."""
+    place = root.joinpath(*name.split("."))
+    files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+def _imported(file: Path) -> Iterator[str]:
+    """Name what a module imports, at its top or in a function, and the packages around each; ours and others'."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:  # relative imports are not used here
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
+
+
+def _fingerprint(root: Path = _ROOT) -> str:
+    digest = hashlib.sha256()
+    for file in operator_sources(root):
+        content = file.read_bytes()
+        digest.update(f"{file.relative_to(root)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+CODE_VERSION = _fingerprint()  # of the files as they were when this process imported them
+
+
+def require(submitted: str) -> None:
+    """Compare the submitting process's CODE_VERSION with this one's.
+
+    Raises:
+        OtherCodeError: they differ.
+    """
+    if submitted != CODE_VERSION:
+        message = (
+            f"this TaskManager has loaded Driftline's code {CODE_VERSION}, the job was submitted with {submitted}; "
+            "restart the TaskManagers (locally: driftline down, then driftline up)"
+        )
+        raise OtherCodeError(message)

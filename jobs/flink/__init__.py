@@ -1,0 +1,1 @@
+"""What the jobs share of Flink: sources, outputs, guards, counters."""

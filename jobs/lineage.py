@@ -1,0 +1,136 @@
+"""What a job goes on with when it begins or is restored: the state of its shards, and what that state was made with.
+
+Flink hands a restored job its state and checks nothing about it. Users would be looked for in the wrong shard, other
+events would be late, scores would go to another namespace, all without a word. So every shard's state keeps what shapes
+it, and a subtask compares all of it before its first block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from driftline.catalogue import FEATURE_SET
+from driftline.errors import SettingError
+from driftline.state.v1.state_pb2 import ShardState
+from jobs.settings import REMEMBERED, ScoreEventsSettings
+from sink_connectors.score_store import Claim, Progress, Recorded, ShardReport
+from udfs.shards import KEY_GROUPS, require_same_shards, shard_keys
+
+_FEATURE_SET = "feature_set"  # no setting: what this release computes
+
+
+class Submission(NamedTuple):  # travels with the operator: a compiled class could not be pickled
+    """How a job was submitted; its restarts are no submissions."""
+
+    generation: int  # milliseconds since the epoch when it was submitted
+    restored: bool  # it began from a savepoint or a retained checkpoint
+
+
+def made_with(settings: ScoreEventsSettings) -> dict[str, str]:
+    """What shapes the state, the scores and where they go, as it is kept in each shard's state."""
+    return {name: str(getattr(settings, name)) for name in REMEMBERED} | {_FEATURE_SET: FEATURE_SET}
+
+
+def own_shards(settings: ScoreEventsSettings, keys: Iterable[int]) -> list[int]:
+    """Those of the keys that are the job's shards."""
+    shards = set(shard_keys(settings.shards))
+    return [key for key in keys if key in shards]
+
+
+def resume(
+    found: Mapping[int, ShardState], own: Iterable[int], settings: ScoreEventsSettings, submission: Submission
+) -> dict[int, ShardState]:
+    """Return the states that a subtask's shards go on with.
+
+    Args:
+        found: the state of every shard in the subtask's key groups that has one, also of those that the settings do not
+            name; they are changed.
+        own: the subtask's shards by the settings.
+        settings: of the job.
+        submission: how it was submitted.
+
+    Raises:
+        SettingError: the state was made with something else that the settings do not ask to adopt.
+    """
+    for state in found.values():
+        require_same_shards(state.shards, settings.shards)
+        _require_same_origin(state.made_with, settings)
+    states: dict[int, ShardState] = {}
+    for key in own:
+        state = found.get(key) or ShardState(generation=submission.generation)
+        if settings.new_generation:
+            state.generation = max(state.generation, submission.generation)
+        state.shards = settings.shards
+        state.made_with.update(made_with(settings))
+        states[key] = state
+    return states
+
+
+def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSettings) -> None:
+    adopted = set(settings.adopted)
+    now = made_with(settings)
+    # A name that is missing was not kept when the state was written; one that is not known was kept by a newer release.
+    other = {name: value for name, value in stored.items() if now.get(name, value) != value}
+    refused = {name: value for name, value in other.items() if name not in adopted}
+    if refused:
+        made = ", ".join(f"{name}={value}, not {now[name]}" for name, value in refused.items())
+        ways = [f"--set {name}={value}" for name, value in refused.items() if name != _FEATURE_SET]
+        kept = f"submit with {' '.join(ways)}, or with" if len(ways) == len(refused) else "submit with"
+        adopt = ",".join(sorted(adopted | refused.keys()))
+        message = f"the restored state was made with {made}; {kept} --set adopt={adopt} to go on with the new"
+        raise SettingError(message)
+    ttl_ms = int(stored.get("user_ttl_ms", 0))
+    if settings.user_ttl_ms < ttl_ms and not settings.new_generation:
+        message = (
+            f"user_ttl_ms={settings.user_ttl_ms} is less than the {ttl_ms} that scores were written with: users who "
+            "return would keep their old scores until those expire; add --new-generation (--set new_generation=true)"
+        )
+        raise SettingError(message)
+
+
+def claim(states: Mapping[int, ShardState], job_id: str, settings: ScoreEventsSettings, *, unproven: bool) -> Claim:
+    """What the subtask tells the score store of its shards before it writes."""
+    return Claim(
+        shards=settings.shards,
+        generations={key: state.generation for key, state in states.items()},
+        progress={key: report(state).totals for key, state in states.items()},
+        job_id=job_id,
+        unproven=unproven,
+        offsets={key: state.offsets for key, state in states.items()},
+        unknown_types={key: dict(state.unknown_types) for key, state in states.items()},
+    )
+
+
+def report(state: ShardState, *, with_types: bool = False) -> ShardReport:
+    """A shard's totals and how far it has read, as the score store keeps them; with its unknown types if asked."""
+    totals = Progress(state.accepted, state.duplicate, state.late, state.dead_letter)
+    unknown_types = dict(state.unknown_types) if with_types else None
+    return ShardReport(totals, state.shards or KEY_GROUPS, state.offsets, unknown_types)
+
+
+def require_claimed(recorded: Recorded | None, settings: ScoreEventsSettings, submission: Submission) -> None:
+    """Refuse to run where a job of a later generation has the namespace: none of its users would be written.
+
+    Raises:
+        SettingError: the store refused the claim.
+    """
+    if recorded is None:
+        return
+    if submission.generation <= recorded.generation:
+        message = (
+            f"namespace {settings.namespace} was taken by a job of a later generation ({recorded.generation}; this one "
+            f"was submitted at {submission.generation}): stop that one and submit this one again with "
+            "--new-generation; if there is none, the clock of whoever submitted this one is behind"
+        )
+    elif recorded.shards != settings.shards:
+        message = (
+            f"a job with shards={recorded.shards} wrote namespace {settings.namespace} last; submit with "
+            f"--set shards={recorded.shards}, or, to take it back from a job that began by mistake, --new-generation"
+        )
+    else:
+        message = (
+            f"a job of a later generation ({recorded.generation}) wrote namespace {settings.namespace}, so Redis would "
+            "refuse these scores; submit with --new-generation (--set new_generation=true) to take it back"
+        )
+    raise SettingError(message)

@@ -1,0 +1,1 @@
+"""Operators: thin adapters between Flink and the core."""

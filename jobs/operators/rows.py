@@ -1,0 +1,55 @@
+"""Outputs as they cross to the JVM: a row a block, with a map of key to value for each channel.
+
+Crossing costs about the same for a map as for one of its entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyflink.common import Row, Types, typeinfo
+from pyflink.datastream import OutputTag
+
+from udfs.rejects import Reject
+from udfs.results import Output
+
+_BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
+_HEADERS = Types.MAP(Types.STRING(), _BYTES)
+REJECT_TYPE = Types.ROW_NAMED(["k", "v", "headers"], [_BYTES, _BYTES, _HEADERS])
+DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
+LATE = OutputTag("late", REJECT_TYPE)
+
+
+def results_type(channels: Sequence[str]) -> typeinfo.RowTypeInfo:
+    """Return the type of the rows of these channels."""
+    return Types.ROW_NAMED(list(channels), [Types.MAP(Types.STRING(), _BYTES)] * len(channels))
+
+
+def rows_of(outputs: Mapping[str, Sequence[Output]], channels: Sequence[str]) -> list[Row]:
+    """Return rows that hold all outputs; a key's second output on a channel follows in a row of its own.
+
+    The entries of a map reach the topic in the order of their hashes, those of one row before those of the next.
+    """
+    columns = [_maps(outputs[channel]) if channel in outputs else [] for channel in channels]
+    depth = max(map(len, columns), default=0)
+    return [Row(*(maps[n] if n < len(maps) else {} for maps in columns)) for n in range(depth)]
+
+
+def _maps(outputs: Sequence[Output]) -> list[dict[str, bytes | None]]:
+    newest = dict(outputs)
+    if len(newest) == len(outputs):
+        return [newest]
+    maps: list[dict[str, bytes | None]] = []
+    before: dict[str, int] = {}
+    for key, value in outputs:
+        number = before.get(key, 0)
+        before[key] = number + 1
+        if number == len(maps):
+            maps.append({})
+        maps[number][key] = value
+    return maps
+
+
+def reject_row(rejected: Reject) -> Row:
+    """Return the row of a record that was rejected."""
+    return Row(rejected.key, rejected.value, rejected.headers)

@@ -1,0 +1,225 @@
+"""The one Flink operator of the job score-events: an adapter around `udfs.block`, and nothing more.
+
+Everything a block gives rise to is written to the score store, to keyed state and to the outputs before the call
+returns. A checkpoint barrier, which Flink lets through only between two elements, so finds nothing unflushed.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import time
+from typing import Any
+
+from pyflink.common import Row, Time, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
+
+from driftline.metrics import JobMetric, JobNamed
+from driftline.state.v1.state_pb2 import QuietList, ShardState
+from driftline.units import DAY_MS, wall_clock_ms
+from jobs import lineage
+from jobs.code_version import CODE_VERSION, require
+from jobs.flink.named_counters import named_counters
+from jobs.flink.subtask import Subtask
+from jobs.lineage import Submission
+from jobs.model_watch import Gauges, ModelFollower, watcher
+from jobs.operators.rows import DEAD_LETTERS, LATE, reject_row, rows_of
+from jobs.pipeline import processor_of, stage_topics
+from jobs.settings import ScoreEventsSettings
+from sink_connectors.redis_memory import MemoryWatch
+from sink_connectors.score_store import RedisScoreStore
+from sink_connectors.score_value import encode_values
+from state_schemas import codec, names
+from state_schemas.due import DueQueue
+from state_schemas.users import Timelines
+from udfs.block import Block
+from udfs.results import BlockResult, Due
+from udfs.shards import KEY_GROUPS, KEYS
+
+# Python's own collector looks for reference cycles after 700 new objects; a block makes thousands, and none. It took a
+# tenth of the time. The users that are kept are a few hundred thousand, and each look at them stops the job for a tenth
+# of a second, so they must not be what sets it off.
+GC_THRESHOLD = (500_000, 20, 50)
+
+# Users who are due within so long of each other share a timer.
+GRID_MS_MAX = 10_000
+
+# Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
+# margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
+STATE_TTL_MARGIN_MS = 7 * DAY_MS
+
+
+_stores: dict[tuple[object, ...], RedisScoreStore] = {}
+
+
+def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> RedisScoreStore:
+    """One store a process, until it fails: in thread mode a failed operator is never closed, and would leak sockets."""
+    key = (url, namespace, ttl_s, retry_s)
+    store = _stores.get(key)
+    if store is None or store.failed:
+        store = _stores[key] = RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
+    return store
+
+
+class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
+    """Folds and scores one block a call.
+
+    Args:
+        settings: the job's settings.
+        submission: how it was submitted. Its generation is the major version of every score whose shard has no state
+            yet; a restored shard keeps the one in its state.
+    """
+
+    def __init__(self, settings: ScoreEventsSettings, submission: Submission) -> None:
+        self._settings = settings
+        self._submission = submission
+        self._code_version = CODE_VERSION
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Bind state, metrics, the model and the score store, and take up the shards; called before the first block.
+
+        Raises SettingError where the state was made with other settings, or a later job has the namespace.
+        """
+        require(self._code_version)
+        gc.set_threshold(*GC_THRESHOLD)
+        # What a failed operator left behind is in cycles, and holds its whole Java task: 2 MB of heap a restart, which
+        # a night without Redis would fill. Python's collector, slowed down above, comes too late.
+        gc.collect()
+        settings = self._settings
+        users = MapStateDescriptor(names.USERS, Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
+        # Named here because PyFlink's own default would start a second JVM to make a Duration.
+        ttl = ttl.disable_cleanup_in_background().cleanup_in_rocksdb_compact_filter(1_000, Time.days(30))
+        users.enable_time_to_live(ttl.build())
+        states = runtime_context.get_map_state(users)
+        self._quiet = runtime_context.get_map_state(
+            MapStateDescriptor(names.QUIET, Types.LONG(), Types.PICKLED_BYTE_ARRAY())
+        )
+        self._due = runtime_context.get_map_state(
+            MapStateDescriptor(names.DUE, Types.LONG(), Types.PICKLED_BYTE_ARRAY())
+        )
+        self._due_pages = runtime_context.get_map_state(MapStateDescriptor(names.DUE_PAGES, Types.LONG(), Types.LONG()))
+        self._queues: dict[int, DueQueue] = {}  # by shard; this operator is their only user
+        self._shard = runtime_context.get_state(ValueStateDescriptor(names.SHARD, Types.PICKLED_BYTE_ARRAY()))
+        group = runtime_context.get_metrics_group().add_group("driftline")
+        self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
+        self._named = named_counters(group, settings.hot_users_named_max)
+        self._gauges = Gauges(group)
+        watched = watcher(settings.models_dir, settings.model_poll_s)
+        self._model = ModelFollower(watched, bool(settings.require_model), self._count)
+        self._model.open()
+        self._gauges.show(self._model.gauges())
+        self._channels = [topic.role for topic in stage_topics()]
+        self._processor = processor_of(settings, self._model)
+        self._users = Timelines(states, self._processor.bounds, settings.users_kept_max, settings.users_kept_bytes_max)
+        self._store = _score_store(
+            settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
+        )
+        self._memory = MemoryWatch(self._store.memory)
+        self._gauges.show(self._memory.gauges(time.monotonic()))
+        self._watermarks: dict[int, int] = {}  # by shard, as of its last block
+        self._shards = self._take_up_shards(Subtask(runtime_context))
+
+    def _take_up_shards(self, subtask: Subtask) -> dict[int, ShardState]:
+        """Compare the state with the settings, claim the namespace, and return every shard of this subtask by its key.
+
+        Nothing is written, to Redis or to state, before all of it is found to fit; this operator is their only writer.
+        """
+        settings, keys = self._settings, subtask.keys
+        found: dict[int, ShardState] = {}
+        for key in keys:
+            subtask.select(key)
+            if (state := self._shard.value()) is not None:
+                found[key] = codec.decode(state, ShardState)
+        unproven = self._submission.restored and not found
+        states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission)
+        claim = lineage.claim(states, subtask.job_id, settings, unproven=unproven)
+        lineage.require_claimed(self._store.claim(claim), settings, self._submission)
+        for key, shard in states.items():  # also of those without events: every checkpoint can be proven
+            subtask.select(key)
+            self._shard.update(codec.encode(shard))
+        return states
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
+        """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
+        if value is None or value[0] is None:  # a window that fired twice, because the clock was set back
+            self._count(JobMetric.BLOCKS_EMPTY)
+            return []
+        block = Block(*value)
+        key = int(ctx.get_current_key())
+        shard = self._shards[key]
+        # The watermark passes the records that wait in a window. It was behind all of this block's when the shard's
+        # last block came, for windows of all its records are emitted in their order.
+        watermark_ms = self._watermarks.get(key, 0)
+        self._watermarks[key] = max(watermark_ms, ctx.timer_service().current_watermark())
+        outputs: list[Any] = []
+        parts = 0
+        for part in block.split(self._settings.block_events_max, self._settings.block_bytes_max):
+            while len(part):
+                result = self._processor.process(part, shard, self._users, wall_clock_ms(), watermark_ms)
+                outputs += self._flush(result, shard, ctx)
+                part = part.part(result.taken)  # noqa: PLW2901  (what was left for another call)
+                parts += 1
+        self._count(JobMetric.BLOCKS, parts)
+        if parts > 1:
+            self._count(JobMetric.BLOCKS_SPLIT)
+        self._shard.update(codec.encode(shard))
+        self._gauges.show(self._model.gauges())
+        self._gauges.show(self._memory.gauges(time.monotonic()))
+        return outputs
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
+        """Look at some of the shard's users who are due; a moment later, at the rest."""
+        at_ms = max(timestamp, wall_clock_ms())  # the clock may have been set back since the timer was set
+        queue = self._due_queue(int(ctx.get_current_key()))
+        if (listed := self._quiet.get(timestamp)) is not None:  # by an earlier release
+            self._quiet.remove(timestamp)
+            queue.put(timestamp, [Due(user_id, timestamp) for user_id in codec.decode(listed, QuietList).user_ids])
+        due_ms, due = queue.take(at_ms)
+        result = self._processor.look_again(due, self._users, at_ms)
+        queue.put(due_ms, due[result.taken :])
+        self._wait(queue, result, ctx, after_ms=at_ms)
+        if queue.has_come(at_ms):
+            ctx.timer_service().register_processing_time_timer(at_ms + 1)  # blocks and barriers pass in between
+        self._users.put_all(result.timelines, keep=False)
+        result.count(JobMetric.QUIET_CHECKS, result.taken)
+        return self._hand_over(result)
+
+    def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
+        self._wait(self._due_queue(int(ctx.get_current_key())), result, ctx)
+        # The state is written while Redis works: neither is final before the next checkpoint.
+        put_back = functools.partial(self._users.put_all, result.timelines)
+        report = lineage.report(shard, with_types=JobNamed.UNKNOWN_TYPES in result.named)
+        values = encode_values(shard.generation, result.scored)
+        written = self._store.write(values, (int(ctx.get_current_key()), report), put_back)
+        result.count(JobMetric.SCORES_WRITTEN, written.accepted)
+        result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
+        return self._hand_over(result)
+
+    def _hand_over(self, result: BlockResult) -> list[Any]:
+        for metric, number in result.counts.items():
+            self._count(metric, number)
+        for named, numbers in result.named.items():
+            for name, number in numbers.items():
+                self._named[named].add(name, number)
+        outputs: list[Any] = [(DEAD_LETTERS, reject_row(dead)) for dead in result.dead_letters]
+        outputs += [(LATE, reject_row(late)) for late in result.late]
+        return outputs + rows_of(result.outputs, self._channels)
+
+    def _wait(self, queue: DueQueue, result: BlockResult, ctx: Any, after_ms: int = 0) -> None:
+        due = [Due(user_id, at_ms) for at_ms, user_ids in result.due.items() for user_id in user_ids]
+        for timer_ms in queue.add(due, after_ms):
+            ctx.timer_service().register_processing_time_timer(timer_ms)
+
+    def _due_queue(self, key: int) -> DueQueue:
+        queue = self._queues.get(key)
+        if queue is None:
+            grid_ms = min(GRID_MS_MAX, max(1, self._settings.session_gap_ms // 10))
+            offset_ms = KEYS.index(key) * grid_ms // KEY_GROUPS
+            queue = DueQueue(self._due, self._due_pages, grid_ms=grid_ms, offset_ms=offset_ms)
+            self._queues[key] = queue
+        return queue
+
+    def _count(self, metric: JobMetric, number: int = 1) -> None:
+        self._counters[metric].inc(number)

@@ -1,0 +1,44 @@
+"""The seams of a block's way: gates before the timeline, stages after it. A new capability is a file with one of them.
+
+record -> decode -> gates -> timeline -> stages -> outputs
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from udfs.event import Event
+from udfs.results import BlockResult
+from udfs.user import Timeline
+
+
+class Gate(Protocol):
+    """What an event passes between decoding and its user's timeline: it may refuse, complete or reassign the event."""
+
+    def admit(self, user_id: str, event: Event) -> str:
+        """Return the id of the user whose event it is; the event may be changed in place.
+
+        Raises:
+            InvalidEventError: the event is refused, and becomes a dead letter.
+        """
+
+
+@dataclass(slots=True)
+class Batch:
+    """The users of a block whose timelines took an event, for the stages to read and to emit from."""
+
+    touched: dict[str, Timeline]
+    generation: int  # of the shard's state: the major version of what is written
+    now_ms: int  # wall-clock time: decides when something is published, never what
+    result: BlockResult
+
+
+class Stage(Protocol):
+    """What follows from the timelines: it reads them, keeps in them what the state has a place for, and emits."""
+
+    def run(self, batch: Batch) -> None:
+        """Take all users of a block at once; a model is called once a block."""
+
+    def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+        """Take a user who was to be looked at from `due_ms` on; returns whether the timeline has to be written."""

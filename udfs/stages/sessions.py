@@ -1,0 +1,55 @@
+"""Sessions: those that have ended, for the topic `sessions`."""
+
+from __future__ import annotations
+
+from driftline.metrics import JobMetric
+from driftline.topics import SESSIONS
+from udfs.pipeline import Batch
+from udfs.published import session_message
+from udfs.user import Timeline
+
+
+class Sessions:
+    """Publishes sessions that events have ended, and those of users who sent nothing for the session gap.
+
+    Args:
+        gap_ms: the session gap, here of wall-clock time.
+    """
+
+    def __init__(self, gap_ms: int) -> None:
+        self._gap_ms = gap_ms
+        self._channel = SESSIONS.role
+
+    def run(self, batch: Batch) -> None:
+        """Emit what events have ended, and list each user for one coming look, unless one is already due."""
+        for user_id, timeline in batch.touched.items():
+            timeline.last_arrival_ms = batch.now_ms
+            if timeline.quiet_check_at_ms <= batch.now_ms:
+                timeline.quiet_check_at_ms = batch.now_ms + self._gap_ms
+                batch.result.wait(user_id, timeline.quiet_check_at_ms)
+            if timeline.closed:
+                self._emit(batch, user_id, timeline)
+
+    def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+        """Emit all sessions of a user who went quiet.
+
+        One who was active since is moved on without a write: his next event lists him again, and the earlier of two
+        listings counts for nothing.
+        """
+        if not 0 < timeline.quiet_check_at_ms <= due_ms:
+            return False  # looked at already, or listed again
+        quiet_at_ms = timeline.last_arrival_ms + self._gap_ms
+        if quiet_at_ms > batch.now_ms:
+            batch.result.wait(user_id, quiet_at_ms)
+            return False
+        timeline.quiet_check_at_ms = 0
+        timeline.close_quiet()
+        if timeline.closed:
+            self._emit(batch, user_id, timeline)
+        return True
+
+    def _emit(self, batch: Batch, user_id: str, timeline: Timeline) -> None:
+        for closed in timeline.closed:
+            value = session_message(user_id, closed).SerializeToString(deterministic=True)
+            batch.result.emit(self._channel, user_id, value)
+        batch.result.count(JobMetric.SESSIONS_CLOSED, len(timeline.closed))
