@@ -164,7 +164,7 @@ def _continued_from(
 
 
 def _remember(stack: StackSettings, job_id: str, job: str, namespace: str) -> None:
-    from console.local.checkpoints import remember_job  # noqa: PLC0415  (needs the extra `jobs`)
+    from console.local.checkpoints import remember_job  # needs the extra `jobs`
 
     remember_job(stack, job_id, job, namespace)
 
@@ -174,7 +174,7 @@ def _check_offsets(stack: StackSettings, settings: ScoreEventsSettings, report: 
 
     What Redis does not know, because an older savepoint is restored, Kafka's client finds in the job itself.
     """
-    from console.progress import TopicProgress, lost_text  # noqa: PLC0415  (imports Kafka's client)
+    from console.progress import TopicProgress, lost_text  # imports Kafka's client
 
     there = stack.model_copy(update={"events_topic": settings.events_topic})
     try:
@@ -193,7 +193,7 @@ def _check_offsets(stack: StackSettings, settings: ScoreEventsSettings, report: 
 
 
 def _run_client(job: str, stack: StackSettings, settings: ScoreEventsSettings, savepoint: str | None) -> str:
-    from console.local import flink_client, flink_env  # noqa: PLC0415  (needs the extra `jobs`)
+    from console.local import flink_client, flink_env  # needs the extra `jobs`
 
     script, _ = JOBS[job]
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:

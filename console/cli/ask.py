@@ -38,7 +38,7 @@ def scores(
     DRIFTLINE_GRPC_TARGET says where the server is; DRIFTLINE_CLIENT_TOKEN, _TLS, _CA_FILE, _CERT_FILE, _KEY_FILE and
     _SERVER_NAME how to call it.
     """
-    from console.cli.calling import scores_client  # noqa: PLC0415  (see the top)
+    from console.cli.calling import scores_client
 
     if explain and watch:
         message = "give --explain or --watch, not both"
@@ -54,7 +54,7 @@ def scores(
 
 
 def _show(client: ScoresClient, users: Sequence[str], json_lines: bool) -> bool:
-    from console.cli.scores_table import print_results  # noqa: PLC0415  (see the top)
+    from console.cli.scores_table import print_results
 
     results = client.batch(users)
     if json_lines:
@@ -66,11 +66,11 @@ def _show(client: ScoresClient, users: Sequence[str], json_lines: bool) -> bool:
 
 
 def _explain(client: ScoresClient, users: Sequence[str], json_lines: bool) -> bool:
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415  (see the top)
+    from google.protobuf.json_format import MessageToDict
 
-    from console.cli.scores_table import print_explanation  # noqa: PLC0415
-    from driftline.client import NotFoundError, Result  # noqa: PLC0415
-    from driftline.client.types import explanation_message  # noqa: PLC0415
+    from console.cli.scores_table import print_explanation
+    from driftline.client import NotFoundError, Result
+    from driftline.client.types import explanation_message
 
     found = False
     for user_id in users:
@@ -88,7 +88,7 @@ def _explain(client: ScoresClient, users: Sequence[str], json_lines: bool) -> bo
 
 
 def _show_missing(result: Result, json_lines: bool) -> None:
-    from console.cli.scores_table import print_results  # noqa: PLC0415  (see the top)
+    from console.cli.scores_table import print_results
 
     if json_lines:
         typer.echo(_line(result))
@@ -97,7 +97,7 @@ def _show_missing(result: Result, json_lines: bool) -> None:
 
 
 def _watch(client: ScoresClient, users: Sequence[str], *, json_lines: bool) -> None:
-    from console.cli.scores_table import watch_line  # noqa: PLC0415  (see the top)
+    from console.cli.scores_table import watch_line
 
     for result in client.watch(users):
         typer.echo(_line(result) if json_lines else watch_line(result))
@@ -105,9 +105,9 @@ def _watch(client: ScoresClient, users: Sequence[str], *, json_lines: bool) -> N
 
 def _line(result: Result) -> str:
     """The scores in the proto3 mapping, or the status; `stale` as there: left out where it is false."""
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415  (see the top)
+    from google.protobuf.json_format import MessageToDict
 
-    from driftline.client.types import scores_message  # noqa: PLC0415
+    from driftline.client.types import scores_message
 
     if result.scores is None:
         line = {"status": result.status, "userId": result.user_id}

@@ -28,8 +28,8 @@ def checkpoints(
     A running job deletes its own old checkpoints; those of jobs that ended, and every savepoint, stay until --prune.
     The path is one for `driftline submit JOB --from-savepoint PATH`.
     """
-    from console.local.checkpoints import list_kept  # noqa: PLC0415
-    from console.local.checkpoints import prune as prune_unneeded  # noqa: PLC0415
+    from console.local.checkpoints import list_kept
+    from console.local.checkpoints import prune as prune_unneeded
 
     settings = StackSettings.load()
     if prune:

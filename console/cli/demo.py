@@ -32,9 +32,9 @@ def demo(
 
     Exits with 0 only if every event was accounted for and the shoppers' scores were read back over gRPC.
     """
-    from rich.console import Console  # noqa: PLC0415  (slow imports, for this command only)
+    from rich.console import Console  # slow imports, for this command only
 
-    from console.demo.run import DemoOptions, run_demo  # noqa: PLC0415
+    from console.demo.run import DemoOptions, run_demo
 
     terminal = sys.stdout.isatty()
     if isinstance(sys.stdout, io.TextIOWrapper):

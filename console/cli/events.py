@@ -21,7 +21,6 @@ import typer
 from console.settings import StackSettings
 from driftline.errors import InputError
 from driftline.units import wall_clock_ms
-from jobs.pipeline import refused_ids_of
 from jobs.settings import ScoreEventsSettings
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def simulate(
 
     For example: driftline simulate --users 1000 --events 100000 --seed 7 --out events.jsonl
     """
-    from console.simulator import SimulationSpec, parse_start  # noqa: PLC0415  (see the top)
+    from console.simulator import SimulationSpec, parse_start
 
     spec = SimulationSpec(
         users=users,
@@ -127,10 +126,11 @@ def publish(
 
     For example: driftline publish events-*.jsonl.gz --skip-bad
     """
-    from console.publishing import EventPublisher, publish_events  # noqa: PLC0415
-    from history.mapping import Mapping  # noqa: PLC0415  (see the top)
-    from history.order import OrderWatch  # noqa: PLC0415
-    from history.reading import EventReader, keyed  # noqa: PLC0415
+    from console.publishing import EventPublisher, publish_events
+    from history.mapping import Mapping
+    from history.order import OrderWatch
+    from history.reading import EventReader, keyed
+    from jobs.pipeline import refused_ids_of
 
     settings: StackSettings = StackSettings.load()
     job: ScoreEventsSettings = ScoreEventsSettings.load()
@@ -161,8 +161,8 @@ def publish(
 
 
 def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event, *, force: bool) -> None:
-    from console.publishing import EventPublisher  # noqa: PLC0415  (see the top)
-    from console.simulator import json_line, user_event  # noqa: PLC0415  (see the top)
+    from console.publishing import EventPublisher
+    from console.simulator import json_line, user_event
 
     settings: StackSettings = StackSettings.load()
     as_json = settings.events_format == "json"
@@ -179,7 +179,7 @@ def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event, *, force: 
 
 
 def _simulate_to_file(spec: SimulationSpec, out: Path, ending: threading.Event) -> None:
-    from console.simulator import json_line  # noqa: PLC0415  (see the top)
+    from console.simulator import json_line
 
     started_s = time.monotonic()
     count = 0
@@ -206,8 +206,8 @@ def _simulate_to_file(spec: SimulationSpec, out: Path, ending: threading.Event) 
 
 
 def _made(spec: SimulationSpec, wait: Callable[[float], object]) -> Iterator[SimulatedEvent]:
-    from console.simulator import simulate as simulate_history  # noqa: PLC0415  (see the top)
-    from console.simulator import simulate_live  # noqa: PLC0415  (see the top)
+    from console.simulator import simulate as simulate_history
+    from console.simulator import simulate_live
 
     return simulate_history(spec) if spec.rate is None else simulate_live(spec, clock=time.time, sleep=wait)
 
@@ -248,8 +248,8 @@ def _with_progress(items: Iterable[T], spec: SimulationSpec | None) -> Iterator[
     if not sys.stderr.isatty():
         yield from items
         return
-    from rich.console import Console  # noqa: PLC0415  (only where it is shown)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn  # noqa: PLC0415
+    from rich.console import Console  # only where it is shown
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 
     total = None if spec is None else spec.events if spec.rate is not None else spec.history_events
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -60,9 +60,9 @@ def submit(  # noqa: PLR0917  (options, each by name)
     if settings_help:
         _list_settings()
         return
-    from console.local import memory_warning  # noqa: PLC0415
-    from console.submission import job_settings  # noqa: PLC0415  (imports Flink's side)
-    from console.submission import submit as submit_job  # noqa: PLC0415
+    from console.local import memory_warning
+    from console.submission import job_settings  # imports Flink's side
+    from console.submission import submit as submit_job
 
     stack = StackSettings.load()
     given = parse_assignments(assignments or []) | ({"new_generation": "true"} if new_generation else {})
@@ -88,8 +88,8 @@ def stop(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the savepoint.")] = 120.0,
 ) -> None:
     """Stop a job with a savepoint, and print the path for `driftline submit JOB --from-savepoint PATH`."""
-    from console.flink_rest import FlinkRest  # noqa: PLC0415
-    from console.submission import JOBS, matching  # noqa: PLC0415
+    from console.flink_rest import FlinkRest
+    from console.submission import JOBS, matching
 
     flink = FlinkRest(StackSettings.load().flink_address)
     job_ids = matching(flink, job, namespace) if job in JOBS else [job]
@@ -108,9 +108,9 @@ def promote(
     force: Annotated[bool, typer.Option("--force", help="Also without scores or without a running job.")] = False,
 ) -> None:
     """Make a namespace the live one: every server reads it within a second, unless it is pinned to one."""
-    from console.flink_rest import FlinkRest  # noqa: PLC0415
-    from console.submission import JOBS, matching  # noqa: PLC0415
-    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415
+    from console.flink_rest import FlinkRest
+    from console.submission import JOBS, matching
+    from sink_connectors.score_store import RedisScoreStore
 
     stack = StackSettings.load()
     with closing(RedisScoreStore.connect(stack.redis_address, namespace=namespace, retry_s=5.0)) as store:
@@ -136,7 +136,7 @@ def drain(
     Events of unknown types are named beside that. Exits 1 if it takes longer than the time-out, or if Kafka has deleted
     events before they were read. The totals belong to the job's state: a restart does not lose or repeat any.
     """
-    from console.progress import TopicProgress, lost_text  # noqa: PLC0415  (imports Kafka's client)
+    from console.progress import TopicProgress, lost_text  # imports Kafka's client
 
     settings = StackSettings.load()
     with closing(TopicProgress(settings, namespace)) as progress:
@@ -164,7 +164,7 @@ def drain(
 
 def _notes(seen: Drained) -> list[str]:
     """What the totals do not say, a line each."""
-    from driftline.words import unknown_types_text  # noqa: PLC0415  (imports protobuf)
+    from driftline.words import unknown_types_text  # imports protobuf
 
     counted = (
         (seen.no_events, "offsets are no events: markers of transactions, aborted or compacted away"),

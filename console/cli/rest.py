@@ -36,12 +36,12 @@ def rest(
     GET /openapi.json describes it. Callers' Authorization headers go on to the gRPC server. It speaks no TLS itself:
     put what ends TLS for your other HTTP services in front of it.
     """
-    from console.cli.calling import client_options  # noqa: PLC0415  (other commands start without its libraries)
-    from driftline.client import AsyncScoresClient  # noqa: PLC0415
-    from serving import logs  # noqa: PLC0415
-    from serving.rest.limits import Limits  # noqa: PLC0415
-    from serving.rest.server import serve  # noqa: PLC0415
-    from serving.tls import is_loopback  # noqa: PLC0415
+    from console.cli.calling import client_options  # other commands start without its libraries
+    from driftline.client import AsyncScoresClient
+    from serving import logs
+    from serving.rest.limits import Limits
+    from serving.rest.server import serve
+    from serving.tls import is_loopback
 
     target = StackSettings.load().grpc_address
     options = client_options(

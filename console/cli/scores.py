@@ -72,7 +72,7 @@ def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
     Then ask it: driftline scores USER, or grpcurl -plaintext localhost:PORT list.
     """
     given = {name: value for name, value in locals().items() if value is not None}
-    from serving.server import serve as run  # noqa: PLC0415  (see the top)
+    from serving.server import serve as run
 
     run(serve_settings(given, StackSettings.load()))
 
@@ -86,7 +86,7 @@ def export_scores(
 
     Leaves out what differs between two runs over the same events: writtenAtMs and generation.
     """
-    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415  (see the top)
+    from sink_connectors.score_store import RedisScoreStore
 
     settings = StackSettings.load()
     chosen = namespace if namespace is not None else settings.namespace
@@ -100,8 +100,8 @@ def export_scores(
 
 def export_lines(store: ScoreStore) -> Iterator[str]:
     """Pages of JSON lines. Holds all user ids, to sort them (some 150 MB a million), but one page of scores."""
-    from driftline.score_message import split_features  # noqa: PLC0415
-    from driftline.serving.v1.scores_pb2 import UserScores  # noqa: PLC0415  (see the top)
+    from driftline.score_message import split_features
+    from driftline.serving.v1.scores_pb2 import UserScores
 
     user_ids = sorted(set(store.user_ids()))  # by code point, which is the order of their UTF-8 bytes
     for start in range(0, len(user_ids), EXPORT_PAGE):
@@ -119,7 +119,7 @@ def export_lines(store: ScoreStore) -> Iterator[str]:
 
 def scores_json(message: UserScores) -> str:
     """The message in the proto3 JSON mapping, on one line, keys sorted: equal messages give equal lines."""
-    from google.protobuf.json_format import MessageToDict  # noqa: PLC0415  (see the top)
+    from google.protobuf.json_format import MessageToDict
 
     return as_json(MessageToDict(message))
 
@@ -131,7 +131,7 @@ def as_json(value: dict[str, Any]) -> str:
 
 def check_user_ids(user_ids: list[str]) -> None:
     """Raise BadParameter, which is misuse of the command, on the first id that cannot be one."""
-    from sink_connectors.score_value import check_user_id  # noqa: PLC0415  (see the top)
+    from sink_connectors.score_value import check_user_id
 
     for user_id in user_ids:
         try:

@@ -26,7 +26,7 @@ def token(
     ] = None,
 ) -> None:
     """Print a new token, once, and the lines for the tokens file of `driftline serve`, which hold only its hash."""
-    from serving.auth import Client, new_token, toml_of  # noqa: PLC0415  (other commands start without the server)
+    from serving.auth import Client, new_token, toml_of  # other commands start without the server
 
     secret, digest = new_token()
     try:
@@ -43,7 +43,7 @@ def token(
 
 
 def _first_line(error: ValueError) -> str:
-    from pydantic import ValidationError  # noqa: PLC0415
+    from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):
         return str(error)

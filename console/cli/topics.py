@@ -35,7 +35,7 @@ def topics(
 
     For example: DRIFTLINE_LATE_RETENTION_DAYS=7 driftline topics --apply
     """
-    from console.local.topics import apply_retention, describe_topics  # noqa: PLC0415  (imports Kafka's client)
+    from console.local.topics import apply_retention, describe_topics  # imports Kafka's client
 
     settings = StackSettings.load()
     if apply:

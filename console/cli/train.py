@@ -12,7 +12,6 @@ from rich.table import Table
 from console.cli.events import MAPPING_HELP, SKIP_BAD_HELP
 from console.settings import StackSettings
 from driftline.units import wall_clock_ms
-from jobs.pipeline import bounds_of, decoder_of, refused_ids_of
 from jobs.settings import ScoreEventsSettings
 
 
@@ -37,10 +36,11 @@ def train(
     What the job would refuse, call late or have forgotten is left out and counted.
     The report is about users and a time that the model was not fitted on. Running jobs pick the model up by themselves.
     """
-    from driftline.models import ModelFolder  # noqa: PLC0415
-    from history.mapping import Mapping  # noqa: PLC0415  (slow imports, for this command only)
-    from history.reading import EventReader  # noqa: PLC0415
-    from training.run import train as run  # noqa: PLC0415
+    from driftline.models import ModelFolder
+    from history.mapping import Mapping  # slow imports, for this command only
+    from history.reading import EventReader
+    from jobs.pipeline import bounds_of, decoder_of, refused_ids_of
+    from training.run import train as run
 
     settings = ScoreEventsSettings.load()
     mapped = None if mapping is None else Mapping.load(mapping)

@@ -189,7 +189,7 @@ class FlinkFiles:
 
 def read_conf(path: Path) -> dict[str, str]:
     """A Flink configuration, flat or nested, as flat keys. Raises StackError when it is no such file."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  (most commands do not need it)
+    from ruamel.yaml import YAML  # most commands do not need it
 
     try:
         loaded = YAML(typ="safe", pure=True).load(path.read_text())

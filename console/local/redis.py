@@ -68,9 +68,9 @@ class Redis(Service):
 
     def probe(self, record: ProcessRecord | None) -> None:
         """Ask for a PONG."""
-        import redis  # noqa: PLC0415  (`driftline --help` should not pay for it)
+        import redis  # `driftline --help` should not pay for it
 
-        from sink_connectors.redis_address import open_client  # noqa: PLC0415
+        from sink_connectors.redis_address import open_client
 
         try:
             url = self.settings.redis_address
@@ -90,7 +90,7 @@ class Redis(Service):
 
 def memory_warning(settings: StackSettings) -> str:
     """One line on what this Redis may do to the scores; empty where all is well, or it does not say."""
-    from sink_connectors.score_store import RedisScoreStore  # noqa: PLC0415  (`driftline --help` should not pay for it)
+    from sink_connectors.score_store import RedisScoreStore  # `driftline --help` should not pay for it
 
     try:
         with closing(RedisScoreStore.connect(settings.redis_address, retry_s=0)) as store:

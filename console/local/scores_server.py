@@ -57,8 +57,8 @@ class ScoresServer(Service):
             message = f"nothing listens at {self.address}"
             raise NotReady(message)
         try:
-            import grpc  # noqa: PLC0415  (the extra `serving` may not be installed)
-            from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+            import grpc  # the extra `serving` may not be installed
+            from grpc_health.v1 import health_pb2, health_pb2_grpc
         except ImportError:
             return
         with grpc.insecure_channel(self.address, options=_NO_PROXY) as channel:

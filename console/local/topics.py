@@ -47,8 +47,8 @@ class TopicStatus:
 
 def describe_topics(settings: StackSettings) -> list[TopicStatus]:
     """Every topic of the contract. Raises ServiceUnavailable without Kafka."""
-    from console.extents import connect_consumer, extents_of, partitions_of  # noqa: PLC0415  (Kafka's client)
-    from console.topic_rules import read_configs  # noqa: PLC0415
+    from console.extents import connect_consumer, extents_of, partitions_of  # Kafka's client
+    from console.topic_rules import read_configs
 
     found = []
     with closing(connect_consumer(settings)) as consumer:
@@ -72,7 +72,7 @@ def apply_retention(settings: StackSettings) -> list[str]:
 
     Raises ServiceUnavailable without Kafka, or where the broker forbids it.
     """
-    from kafka.admin import ConfigResource, ConfigResourceType  # noqa: PLC0415
+    from kafka.admin import ConfigResource, ConfigResourceType
 
     changed = [one.name for one in describe_topics(settings) if one.exists and not one.as_wanted]
     wanted = topics(settings)
@@ -105,7 +105,7 @@ def create_topics(settings: StackSettings) -> list[str]:
 
     Raises NotReady when Kafka cannot create them now, for example because its broker is still registering.
     """
-    from kafka.errors import TopicAlreadyExistsError  # noqa: PLC0415
+    from kafka.errors import TopicAlreadyExistsError
 
     with _admin(settings) as admin:
         existing = set(admin.list_topics())
@@ -124,8 +124,8 @@ def create_topics(settings: StackSettings) -> list[str]:
 @contextmanager
 def _admin(settings: StackSettings) -> Iterator[Any]:
     """A Kafka admin client; its trouble becomes NotReady, and its log lines stay out of the terminal."""
-    from kafka import KafkaAdminClient  # noqa: PLC0415  (takes half a second to import)
-    from kafka.errors import KafkaError  # noqa: PLC0415
+    from kafka import KafkaAdminClient  # takes half a second to import
+    from kafka.errors import KafkaError
 
     log = logging.getLogger("kafka")
     level = log.level
