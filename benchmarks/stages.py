@@ -33,7 +33,7 @@ STAGES = (
     Stage(
         "encoding and writing states, while Redis works",
         (
-            ("timelines", "Timelines.put_all"),
+            ("users", "Timelines.put_all"),
             ("user_state", "encode_user"),
             ("state_impl", "MapStateImpl.put"),
             ("state_impl", "ValueStateImpl.update"),
@@ -42,7 +42,7 @@ STAGES = (
     Stage(
         "reading and decoding states",
         (
-            ("timelines", "Timelines.get"),
+            ("users", "Timelines.get"),
             ("user_state", "decode_user"),
             ("state_impl", "MapStateImpl.get"),
             ("state_impl", "ValueStateImpl.value"),
@@ -57,23 +57,24 @@ STAGES = (
     ),
     Stage(
         "features and scores: fold of the tail, vectors, messages",
-        (("block", "BlockProcessor._score"), ("user", "Timeline.profile"), ("scoring", ""), ("features", "")),
+        (("scores", "Scores"), ("user", "Timeline.profile"), ("scoring", ""), ("features", ""), ("score_bytes", "")),
     ),
     Stage(CROSSING, (("converters", ""),), "^Jcp"),
     Stage(
         "sessions, outputs, counters",
         (
-            ("block", "BlockProcessor._collect"),
-            ("block", "BlockProcessor._plan_quiet_check"),
-            ("operator", "ScoreBlocks._flush"),
-            ("operator", "ScoreBlocks.on_timer"),
-            ("operator", "_outputs"),
+            ("sessions", "Sessions"),
+            ("overflows", ""),
+            ("published", ""),
+            ("score_blocks", "ScoreBlocks._flush"),
+            ("score_blocks", "ScoreBlocks.on_timer"),
+            ("rows", ""),
         ),
     ),
     Stage("the walk over a block's events", (("block", ""),)),
 )
 # The operator calls all of them, and PyFlink the operator.
-OPERATOR, ENTRY = ("operator", "ScoreBlocks.process_element"), "OneInputFunctionOperation.process_element"
+OPERATOR, ENTRY = ("score_blocks", "ScoreBlocks.process_element"), "OneInputFunctionOperation.process_element"
 OWN = "the operator's own, and what the profiler cannot tell"
 
 # Threads by the beginning of their name, of which Linux keeps 15 characters.

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from driftline.client.settings import ClientSettings
+from console.client_settings import ClientSettings
 from driftline.errors import SettingError
 from driftline.limits import NAMESPACE
 from driftline.redis_url import RedisUrl, check_login, with_password

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 from driftline.limits import ID_BYTES_MAX
-from serving.calls import CLIENT, around, ended_as
+from serving.calls import CLIENT, final_status, scoped
 from serving.logs import log_event
 from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
 from serving.requests import NAMESPACE_MAX, Malformed, TooLarge, shortened
@@ -48,41 +48,41 @@ class UserIds:
 
 
 def audit(user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> Middleware:
-    """A middleware for the outside of access control; `namespace_of` tells the namespace that a call asks for."""
-    lines = _Lines(user_ids, namespace_of)
-    everything = around(lines.scope)
+    """A middleware to put outside access control; `namespace_of` tells the namespace that a call asks for."""
+    audit_log = _AuditLog(user_ids, namespace_of)
+    audit_every_outcome = scoped(audit_log.scope)
 
     def middleware(method: str, handler: Handler) -> Handler:
         if is_stream(handler) or method in AUDITED_METHODS:
-            return everything(method, handler)
-        return lines.of_denials(method, handler)
+            return audit_every_outcome(method, handler)
+        return audit_log.denials_only(method, handler)
 
     return middleware
 
 
-class _Lines:
+class _AuditLog:
     def __init__(self, user_ids: UserIds, namespace_of: Callable[[Context], str | None]) -> None:
         self._user_ids = user_ids
         self._namespace_of = namespace_of
 
     @contextmanager
     def scope(self, method: str, request: Any, context: Context) -> Iterator[None]:
-        """Around a call that may be audited whether it is denied or not."""
+        """The scope of a call that may be audited whether it is denied or not."""
         try:
             yield
         except BaseException as error:
-            self._write_if_audited(method, request, context, ended_as(context, error))
+            self._write_if_audited(method, request, context, final_status(context, error))
             raise
         self._write_if_audited(method, request, context, grpc.StatusCode.OK)
 
-    def of_denials(self, method: str, handler: UnaryHandler) -> UnaryHandler:
-        """The handler with lines of what it refuses alone: a scope would cost the usual call 1 us."""
+    def denials_only(self, method: str, handler: UnaryHandler) -> UnaryHandler:
+        """The handler, audited only where it refuses the call: a scope would cost every other call 1 us."""
 
         async def unary(request: Any, context: Context) -> bytes:
             try:
                 return await handler(request, context)
             except grpc.aio.AbortError as error:
-                self._write_if_audited(method, request, context, ended_as(context, error))
+                self._write_if_audited(method, request, context, final_status(context, error))
                 raise
 
         return unary

@@ -22,7 +22,7 @@ from driftline.serving.v1 import score_service_pb2 as pb
 from serving.calls import CLIENT
 from serving.middleware import Context, Handler, is_stream
 from serving.reloaded import POLL_S, Reloaded
-from serving.streams import rechecked
+from serving.streams import stream_while_allowed
 from sink_connectors.score_value import check_namespace
 
 ANY = "*"
@@ -89,7 +89,7 @@ class Clients:
 
     def __init__(self, clients: tuple[Client, ...]) -> None:
         self._by_name = {client.name: client for client in clients}
-        self._by_hash = {bytes.fromhex(one): client for client in clients for one in client.tokens_sha256}
+        self._by_hash = {bytes.fromhex(sha256): client for client in clients for sha256 in client.tokens_sha256}
         if len(self._by_name) < len(clients):
             message = "two clients have the same name"
             raise ValueError(message)
@@ -173,7 +173,7 @@ class Access:
                     await context.abort(*denial)
                 responses = cast("AsyncGenerator[bytes, None]", handler(request, context))
                 still_allowed = self._still_allowed(method, context)
-                async with aclosing(rechecked(responses, still_allowed, every_s=self._recheck_s)) as allowed:
+                async with aclosing(stream_while_allowed(responses, still_allowed, every_s=self._recheck_s)) as allowed:
                     async for response in allowed:
                         yield response
 

@@ -1,4 +1,4 @@
-"""What middlewares share: how a call ended, who made it, and code that runs around it."""
+"""What middlewares share: with which status a call ended, who made it, and code that runs before and after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CLIENT: ContextVar[str] = ContextVar("client", default="")
 Scope: TypeAlias = Callable[[str, Any, Context], AbstractContextManager[None]]
 
 
-def ended_as(context: Context, error: BaseException | None) -> grpc.StatusCode:
+def final_status(context: Context, error: BaseException | None) -> grpc.StatusCode:
     """The status that the caller gets, given what the handler raised."""
     if error is None:
         return grpc.StatusCode.OK
@@ -31,7 +31,7 @@ def ended_as(context: Context, error: BaseException | None) -> grpc.StatusCode:
     return code if isinstance(code, grpc.StatusCode) else grpc.StatusCode.UNKNOWN
 
 
-def around(scope: Scope) -> Middleware:
+def scoped(scope: Scope) -> Middleware:
     """A middleware that runs every call inside a scope; what the handler raises passes through it."""
 
     def middleware(method: str, handler: Handler) -> Handler:

@@ -33,8 +33,14 @@ def explanation(message: bytes, *, stale: bool) -> pb.ExplainScoresResponse:
     return pb.ExplainScoresResponse(
         scores=scores,
         features=[
-            pb.FeatureValue(name=one.name, value=value, default_value=one.default, unit=one.unit, formula=one.formula)
-            for one, value in zip(features, values, strict=True)
+            pb.FeatureValue(
+                name=feature.name,
+                value=value,
+                default_value=feature.default,
+                unit=feature.unit,
+                formula=feature.formula,
+            )
+            for feature, value in zip(features, values, strict=True)
         ],
         stale=stale,
     )

@@ -1,4 +1,4 @@
-"""Keeps calls from waiting for a Redis that is known to be away."""
+"""Keeps calls from waiting for a Redis that is known to be unavailable."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class RedisGuard:
         self._tell()
 
     def _record(self, error: redis.RedisError) -> None:
-        """Let the breaker count a failure. A read that its caller gave up counts neither way."""
+        """Let the breaker count a failure. A read that its caller cancelled is neither a failure nor a success."""
         if isinstance(error, redis.AuthenticationError):
             self._refused(error)
         else:

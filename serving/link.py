@@ -108,7 +108,7 @@ class RedisLink:
         self.drop("closed")
 
     async def _connected(self) -> _Wire:
-        """A working connection; whoever comes while one is being made waits for the same."""
+        """A working connection; callers that ask while one is being made wait for the same one."""
         if self._closed:
             message = "closed"
             raise redis.ConnectionError(message)
@@ -152,7 +152,7 @@ class RedisLink:
         return wire
 
     async def _greet(self, wire: _Wire, greeting: list[bytes]) -> None:
-        """Log in, and look at whom this is, in one round trip."""
+        """Log in, and examine the server, in one round trip."""
         commands = greeting if self._examined is None else [*greeting, self._examined.command]
         if not commands:
             return
@@ -165,7 +165,7 @@ class RedisLink:
 
 
 async def _open(endpoint: Endpoint, wire: _Wire) -> None:
-    """Connect the wire, which knows its transport from then on: who aborts it closes the connection."""
+    """Connect the wire, which knows its transport from then on: aborting it closes the connection."""
     loop = asyncio.get_running_loop()
     if endpoint.path:
         await loop.create_unix_connection(lambda: wire, endpoint.path)

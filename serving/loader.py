@@ -1,9 +1,10 @@
-"""Gathers single reads into few: what is asked for while one read runs, or within one turn of the loop, is one read.
+"""Gathers reads of single keys into batches: keys asked for during one read, or within one turn of the loop, share one.
 
-A read that finds the loader idle leaves at the end of the turn. While one runs, the next gathers, so the busier the
-server, the fewer reads a call. Redis answers sooner than gRPC brings the next few calls, so on a busy server the next
-read waits a moment more behind one of several keys: that costs nothing, for there are other calls to answer meanwhile.
-A burst, as after a stall of the network, does not make a server busy: its calls would only wait.
+A key that finds the loader idle is read at the end of the turn. While a read runs, further keys gather for the next
+one, so a busier server makes fewer reads per call. Redis answers sooner than gRPC brings the next few calls, so on a
+busy server the loader waits PAUSE_S after a read of several keys: more keys gather, and there are other calls to answer
+meanwhile. The server counts as busy once reads of at least BUSY_KEYS keys, at most BUSY_GAP_S apart, have gone on for
+BUSY_S. A burst, as after a stall of the network, is over sooner; a pause would only delay its calls.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-BUSY_KEYS = 3  # a read of so many says that calls come faster than single reads would serve them
-BUSY_GAP_S = 0.01  # between two such reads that belong together
-BUSY_S = 0.02  # the server is busy when they have gone on for so long; a burst is over before
-PAUSE_S = 0.002  # between the reads of a busy server; see docs/performance.md
+BUSY_KEYS = 3
+BUSY_GAP_S = 0.01
+BUSY_S = 0.02
+PAUSE_S = 0.002  # measured: see docs/performance.md
 
 Read = Callable[[Sequence[str]], Awaitable[list[bytes | None]]]
 _Callers = dict[str, list[asyncio.Future[bytes | None]]]
 
 
 class Loader:
-    """Used by one event loop. A caller may go away at any time without harm to the others."""
+    """Used by one event loop. A caller may give up at any time without harm to the others."""
 
     def __init__(self, read: Read, *, keys_max: int) -> None:
         """Reads by `read`, with at most `keys_max` keys at a time."""
@@ -29,12 +30,12 @@ class Loader:
         self._keys_max = keys_max
         self._waiting: _Callers = {}
         self._running: asyncio.Task[None] | None = None
-        self._many_since_s = self._many_last_s = float("-inf")  # the first and the last of such reads
+        self._many_since_s = self._many_last_s = float("-inf")  # of the first and the last read of BUSY_KEYS or more
 
     def load(self, key: str) -> asyncio.Future[bytes | None]:
         """The value of `key`, as of some moment after this call; what `read` raises, every caller of that read gets.
 
-        A failed read also fails whoever has waited behind it: they ask the same Redis.
+        A failed read also fails the callers that wait for the next one: they ask the same Redis.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes | None] = loop.create_future()

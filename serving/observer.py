@@ -1,4 +1,4 @@
-"""What the reader tells whoever counts: one method a kind of news. The base class hears and does nothing."""
+"""What the reader reports to metrics: one method for each kind of news. The base class ignores all of it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ class BreakerState(StrEnum):
 
 
 class Observer:
-    """Called on the event loop, so it must not block; whatever it raises fails the read."""
+    """Called on the event loop, so it must not block; what it raises fails the read."""
 
     def read_ended(self, *, users: int, took_s: float, outage: bool) -> None:
         """A read of this many users ended: a gathered one of single calls, a batch, or a look at watched versions."""
 
     def breaker_changed(self, state: BreakerState) -> None:
-        """The breaker around Redis is in another state."""
+        """The state of the breaker around Redis has changed."""
 
     def served_stale(self, *, users: int) -> None:
         """This many users were answered from memory."""
 
     def health_changed(self, health: Health) -> None:
-        """Calls are answered in another way from now on."""
+        """How calls are answered has changed."""
 
     def memory_seen(self, *, used_percent: int, evicted_keys: int) -> None:
-        """The fullest Redis uses so much of its maxmemory, 0 without one; all have evicted so many keys."""
+        """How much of its maxmemory the fullest Redis uses (0 without a limit), and how many keys all have evicted."""

@@ -1,4 +1,4 @@
-"""Reads stored scores for the server: of which namespace, gathered how, and what is served while Redis is away."""
+"""Reads stored scores for the server: from which namespace, in which batches, and what is served during an outage."""
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ class ScoreReader:
         found = await self._source.memory()
         if found:
             self.observer.memory_seen(
-                used_percent=max(one.used_percent for one in found), evicted_keys=sum(one.evicted_keys for one in found)
+                used_percent=max(memory.used_percent for memory in found),
+                evicted_keys=sum(memory.evicted_keys for memory in found),
             )
         return found
 
@@ -100,7 +101,7 @@ class ScoreReader:
         return found
 
     async def read(self, user_ids: Sequence[str], namespace: str | None = None) -> list[Found]:
-        """Many users, in this order. While Redis is away, all of them stale, or StoreUnavailable."""
+        """Many users, in this order. While Redis is unavailable, all of them stale, or StoreUnavailable."""
         if not user_ids:
             return []
         chosen = namespace or self.namespace or await self._first_namespace()
@@ -111,8 +112,8 @@ class ScoreReader:
             return self._remembered(keys, error)
         found = list(map(_found, values))
         if self._seen is not None:
-            for key, one in zip(keys, found, strict=True):
-                self._remember(key, one)
+            for key, scores in zip(keys, found, strict=True):
+                self._remember(key, scores)
         return found
 
     async def versions(self, user_ids: Sequence[str], namespaces: Sequence[str | None]) -> list[bytes]:
@@ -129,7 +130,7 @@ class ScoreReader:
         return await self._guard.read(self._source.values(keys), users=len(keys))
 
     async def _first_namespace(self) -> str:
-        """A server that started while Redis was away must not read an older namespace than the live one."""
+        """A server that started during an outage of Redis must not read an older namespace than the live one."""
         await self.poll()
         return cast("str", self.namespace)
 

@@ -26,25 +26,25 @@ class Refused(Exception):  # noqa: N818  (not an error of the server)
 
 
 class Malformed:
-    """Stands for a request that was no protobuf message, so that what goes around the handler sees the call too."""
+    """Stands in for a request that is not a valid protobuf message, so that middlewares see the call too."""
 
 
 class TooLarge(Malformed):
-    """Stands for a request above the setting request_bytes_max, which is not decoded."""
+    """Stands in for a request above the setting request_bytes_max, which is not decoded."""
 
     def __init__(self, size: int) -> None:
         self.size = size
 
 
 class NeverSent(Malformed):
-    """Stands for a message that has not come."""
+    """Stands in for a message that has not arrived."""
 
     def __init__(self, waited_s: float) -> None:
         self.waited_s = waited_s
 
 
 class Crowded(Malformed):
-    """Stands for a message that is not waited for, because too many are; says so."""
+    """Stands in for a message that is not waited for, because too many calls wait already."""
 
     def __init__(self, details: str) -> None:
         self.details = details
@@ -68,7 +68,7 @@ def decoder(message: type[Message], bytes_max: int) -> Callable[[bytes], Any]:
 
 
 def check_well_formed(request: Any, bytes_max: int) -> None:
-    """Raise Refused for what stands for a request that is none."""
+    """Raise Refused for what stands in for a request that could not be read."""
     if isinstance(request, TooLarge):
         message = f"the request has {request.size:,} bytes; request_bytes_max is {bytes_max:,}"
         raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
@@ -90,12 +90,12 @@ def requested_namespace(context: Context) -> str | None:
 
 
 def shortened(text: str, characters_max: int) -> str:
-    """What a line shows of a text that the caller chose, and that may be none that the server takes."""
+    """What a log line shows of a text that the caller chose, which may be longer than any valid one."""
     return text if len(text) <= characters_max else text[:characters_max] + "..."
 
 
 def checked_namespace(context: Context) -> str | None:
-    """As requested_namespace. Raises Refused where the name is none."""
+    """As requested_namespace. Raises Refused where the name is not valid."""
     namespace = requested_namespace(context)
     if namespace is not None:
         try:

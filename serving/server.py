@@ -147,11 +147,11 @@ class ScoreServer:
             return
         self._memory_look_s = now_s
         found = await self._reader.look_at_memory()
-        dangers = frozenset().union(*(one.dangers for one in found))
+        dangers = frozenset().union(*(memory.dangers for memory in found))
         if found and dangers != self._memory_dangers:
             self._memory_dangers = dangers
             level = logging.WARNING if dangers else logging.INFO
-            log_event(log, "redis memory", level=level, warnings=[one.warning for one in found if one.warning])
+            log_event(log, "redis memory", level=level, warnings=[memory.warning for memory in found if memory.warning])
 
     async def _tell(self, health: Health, reason: str = "") -> None:
         if health is self._told:
@@ -202,8 +202,8 @@ def run_worker(settings: ServeSettings, number: int) -> None:
 async def _serve(settings: ServeSettings, number: int, edge: Edge) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for one in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(one, stopped.set)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stopped.set)
     parent_gone(loop, stopped.set)
     server = ScoreServer(
         edge.reader.connect(settings, edge.observer),

@@ -25,14 +25,11 @@ from serving.requests import (
     checked_user_id,
     decoder,
     is_user_id,
-    requested_namespace,
 )
 from serving.settings import ServeSettings
 from serving.shares import Shares, client_of
 from serving.watch import WatchHub
 from serving.wire import batch_get_scores_response, get_scores_response, user_result, watch_scores_response
-
-__all__ = ["BATCH_IDS_MAX", "SERVICE_NAME", "ScoreService", "requested_namespace"]
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoreService"].full_name
 STORE_UNAVAILABLE = "the score store does not answer"
@@ -50,7 +47,7 @@ class ScoreService:
         self._in_flight_max = settings.in_flight_max
         self._shares = Shares("calls in flight", settings.client_in_flight_max, "client_in_flight_max")
         self._request_bytes_max = settings.request_bytes_max
-        self._patience_s = _ATTEMPTS_MAX * settings.redis_timeout_ms / 1000
+        self._read_s_max = _ATTEMPTS_MAX * settings.redis_timeout_ms / 1000
 
     @property
     def in_flight(self) -> int:
@@ -122,7 +119,7 @@ class ScoreService:
             try:
                 check_well_formed(request, self._request_bytes_max)
                 remaining_s = context.time_remaining()
-                if remaining_s is None or remaining_s > self._patience_s:
+                if remaining_s is None or remaining_s > self._read_s_max:
                     return await method(request, context)  # ends before; a timer a call would cost more than the read
                 async with asyncio.timeout(remaining_s):
                     return await method(request, context)

@@ -43,4 +43,4 @@ class Shares:
         if left:
             self._taken[client] = left
         else:
-            del self._taken[client]  # else who came once would be remembered for ever
+            del self._taken[client]  # else every client that ever called would be remembered

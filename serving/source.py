@@ -94,8 +94,8 @@ class NodeSource:
     async def close(self) -> None:
         """See ScoreSource."""
         await self._link.close()
-        for one in self._sentinel.sentinels if self._sentinel is not None else ():
-            await one.aclose()
+        for client in self._sentinel.sentinels if self._sentinel is not None else ():
+            await client.aclose()
 
     async def _look(self, key: str) -> bytes | None:
         if self._standing is None:
@@ -179,7 +179,7 @@ class ClusterSource:
         for index, key in enumerate(keys):
             by_link.setdefault(self._link_of(key), []).append(index)
         packed = [b"".join([command(keys[index]) for index in indexes]) for indexes in by_link.values()]
-        calls = [link.call(one, len(by_link[link])) for link, one in zip(by_link, packed, strict=True)]
+        calls = [link.call(commands, len(by_link[link])) for link, commands in zip(by_link, packed, strict=True)]
         replies: list[Any] = [None] * len(keys)
         for indexes, found in zip(by_link.values(), await asyncio.gather(*calls), strict=True):
             for index, reply in zip(indexes, found, strict=True):
@@ -302,11 +302,11 @@ def _fixed(endpoint: Endpoint) -> Locate:
 
 
 async def _memory_of(links: Iterable[RedisLink]) -> list[RedisMemory]:
-    """Redis may forbid INFO, as it may be away: neither is worth more than not knowing."""
+    """What is known of each Redis; one that forbids INFO, or is unavailable, is left out."""
     packed = pack("INFO", "memory") + pack("INFO", "stats")
     answers = await asyncio.gather(*[link.call(packed, 2) for link in links], return_exceptions=True)
-    said = [one for one in answers if not isinstance(one, BaseException)]
-    return [parse_info(b"\n".join(one)) for one in said if all(isinstance(part, bytes) for part in one)]
+    replies = [answer for answer in answers if not isinstance(answer, BaseException)]
+    return [parse_info(b"\n".join(reply)) for reply in replies if all(isinstance(part, bytes) for part in reply)]
 
 
 def _get_version(key: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Streams that are looked at again while they run."""
+"""Streams whose right to run is checked again while they run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 
-async def rechecked(
+async def stream_while_allowed(
     responses: AsyncGenerator[bytes, None], check: Callable[[], Awaitable[None]], *, every_s: float
 ) -> AsyncGenerator[bytes, None]:
     """The responses, until `check` raises: it is awaited before each of them, and every `every_s` while none comes."""

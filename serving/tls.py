@@ -85,17 +85,17 @@ def warn_if_exposed(host: str, *, has_tls: bool) -> None:
     if has_tls or is_loopback(host):
         return
     log_event(log, "listening without TLS", level=logging.WARNING, host=host, settings=["tls_cert", "tls_key"])
-    warning = f"WARNING: listening on {host} without TLS: whoever is on the network can read scores and tokens"
+    warning = f"WARNING: listening on {host} without TLS: anyone on the network can read scores and tokens"
     print(f"driftline: {warning}; set tls_cert and tls_key, or listen on 127.0.0.1", file=sys.stderr)
 
 
 def warn_if_metrics_exposed(host: str, *, has_client_ca: bool) -> None:
-    """Say the same of the metrics: only a demanded client certificate keeps them from whoever is on the network."""
+    """Say the same of the metrics: only a demanded client certificate keeps them from others on the network."""
     if has_client_ca or is_loopback(host):
         return
     settings = ["metrics_tls_client_ca", "metrics_tls_cert", "metrics_tls_key"]
     log_event(log, "metrics for all", level=logging.WARNING, host=host, settings=settings)
-    warning = f"WARNING: whoever is on the network can read the metrics on {host}"
+    warning = f"WARNING: anyone on the network can read the metrics on {host}"
     print(f"driftline: {warning}; set {' and '.join(settings)}, or listen on 127.0.0.1", file=sys.stderr)
 
 

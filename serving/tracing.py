@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from driftline.errors import SettingError
-from serving.calls import around, ended_as
+from serving.calls import final_status, scoped
 from serving.middleware import Context, Middleware
 from serving.reader import Found, ScoreReader
 
@@ -69,7 +69,7 @@ class Tracing:
 
     def middleware(self) -> Middleware:
         """A span around every call, child of the one that the caller's `traceparent` names."""
-        return around(_call_scope(self._tracer))
+        return scoped(_call_scope(self._tracer))
 
     def reader(self) -> type[ScoreReader]:
         """A ScoreReader whose reads are spans below the call's. A gathered read shows in each of its calls."""
@@ -100,7 +100,7 @@ def _call_scope(tracer: Tracer) -> Callable[[str, Any, Context], AbstractContext
             try:
                 yield
             except BaseException as error:
-                _end(span, ended_as(context, error))
+                _end(span, final_status(context, error))
                 raise
             _end(span, grpc.StatusCode.OK)
 

@@ -21,7 +21,7 @@ from serving.settings import ServeSettings
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0
-LIVED_S = 30.0  # a worker that has lived this long was well: its death counts as the first one
+HEALTHY_AFTER_S = 30.0  # a worker that has run this long was healthy: its death counts as the first one
 EARLY_DEATHS_MAX = 5  # in a row; then something is wrong that a restart does not heal
 KILL_AFTER_S = 5.0  # beyond the grace
 
@@ -90,8 +90,8 @@ class _Parent:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        for one in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(one, self._stopped.set)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopped.set)
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._settings.workers):
@@ -113,7 +113,7 @@ class _Parent:
                 await self._drain(process)
             if self._stopped.is_set():
                 return
-            early_deaths = 1 if loop.time() - begin_s >= LIVED_S else early_deaths + 1
+            early_deaths = 1 if loop.time() - begin_s >= HEALTHY_AFTER_S else early_deaths + 1
             log_event(log, "worker died", worker=number, exit_code=process.exitcode, early_deaths=early_deaths)
             if early_deaths >= EARLY_DEATHS_MAX:
                 message = f"worker {number} died {early_deaths} times soon after its start; its last lines say why"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from console.client_settings import ClientSettings
 from console.settings import StackSettings
 from driftline.client import DeadlineExceededError, ScoresClient, Tls, UnavailableError
 from driftline.client.calls import Options
-from driftline.client.settings import ClientSettings
 from driftline.errors import InputError, ServiceUnavailable, SettingError
 
 DEADLINE_S = 5.0  # a person waits longer than a page view

@@ -16,13 +16,13 @@ from pydantic import SecretStr, ValidationError
 from typer.testing import CliRunner
 
 from console.cli import app
+from console.client_settings import ClientSettings
 from console.local import Stack
 from console.local.home import Home
 from console.local.scores_server import ScoresServer
 from console.local.service import LOG_CONFIG
 from console.settings import StackSettings, serve_settings
 from console.submission import job_settings
-from driftline.client.settings import ClientSettings
 from driftline.errors import ServiceUnavailable, SettingError
 from driftline.redis_url import why_not, with_password, without_password
 from jobs.lineage import Submission

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from console.client_settings import ClientSettings
 from console.settings import StackSettings
 from console.submission import job_settings
-from driftline.client.settings import ClientSettings
 from driftline.errors import SettingError
 from jobs.settings import ScoreEventsSettings, parse_assignments
 from serving.settings import ServeSettings

@@ -58,7 +58,7 @@ def test_a_function_is_known_by_its_module_and_name_interpreted_or_compiled(text
     [
         ([*FOLD, "Decoder.decode (udfs/decode.py:49)", "validate (udfs/decode.py:80)"], "decoding events"),
         ([*FOLD, "Timeline.offer (udfs/user.py:129)", "Profile.fold (udfs/profile.py:174)"], "timelines"),
-        ([*PROCESS, "BlockProcessor._score (udfs/block.py:177)", "Profile.fold (udfs/profile.py:174)"], "features"),
+        ([*PROCESS, "Scores.run (udfs/stages/scores.py:30)", "Profile.fold (udfs/profile.py:174)"], "features"),
         (
             [*FOLD, "Timelines.get (state_schemas/users.py:48)", "MapStateImpl.get (pyflink/x/state_impl.py:208)"],
             "reading",
@@ -155,7 +155,7 @@ def test_native_stacks_of_a_compiled_core_have_stages_too() -> None:
     fold = [*PYTHON, "CPyDef_block___BlockProcessor____fold"]
     stacks = {
         "decoding events": [*fold, "CPyDef_decode___Decoder___decode", "PyUpb_Message_MergeFromString"],
-        "reading and decoding states": [*fold, "CPyDef_timelines___Timelines___get", "org/rocksdb/RocksDB.get"],
+        "reading and decoding states": [*fold, "CPyDef_users___Timelines___get", "org/rocksdb/RocksDB.get"],
         "model": [*PYTHON, "CPyDef_scoring___score", "onnxruntime::InferenceSession::Run"],
         "Redis, beyond that": [*PYTHON, "cfunction_call", "sock_recv", "__libc_recv"],
         "crossing from and to the JVM": [*BRIDGE, "JcpPyBytes_FromJByteArray"],

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from console.cli import ask
 from console.cli.scores_table import features_table
+from console.client_settings import ClientSettings
 from driftline.client import Explanation, FeatureValue, Scores
-from driftline.client.settings import ClientSettings
 from tests.fake_scores import FakeScores, fake_server, user
 
 app = typer.Typer()

@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings
 from typer.main import get_group
 
 from console.cli import app
+from console.client_settings import ClientSettings
 from console.settings import StackSettings
-from driftline.client.settings import ClientSettings
 from driftline.metrics import JobGauge, JobMetric, JobNamed
 from jobs.settings import ScoreEventsSettings
 from serving.settings import ServeSettings

@@ -271,6 +271,6 @@ def test_server_and_commands_load_no_library_of_the_jobs() -> None:
 def test_commands_load_the_server_only_when_it_runs() -> None:
     program = (
         "import sys, console.cli.scores, console.cli.ask, console.cli.rest;"
-        "sys.exit(bool({'grpc', 'redis', 'serving', 'starlette'} & set(sys.modules)))"
+        "sys.exit(bool({'grpc', 'redis', 'serving.server', 'starlette', 'udfs'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)

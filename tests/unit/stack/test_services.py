@@ -16,7 +16,7 @@ from driftline.units import DAY_MS
 
 def test_topics_keep_events_of_any_age() -> None:
     made = topics(StackSettings.load(events_topic="clicks"))
-    assert list(made) == ["clicks", "events.dead-letter", "events.late", "sessions", "scores"]
+    assert list(made) == ["clicks", "events.dead-letter", "events.late", "scores", "sessions"]
     assert {made[name]["retention.ms"] for name in ("clicks", "sessions", "scores")} == {"-1"}
     assert made["scores"]["cleanup.policy"] == "compact"
     assert made["clicks"]["max.message.bytes"] == str(16 * 1024 * 1024)
