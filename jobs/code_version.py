@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_OPERATOR = "jobs.operators.score_blocks"
 _DATA = "*.lua"  # what the modules of a package read from its folder
 
 
@@ -20,13 +19,17 @@ class OtherCodeError(Exception):
     """The TaskManager has imported other code than the job was submitted with: restart it."""
 
 
-def operator_sources(root: Path = _ROOT) -> list[Path]:
-    """Return every file of ours that the operator runs: the modules that it imports, wherever, and their data.
+def operator_sources(operator: str, root: Path = _ROOT) -> list[Path]:
+    """Return every file of ours that an operator runs: the modules that it imports, wherever, and their data.
 
     Read from the sources, because what is imported at a given moment differs between the client and a TaskManager.
+
+    Args:
+        operator: its module.
+        root: the folder of the packages.
     """
     found: dict[str, Path] = {}
-    wanted = [_OPERATOR]
+    wanted = [operator]
     while wanted:
         name = wanted.pop()
         if name in found or (file := _source(root, name)) is None:
@@ -57,26 +60,27 @@ def _imported(file: Path) -> Iterator[str]:
             yield from (".".join(parts[:end]) for end in range(1, len(parts) + 1))
 
 
-def _fingerprint(root: Path = _ROOT) -> str:
+def code_version(operator: str, root: Path = _ROOT) -> str:
+    """Return a fingerprint of all that an operator runs, of the files as they are now.
+
+    To be called once, when the operator's module is imported.
+    """
     digest = hashlib.sha256()
-    for file in operator_sources(root):
+    for file in operator_sources(operator, root):
         content = file.read_bytes()
         digest.update(f"{file.relative_to(root)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:12]
 
 
-CODE_VERSION = _fingerprint()  # of the files as they were when this process imported them
-
-
-def require(submitted: str) -> None:
-    """Compare the submitting process's CODE_VERSION with this one's.
+def require(submitted: str, loaded: str) -> None:
+    """Compare the code version of the process that submitted an operator with that of the one that runs it.
 
     Raises:
         OtherCodeError: they differ.
     """
-    if submitted != CODE_VERSION:
+    if submitted != loaded:
         message = (
-            f"this TaskManager has loaded Driftline's code {CODE_VERSION}, the job was submitted with {submitted}; "
+            f"this TaskManager has loaded Driftline's code {loaded}, the job was submitted with {submitted}; "
             "restart the TaskManagers (locally: driftline down, then driftline up)"
         )
         raise OtherCodeError(message)

@@ -19,7 +19,7 @@ from driftline.metrics import JobMetric, JobNamed
 from driftline.state.v1.state_pb2 import QuietList, ShardState
 from driftline.units import DAY_MS, wall_clock_ms
 from jobs import lineage
-from jobs.code_version import CODE_VERSION, require
+from jobs.code_version import code_version, require
 from jobs.flink.named_counters import named_counters
 from jobs.flink.subtask import Subtask
 from jobs.lineage import Submission
@@ -41,6 +41,8 @@ from udfs.shards import KEY_GROUPS, KEYS
 # tenth of the time. The users that are kept are a few hundred thousand, and each look at them stops the job for a tenth
 # of a second, so they must not be what sets it off.
 GC_THRESHOLD = (500_000, 20, 50)
+
+CODE_VERSION = code_version(__name__)
 
 # Users who are due within so long of each other share a timer.
 GRID_MS_MAX = 10_000
@@ -81,7 +83,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
         Raises SettingError where the state was made with other settings, or a later job has the namespace.
         """
-        require(self._code_version)
+        require(self._code_version, CODE_VERSION)
         gc.set_threshold(*GC_THRESHOLD)
         # What a failed operator left behind is in cycles, and holds its whole Java task: 2 MB of heap a restart, which
         # a night without Redis would fill. Python's collector, slowed down above, comes too late.

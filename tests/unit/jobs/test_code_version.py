@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from jobs.code_version import CODE_VERSION, OtherCodeError, _fingerprint, operator_sources, require
+from jobs.code_version import OtherCodeError, code_version, operator_sources, require
+from jobs.operators.score_blocks import CODE_VERSION
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
+OPERATOR = "jobs.operators.score_blocks"
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of what the operator runs, in folders as they are."""
-    for file in operator_sources():
+    for file in operator_sources(OPERATOR):
         target = tmp_path / file.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, target)
@@ -23,14 +25,14 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_same_code_is_fine_and_the_fingerprint_is_stable(copy: Path) -> None:
-    assert _fingerprint() == CODE_VERSION
-    assert _fingerprint(copy) == CODE_VERSION
-    require(CODE_VERSION)
+    assert code_version(OPERATOR) == CODE_VERSION
+    assert code_version(OPERATOR, copy) == CODE_VERSION
+    require(CODE_VERSION, CODE_VERSION)
 
 
 def test_other_code_is_refused_with_the_way_out() -> None:
     with pytest.raises(OtherCodeError, match="restart the TaskManagers"):
-        require("000000000000")
+        require("000000000000", CODE_VERSION)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_other_code_is_refused_with_the_way_out() -> None:
 def test_what_the_operator_runs_is_covered(copy: Path, file: str) -> None:
     with (copy / file).open("a") as source:
         source.write("\n")
-    assert _fingerprint(copy) != CODE_VERSION
+    assert code_version(OPERATOR, copy) != CODE_VERSION
 
 
 @pytest.mark.parametrize(
@@ -70,17 +72,17 @@ def test_what_the_operator_runs_is_covered(copy: Path, file: str) -> None:
 )
 def test_what_no_operator_imports_restarts_no_task_manager(copy: Path, file: str) -> None:
     assert (ROOT / file).is_file()
-    assert ROOT / file not in operator_sources()
+    assert ROOT / file not in operator_sources(OPERATOR)
     other = copy / file
     other.parent.mkdir(parents=True, exist_ok=True)
     other.write_text("a new message\n")
-    assert _fingerprint(copy) == CODE_VERSION
+    assert code_version(OPERATOR, copy) == CODE_VERSION
 
 
 def test_what_a_function_imports_is_covered_too(copy: Path) -> None:
     with (copy / "jobs/operators/score_blocks.py").open("a") as operator:
         operator.write("\n\ndef late():\n    from driftline.later import something\n")
     (copy / "driftline/later.py").write_text("something = 1\n")
-    one = _fingerprint(copy)
+    one = code_version(OPERATOR, copy)
     (copy / "driftline/later.py").write_text("something = 2\n")
-    assert _fingerprint(copy) != one
+    assert code_version(OPERATOR, copy) != one
