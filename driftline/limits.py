@@ -6,5 +6,8 @@ from typing import Final
 
 ID_BYTES_MAX: Final = 128  # of a user's or an event's id, in UTF-8
 TIME_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999, the last that a calendar here knows
-NAMESPACE: Final = r"[A-Za-z0-9_.-]{1,64}"  # safe within keys, and within the patterns of SCAN
-BATCH_IDS_MAX: Final = 1_000  # users of one BatchGetScores
+NAMESPACE_CHARACTER: Final = "[A-Za-z0-9_.-]"  # safe within keys, and within the patterns of SCAN
+NAMESPACE_CHARACTERS_MAX: Final = 64
+NAMESPACE: Final = NAMESPACE_CHARACTER + f"{{1,{NAMESPACE_CHARACTERS_MAX}}}"  # a regular expression
+BATCH_IDS_MAX: Final = 1_000  # users of one BatchGetScores or WatchScores
+MASK_PATHS_MAX: Final = 64  # of one read mask

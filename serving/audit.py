@@ -11,11 +11,11 @@ from typing import Any
 
 import grpc
 
-from driftline.limits import ID_BYTES_MAX
+from driftline.limits import ID_BYTES_MAX, NAMESPACE_CHARACTERS_MAX
 from serving.calls import CLIENT, final_status, scoped
 from serving.logs import log_event
 from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
-from serving.requests import NAMESPACE_MAX, Malformed, TooLarge, shortened
+from serving.requests import Malformed, TooLarge, shortened
 
 AUDITED_METHODS = frozenset({"ExplainScores"})
 DENIALS = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
@@ -102,7 +102,7 @@ class _AuditLog:
             event,
             client=CLIENT.get(),
             method=method,
-            namespace=shortened(self._namespace_of(context) or "", NAMESPACE_MAX),
+            namespace=shortened(self._namespace_of(context) or "", NAMESPACE_CHARACTERS_MAX),
             peer=context.peer(),
             code=code.name,
             user=self._user_ids.shown(user_id) if user_id else "",

@@ -12,10 +12,10 @@ from typing import Any
 import grpc
 
 from driftline.catalogue import SCORES
+from driftline.limits import MASK_PATHS_MAX
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.requests import Refused
 
-PATHS_MAX = 64
 _FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields if field.name != "feature_values")
 _SESSION_FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields_by_name["session"].message_type.fields)
 PATHS = (*_FIELDS, *(f"session.{name}" for name in _SESSION_FIELDS), *(f"scores.{name}" for name in SCORES))
@@ -28,10 +28,12 @@ class ReadMask:
     def __init__(self, paths: frozenset[str]) -> None:
         parts = {path.partition(".")[0] for path in paths}
         self._dropped = tuple(field.name for field in UserScores.DESCRIPTOR.fields if field.name not in parts)
-        in_part = "session" in parts and "session" not in paths
-        self._dropped_of_session = tuple(name for name in _SESSION_FIELDS if in_part and f"session.{name}" not in paths)
-        in_part = "scores" in parts and "scores" not in paths
-        self._scores = frozenset(name for name in SCORES if f"scores.{name}" in paths) if in_part else None
+        some_of_session = "session" in parts and "session" not in paths
+        some_scores = "scores" in parts and "scores" not in paths
+        self._dropped_of_session = (
+            tuple(name for name in _SESSION_FIELDS if f"session.{name}" not in paths) if some_of_session else ()
+        )
+        self._scores = frozenset(name for name in SCORES if f"scores.{name}" in paths) if some_scores else None
 
     def apply(self, message: bytes) -> bytes:
         """A serialized UserScores with the fields of the mask only; of a map's missing key, nothing."""
@@ -53,8 +55,8 @@ def read_mask(request: Any) -> ReadMask | None:
     if not request.HasField("read_mask"):
         return None
     paths = request.read_mask.paths
-    if len(paths) > PATHS_MAX:
-        message = f"read_mask: at most {PATHS_MAX} paths, not {len(paths):,}"
+    if len(paths) > MASK_PATHS_MAX:
+        message = f"read_mask: at most {MASK_PATHS_MAX} paths, not {len(paths):,}"
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
     bits = 0
     for path in paths:

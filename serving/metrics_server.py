@@ -21,8 +21,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from driftline.errors import StackError
 from serving.logs import log_event
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own; workers inherit it
-
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it at import and when it makes values
 CONNECTION_S = 10.0  # for a handshake, a request, an answer to be taken: each connection holds a thread
 
 TlsContext = Callable[[], ssl.SSLContext]
@@ -44,7 +43,7 @@ def metrics_endpoint(host: str, port: int, tls: TlsContext | None = None) -> Ite
             server.set_app(make_wsgi_app(registry))
             thread = threading.Thread(target=server.serve_forever, daemon=True)
             thread.start()
-            os.environ[FOLDER_VARIABLE] = folder
+            os.environ[FOLDER_VARIABLE] = folder  # prometheus_client takes it from nowhere else; workers inherit it
             try:
                 yield f"{host}:{server.server_port}"
             finally:
@@ -67,7 +66,7 @@ class _Handler(WSGIRequestHandler):
     timeout = CONNECTION_S
 
     def log_message(self, *_: Any) -> None:
-        """A scrape is no event."""
+        """A scrape is not worth a line."""
 
 
 class _Server(ThreadingWSGIServer):

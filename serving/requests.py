@@ -8,12 +8,11 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from driftline.limits import BATCH_IDS_MAX, ID_BYTES_MAX
+from driftline.limits import BATCH_IDS_MAX, ID_BYTES_MAX, NAMESPACE_CHARACTERS_MAX
 from serving.middleware import Context
 from sink_connectors.score_value import check_namespace, check_user_id
 
 NAMESPACE_METADATA = "driftline-namespace"
-NAMESPACE_MAX = 64
 
 
 class Refused(Exception):  # noqa: N818  (not an error of the server)
@@ -99,7 +98,7 @@ def checked_namespace(context: Context) -> str | None:
     namespace = requested_namespace(context)
     if namespace is not None:
         try:
-            check_namespace(shortened(namespace, NAMESPACE_MAX))  # too long is wrong, too
+            check_namespace(shortened(namespace, NAMESPACE_CHARACTERS_MAX))  # too long is wrong, too
         except ValueError as error:
             message = f"{NAMESPACE_METADATA}: {error}"
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message) from None
@@ -107,7 +106,7 @@ def checked_namespace(context: Context) -> str | None:
 
 
 def checked_user_id(user_id: str) -> str:
-    """The id. Raises Refused unless it has 1 to 128 bytes."""
+    """The id. Raises Refused unless it has 1 to ID_BYTES_MAX bytes."""
     try:
         check_user_id(user_id)
     except ValueError as error:
@@ -116,7 +115,7 @@ def checked_user_id(user_id: str) -> str:
 
 
 def is_user_id(user_id: str) -> bool:
-    """Whether the id has 1 to 128 bytes."""
+    """Whether the id has 1 to ID_BYTES_MAX bytes."""
     try:
         return 1 <= len(user_id.encode()) <= ID_BYTES_MAX
     except UnicodeEncodeError:

@@ -96,7 +96,8 @@ class ServeSettings(Settings):
         description="how long a Redis that refuses our login is left alone: a change of users or settings heals it",
     )
     serve_stale: bool = Field(
-        False, description="while Redis is unavailable, answer with the last scores seen, marked stale, instead of UNAVAILABLE"
+        False,
+        description="while Redis is down, answer with the last scores seen, marked stale, instead of UNAVAILABLE",
     )
     stale_entries_max: int = Field(100_000, ge=1, description="users remembered for that; about 1 KB each")
     stale_age_s_max: float = Field(3_600.0, gt=0, description="age after which remembered scores are not served")

@@ -43,6 +43,9 @@ class Telemetry(Observer):
     """The metrics of one worker. Needs the folder of metrics_endpoint; used by one event loop."""
 
     def __init__(self, worker: int) -> None:
+        # prometheus_client chooses the class of values at import, by an environment variable and the process's pid.
+        # Numbers of a worker must outlive its pid, and it has no other way to say so than to replace the class, which
+        # all metrics of the process then share: a worker has one Telemetry.
         values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]  # not annotated there
             lambda: f"worker{worker}"
         )
@@ -59,8 +62,8 @@ class Telemetry(Observer):
         self._redis_memory = _gauge(ServingMetric.REDIS_MEMORY, "livemax")
         self._redis_evicted = _gauge(ServingMetric.REDIS_EVICTED, "livemax")
         self._gauges = {
-            one: _gauge(one, "livesum")
-            for one in (ServingMetric.IN_FLIGHT, ServingMetric.WATCH_STREAMS, ServingMetric.WATCHED_USERS)
+            metric: _gauge(metric, "livesum")
+            for metric in (ServingMetric.IN_FLIGHT, ServingMetric.WATCH_STREAMS, ServingMetric.WATCHED_USERS)
         }
         self._levels = dict.fromkeys(self._gauges, 0)
         self._by_outcome: dict[tuple[str, grpc.StatusCode], Histogram] = {}
@@ -145,13 +148,13 @@ class Telemetry(Observer):
         moves = {ServingMetric.IN_FLIGHT: 1}
         if method == "WatchScores":
             moves |= {ServingMetric.WATCH_STREAMS: 1, ServingMetric.WATCHED_USERS: users}
-        for one, by in moves.items():
-            self._move(one, by)
+        for gauge, by in moves.items():
+            self._move(gauge, by)
         try:
             yield
         finally:
-            for one, by in moves.items():
-                self._move(one, -by)
+            for gauge, by in moves.items():
+                self._move(gauge, -by)
 
     def _failed(self, method: str, code: grpc.StatusCode, took_s: float, request: Any) -> None:
         observed = self._by_outcome.get((method, code))
@@ -172,8 +175,8 @@ class Telemetry(Observer):
     def _publish(self) -> None:
         """Write the gauges, and again later for as long as calls run."""
         self._publishing = False
-        for one, level in self._levels.items():
-            self._gauges[one].set(level)
+        for gauge, level in self._levels.items():
+            self._gauges[gauge].set(level)
         if any(self._levels.values()):
             self._move(ServingMetric.IN_FLIGHT, 0)
 
@@ -191,7 +194,7 @@ def _age_of_one(response: bytes) -> int:
 def _age_of_batch(response: bytes) -> int:
     """Of the first user that has scores: one a sample is enough, and the rest need not be looked at."""
     results = pb.BatchGetScoresResponse.FromString(response).results
-    return next((one.scores.written_at_ms for one in results if one.scores.written_at_ms), 0)
+    return next((result.scores.written_at_ms for result in results if result.scores.written_at_ms), 0)
 
 
 def _histogram(metric: ServingMetric) -> Histogram:

@@ -90,8 +90,8 @@ class _Parent:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopped.set)
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(ending, self._stopped.set)
         try:
             async with asyncio.TaskGroup() as group:
                 for number in range(self._settings.workers):

@@ -46,7 +46,7 @@ def rest(
     target = StackSettings.load().grpc_address
     options = client_options(
         timeout_s=timeout_s, with_token=False
-    )  # a caller without a token must not get the rights of the door's
+    )  # a caller without a token must not get the rights of the gateway's own token
     logs.configure()
     if not is_loopback(host):
         typer.echo(f"driftline: WARNING: scores and tokens are in clear text on {host}; put TLS in front", err=True)

@@ -1,1 +1,1 @@
-"""The REST door: JSON over HTTP for callers without gRPC. It asks the gRPC server, and holds nothing itself."""
+"""The REST gateway: JSON over HTTP for callers without gRPC. It asks the gRPC server, and holds nothing itself."""

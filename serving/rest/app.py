@@ -1,4 +1,4 @@
-"""The REST door as a Starlette application. Each endpoint is one call of the gRPC server."""
+"""The REST gateway as a Starlette application. Each endpoint is one call of the gRPC server."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from driftline.client import AsyncScoresClient, Result, ScoresError
 from driftline.client.types import explanation_message, result_message, scores_message
 from driftline.limits import BATCH_IDS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
+from driftline.units import MIB
 from serving.health import FRESH_NAME
 from serving.rest import openapi
 from serving.rest.limits import Limits
@@ -39,32 +40,32 @@ from serving.rest.problems import (
 )
 from serving.rest.requests import batch_of, fields_of, metadata_of, user_id_of
 
-BODY_BYTES_MAX = 1024 * 1024  # 1,000 ids of 128 bytes fit, also with every character escaped
+BODY_BYTES_MAX = MIB  # BATCH_IDS_MAX ids of ID_BYTES_MAX fit, even with every byte escaped (\u00XX)
 PING_S = 15  # keeps a silent stream open through proxies, and notices a caller that has gone
 
 
 def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float, limits: Limits | None = None) -> Starlette:
     """The application. `connect` is called in its event loop; a watch's first result must come within `first_s`."""
-    door = Door(connect, first_s, limits or Limits())
-    register_url_convertor("user_id", _UserId())
+    gateway = Gateway(connect, first_s, limits or Limits())
+    register_url_convertor("user_id", _UserId())  # Starlette knows convertors of the whole process only
     user = "/v1/users/{user_id:user_id}"
     return Starlette(
         routes=[
-            Route(f"{user}/scores", door.get),
-            Route(f"{user}/scores:explain", door.explain),
-            Route("/v1/scores:batchGet", door.batch, methods=["POST"]),
-            Route("/v1/scores:watch", door.watch),
-            Route("/healthz", door.health),
-            Route("/readyz", door.health),
-            Route("/freshz", door.freshness),
-            Route("/openapi.json", door.openapi),
+            Route(f"{user}/scores", gateway.get),
+            Route(f"{user}/scores:explain", gateway.explain),
+            Route("/v1/scores:batchGet", gateway.batch, methods=["POST"]),
+            Route("/v1/scores:watch", gateway.watch),
+            Route("/healthz", gateway.health),
+            Route("/readyz", gateway.health),
+            Route("/freshz", gateway.freshness),
+            Route("/openapi.json", gateway.openapi),
         ],
         exception_handlers={
             ScoresError: on_scores_error,
             BadRequestError: on_bad_request,
             HTTPException: on_http_exception,
         },
-        lifespan=door.lifespan,
+        lifespan=gateway.lifespan,
     )
 
 
@@ -80,7 +81,7 @@ class _UserId(Convertor[str]):
         return value
 
 
-class Door:
+class Gateway:
     """The endpoints, over one client that lives as long as the application."""
 
     _client: AsyncScoresClient
@@ -123,7 +124,7 @@ class Door:
             raise BadRequestError(message)
         fields = fields_of(request.query_params.getlist("fields"))
         if self._watches >= self._limits.watches_max:
-            message = f"this door has {self._watches:,} watches, and at most {self._limits.watches_max:,}"
+            message = f"this gateway has {self._watches:,} watches, and at most {self._limits.watches_max:,}"
             return problem(HTTPStatus.TOO_MANY_REQUESTS, message, "RESOURCE_EXHAUSTED")
         results = self._client.watch(user_ids, fields=fields, **_options(request))
         self._watches += 1
@@ -141,14 +142,14 @@ class Door:
 
     async def health(self, _request: Request) -> Response:
         """GET /healthz and /readyz: whether calls are answered, be it from memory."""
-        return await self._says("", "the gRPC server is not serving")
+        return await self._health_of("", "the gRPC server is not serving")
 
     async def freshness(self, _request: Request) -> Response:
         """GET /freshz: whether they are answered from Redis."""
-        return await self._says(FRESH_NAME, "the gRPC server's score store does not answer")
+        return await self._health_of(FRESH_NAME, "the gRPC server's score store does not answer")
 
-    async def _says(self, service: str, otherwise: str) -> Response:
-        """What the gRPC server's health service says of this name."""
+    async def _health_of(self, service: str, otherwise: str) -> Response:
+        """200 where the gRPC server's health service says that `service` is serving, else 503."""
         stub = health_pb2_grpc.HealthStub(self._client.channel)
         try:
             reply = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=self._first_s)

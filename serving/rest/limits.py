@@ -1,4 +1,4 @@
-"""What the door bears of its callers: connections, their size and their patience."""
+"""Bounds on what callers of the gateway may use: connections, bytes and time."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_BYTES_MAX = 64 * 1024  # 1,000 ids of a watch are in its head
+HEAD_BYTES_MAX = 64 * 1024  # the ids of a watch are in its head
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Bounds of one door."""
+    """Bounds of one gateway."""
 
     connections_max: int = 1_000  # one more is closed at once
     watches_max: int = 100  # below the gRPC server's streams of one connection, of which calls need some
@@ -47,7 +47,7 @@ def protocol(limits: Limits) -> type[H11Protocol]:
                 self._watch_head()
 
         def _watch_head(self) -> None:
-            """Time the headers that are awaited; whoever sends a byte now and then gets no more time for it."""
+            """Time the headers that are awaited; a caller that sends a byte now and then gets no more time for it."""
             if self.cycle is not None and not self.cycle.response_complete:
                 self._stop_timer()
             elif self._timer is None:

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the REST door."""
+"""The OpenAPI document of the REST gateway."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from driftline import __version__
-from driftline.limits import BATCH_IDS_MAX
+from driftline.limits import BATCH_IDS_MAX, ID_BYTES_MAX, NAMESPACE_CHARACTER, NAMESPACE_CHARACTERS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.rest.problems import HTTP_STATUS, MEDIA_TYPE
 from serving.rest.schema import add_schema
@@ -27,8 +27,8 @@ _USER_ID = {
     "name": "user_id",
     "in": "path",
     "required": True,
-    "description": "1 to 128 bytes of UTF-8, percent-encoded; a slash is %2F",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 128},
+    "description": f"1 to {ID_BYTES_MAX} bytes of UTF-8, percent-encoded; a slash is %2F",
+    "schema": {"type": "string", "minLength": 1, "maxLength": ID_BYTES_MAX},
 }
 _FIELDS = {
     "name": "fields",
@@ -42,7 +42,7 @@ _NAMESPACE = {
     "name": "namespace",
     "in": "query",
     "description": "the namespace to read; the live one where it is missing or empty",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_.-]{0,64}$"},
+    "schema": {"type": "string", "pattern": f"^{NAMESPACE_CHARACTER}{{0,{NAMESPACE_CHARACTERS_MAX}}}$"},
 }
 _WATCHED = {
     "name": "userId",
@@ -72,13 +72,13 @@ def document() -> dict[str, Any]:
             "description": "driftline.serving.v1.ScoreService in JSON: the proto3 mapping, so fields that have their "
             "default are left out and 64-bit integers are strings.",
         },
-        "paths": _of_scores(schemas) | _of_the_door(),
+        "paths": _score_paths(schemas) | _gateway_paths(),
         "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"token": []}],
     }
 
 
-def _of_scores(schemas: dict[str, Any]) -> dict[str, Any]:
+def _score_paths(schemas: dict[str, Any]) -> dict[str, Any]:
     """The paths that stand for methods of ScoreService; the schemas of what they answer are added."""
     get, batch, explain = (
         add_schema(message.DESCRIPTOR, schemas)
@@ -103,9 +103,9 @@ def _of_scores(schemas: dict[str, Any]) -> dict[str, Any]:
     return paths
 
 
-def _of_the_door() -> dict[str, Any]:
+def _gateway_paths() -> dict[str, Any]:
     """The paths that need no token."""
-    serves = "Whether the gRPC server behind this door answers calls, be it from memory while its Redis is away."
+    serves = "Whether the gRPC server behind this gateway answers calls, also from memory while its Redis is down."
     return {
         "/healthz": _health("health", serves),
         "/readyz": _health("ready", serves),
@@ -130,9 +130,10 @@ def _health(name: str, summary: str) -> dict[str, Any]:
 def _operation(
     name: str, summary: str, answer: dict[str, Any], parameters: list[Any], *, missing: bool = False
 ) -> dict[str, Any]:
-    # A user without scores, and for an explanation scores without features, are answers of single users alone.
-    statuses = {int(status) for status in HTTP_STATUS.values()} | {int(HTTPStatus.REQUEST_ENTITY_TOO_LARGE), 500}
-    statuses -= set() if missing else {int(HTTPStatus.NOT_FOUND)}
+    """An operation that calls the gRPC server. Only one about a single user, who may be `missing`, answers 404."""
+    statuses = {*HTTP_STATUS.values(), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR}
+    if not missing:
+        statuses.discard(HTTPStatus.NOT_FOUND)
     responses = {"200": _content("The scores.", _JSON, answer), **_problems(*sorted(statuses))}
     return {"operationId": name, "summary": summary, "parameters": parameters, "responses": responses}
 

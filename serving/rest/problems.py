@@ -52,13 +52,13 @@ def on_scores_error(_request: Request, error: Exception) -> Response:
     """Answer a failed call of the gRPC server."""
     assert isinstance(error, ScoresError)  # noqa: S101  (registered for it)
     status = HTTP_STATUS.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
-    if isinstance(error, RequestTooLargeError):  # to come again, as after 429, would not help
+    if isinstance(error, RequestTooLargeError):  # to try again, as after 429, would not help
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     return problem(status, error.details, error.code)
 
 
 def on_bad_request(_request: Request, error: Exception) -> Response:
-    """Answer a request that the door itself refuses, as the server would."""
+    """Answer a request that the gateway itself refuses, as the server would."""
     return problem(HTTPStatus.BAD_REQUEST, str(error), "INVALID_ARGUMENT")
 
 

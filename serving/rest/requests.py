@@ -8,14 +8,13 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from driftline.client.calls import Metadata
-from driftline.limits import BATCH_IDS_MAX
+from driftline.limits import BATCH_IDS_MAX, MASK_PATHS_MAX
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.rest.problems import BadRequestError
 
 PASSED_ON = ("authorization", "traceparent", "tracestate")  # headers that are the gRPC server's business
-# Sent for a caller without a token: the door's own certificate must not stand for whoever comes through it.
+# Sent for a caller without a token: the gateway's own certificate must not give its rights to every caller.
 NO_TOKEN = "Bearer"  # noqa: S105  (that it is none is the point)
-PATHS_MAX = 64  # of a mask, as the gRPC server has it
 _ID_SEGMENT = 3  # of /v1/users/{user_id}/...
 
 
@@ -35,8 +34,8 @@ def user_id_of(raw_path: bytes) -> str:
 def fields_of(texts: Sequence[str]) -> tuple[str, ...]:
     """Field masks, each with commas between its paths, as the paths of the contract, each once."""
     paths = dict.fromkeys(path for text in texts for path in text.split(",") if path)
-    if len(paths) > PATHS_MAX:
-        message = f"at most {PATHS_MAX} fields, not {len(paths):,}"
+    if len(paths) > MASK_PATHS_MAX:
+        message = f"at most {MASK_PATHS_MAX} fields, not {len(paths):,}"
         raise BadRequestError(message)
     return tuple(dict.fromkeys(map(contract_path, paths)))
 
@@ -45,7 +44,7 @@ def contract_path(path: str) -> str:
     """`session.startTimeMs` as `session.start_time_ms`. The names of scores, and what is not known, stay."""
     descriptor, names = UserScores.DESCRIPTOR, path.split(".")
     for position, name in enumerate(names):
-        field = next((one for one in descriptor.fields if name in (one.json_name, one.name)), None)
+        field = next((field for field in descriptor.fields if name in (field.json_name, field.name)), None)
         if field is None:
             break
         names[position] = field.name
@@ -56,7 +55,7 @@ def contract_path(path: str) -> str:
 
 
 def metadata_of(headers: Mapping[str, str]) -> Metadata:
-    """The headers that go on to the gRPC server, and always one that says who the caller is, if only nobody."""
+    """The headers that go on to the gRPC server; authorization is always one of them, empty for a caller without it."""
     pairs = tuple((name, headers[name]) for name in PASSED_ON if name in headers)
     if "authorization" not in headers:
         pairs = (*pairs, ("authorization", NO_TOKEN))
@@ -97,7 +96,7 @@ def _no_number(_name: str) -> None:
 
 
 def _user_ids(user_ids: Any) -> list[str]:
-    if not isinstance(user_ids, list) or not all(isinstance(one, str) for one in user_ids):
+    if not isinstance(user_ids, list) or not all(isinstance(user_id, str) for user_id in user_ids):
         message = "userIds must be a list of strings"
         raise BadRequestError(message)
     if len(user_ids) > BATCH_IDS_MAX:

@@ -1,4 +1,4 @@
-"""Runs the REST door."""
+"""Runs the REST gateway."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def serve(
         server.should_exit = True
 
     with listen(host, port) as listening:
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, stop)  # uvicorn, when it has stopped, raises the signal again, which would kill
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop)  # uvicorn, when it has stopped, raises the signal again, which would kill
         bound_host, bound_port = listening.getsockname()[:2]
         log_event(log, "listening", address=f"{bound_host}:{bound_port}", grpc=target)
         server.run(sockets=[listening])

@@ -1,4 +1,4 @@
-"""Whatever bytes come, the door answers with a status of its document, and 500 is none of them."""
+"""Whatever bytes come, the gateway answers with a status of its document, and 500 is none of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.fake_scores import FakeScores, fake_server, user
-from tests.rest_door import rest_door
+from tests.rest_gateway import rest_gateway
 
 REFUSED = {400, 404, 405, 413, 431}
 EXAMPLES = settings(max_examples=150, deadline=None)
@@ -37,10 +37,10 @@ _bytes_of_a_line = st.binary(max_size=60).map(lambda data: data.replace(b"\r", b
 
 
 @pytest.fixture(scope="module")
-def door() -> Iterator[httpx.Client]:
+def gateway() -> Iterator[httpx.Client]:
     fake = FakeScores()
     fake.put(user("u1"))
-    with fake_server(fake) as target, rest_door(target) as client:
+    with fake_server(fake) as target, rest_gateway(target) as client:
         yield client
 
 
@@ -48,9 +48,9 @@ def is_problem(answer: httpx.Response) -> bool:
     return answer.json()["status"] == answer.status_code and "\n" not in answer.json()["detail"]
 
 
-def status_of(door: httpx.Client, head: bytes, body: bytes = b"") -> int:
+def status_of(gateway: httpx.Client, head: bytes, body: bytes = b"") -> int:
     """The status of a request whose head is sent as it is."""
-    with socket.create_connection((door.base_url.host, door.base_url.port or 0), timeout=10) as connection:
+    with socket.create_connection((gateway.base_url.host, gateway.base_url.port or 0), timeout=10) as connection:
         connection.sendall(head + b"\r\nHost: x\r\nConnection: close\r\n\r\n" + body)
         answer = b""
         while chunk := connection.recv(65_536):
@@ -63,23 +63,23 @@ def status_of(door: httpx.Client, head: bytes, body: bytes = b"") -> int:
 @example(body={"userIds": ["\ud800"]})
 @example(body={"userIds": [], "readMask": "\udfff"})
 @example(body={"userIds": [10**400]})
-def test_json_of_any_kind(door: httpx.Client, body: object) -> None:
-    answer = door.post("/v1/scores:batchGet", content=json.dumps(body).encode())
+def test_json_of_any_kind(gateway: httpx.Client, body: object) -> None:
+    answer = gateway.post("/v1/scores:batchGet", content=json.dumps(body).encode())
     assert answer.status_code == 200 or (answer.status_code == 400 and is_problem(answer))
 
 
 @EXAMPLES
 @given(body=st.binary(max_size=100), at=st.integers(0, 40), cut=st.integers(0, 40))
-def test_damaged_json(door: httpx.Client, body: bytes, at: int, cut: int) -> None:
+def test_damaged_json(gateway: httpx.Client, body: bytes, at: int, cut: int) -> None:
     good = b'{"userIds":["u1","u2"],"readMask":"scores.engagement"}'
-    answer = door.post("/v1/scores:batchGet", content=good[:at] + body + good[at + cut :])
+    answer = gateway.post("/v1/scores:batchGet", content=good[:at] + body + good[at + cut :])
     assert answer.status_code == 200 or (answer.status_code == 400 and is_problem(answer))
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '{"userIds":['])
 @pytest.mark.parametrize("depth", [900, 990, 1_000, 1_100, 80_000])
-def test_nesting_of_any_depth(door: httpx.Client, opening: str, depth: int) -> None:
-    answer = door.post("/v1/scores:batchGet", content=(opening * depth).encode())
+def test_nesting_of_any_depth(gateway: httpx.Client, opening: str, depth: int) -> None:
+    answer = gateway.post("/v1/scores:batchGet", content=(opening * depth).encode())
     assert answer.status_code == 400 and is_problem(answer)
 
 
@@ -90,13 +90,13 @@ def test_nesting_of_any_depth(door: httpx.Client, opening: str, depth: int) -> N
 @example(target=b"%ff/scores", before=b"/v1/users/")
 @example(target=b"/scores", before=b"/v1/users/")
 @example(target=b"namespace=%00&fields=%ed%a0%80", before=b"/v1/users/u1/scores?")
-def test_any_target(door: httpx.Client, target: bytes, before: bytes) -> None:
-    assert status_of(door, b"GET " + before + target + b" HTTP/1.1") in {200, *REFUSED}
+def test_any_target(gateway: httpx.Client, target: bytes, before: bytes) -> None:
+    assert status_of(gateway, b"GET " + before + target + b" HTTP/1.1") in {200, *REFUSED}
 
 
 @EXAMPLES
 @given(value=_bytes_of_a_line, name=st.sampled_from([b"Authorization", b"traceparent", b"Content-Length", b"Expect"]))
 @example(value=b"\xff", name=b"Authorization")
-def test_any_header(door: httpx.Client, value: bytes, name: bytes) -> None:
+def test_any_header(gateway: httpx.Client, value: bytes, name: bytes) -> None:
     head = b"GET /v1/users/u1/scores HTTP/1.1\r\n" + name + b": " + value
-    assert status_of(door, head) in {200, *REFUSED}
+    assert status_of(gateway, head) in {200, *REFUSED}

@@ -1,4 +1,4 @@
-"""Both clients and the REST door in front of the real score server and a real Redis."""
+"""Both clients and the REST gateway in front of the real score server and a real Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from serving.rest import openapi
 from sink_connectors.score_store import RedisScoreStore
 from tests.grpc_server import Client, running_server
 from tests.redis_server import RedisServer, wait_until
-from tests.rest_door import rest_door
+from tests.rest_gateway import rest_gateway
 from tests.stored import stored_user
 
 pytestmark = pytest.mark.redis
@@ -40,20 +40,20 @@ def server(store: tuple[RedisServer, RedisScoreStore]) -> Iterator[Client]:
 
 
 @pytest.fixture(scope="module")
-def door(server: Client) -> Iterator[httpx.Client]:
-    with rest_door(server.address) as client:
+def gateway(server: Client) -> Iterator[httpx.Client]:
+    with rest_gateway(server.address) as client:
         yield client
 
 
-# Its stream has no end; test_rest_door.py reads it.
+# Its stream has no end; test_rest_gateway.py reads it.
 schema = schemathesis.openapi.from_dict(openapi.document()).exclude(path="/v1/scores:watch")
 
 
 @schema.parametrize()
 @settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
-def test_door_keeps_its_document(case: schemathesis.Case[Any], door: httpx.Client) -> None:
+def test_gateway_keeps_its_document(case: schemathesis.Case[Any], gateway: httpx.Client) -> None:
     # Bytes of an id and paths of a mask have bounds that no JSON Schema can say, so 400 is an answer to good data too.
-    case.call_and_validate(base_url=str(door.base_url), excluded_checks=[positive_data_acceptance])
+    case.call_and_validate(base_url=str(gateway.base_url), excluded_checks=[positive_data_acceptance])
 
 
 def test_both_faces_give_the_same(server: Client) -> None:
@@ -90,22 +90,22 @@ def test_watch_follows_writes(server: Client, store: tuple[RedisServer, RedisSco
             assert next(watch).scores == c.Scores("w1", accepted_events=accepted)
 
 
-def test_rest_answers(door: httpx.Client) -> None:
-    answer = door.get("/v1/users/a%2Fb%20%C3%A9/scores", params={"fields": "scores.engagement,session.startTimeMs"})
+def test_rest_answers(gateway: httpx.Client) -> None:
+    answer = gateway.get("/v1/users/a%2Fb%20%C3%A9/scores", params={"fields": "scores.engagement,session.startTimeMs"})
     assert answer.json()["scores"]["scores"] == {"engagement": 0.74}
     assert answer.json()["scores"]["session"] == {"startTimeMs": "1767225510000"}
-    assert door.get("/v1/users/a%2Fb%20%C3%A9/scores:explain").json()["features"][0]["name"] == "session_events"
-    assert door.get("/healthz").status_code == 200
+    assert gateway.get("/v1/users/a%2Fb%20%C3%A9/scores:explain").json()["features"][0]["name"] == "session_events"
+    assert gateway.get("/healthz").status_code == 200
 
 
 @pytest.mark.parametrize("size", [2_001, 8_001])  # refused by the service, by gRPC
 def test_request_that_is_too_large(store: tuple[RedisServer, RedisScoreStore], size: int) -> None:
-    with running_server(store[0].url, request_bytes_max=2_000) as server, rest_door(server.address) as door:
+    with running_server(store[0].url, request_bytes_max=2_000) as server, rest_gateway(server.address) as gateway:
         for answer in (
-            door.post("/v1/scores:batchGet", json={"userIds": ["x" * size]}),
-            door.get(f"/v1/users/{'x' * size}/scores"),
-            door.get(f"/v1/users/{'x' * size}/scores:explain"),
-            door.get("/v1/scores:watch", params={"userId": "x" * size}),
+            gateway.post("/v1/scores:batchGet", json={"userIds": ["x" * size]}),
+            gateway.get(f"/v1/users/{'x' * size}/scores"),
+            gateway.get(f"/v1/users/{'x' * size}/scores:explain"),
+            gateway.get("/v1/scores:watch", params={"userId": "x" * size}),
         ):
             assert (answer.status_code, answer.json()["code"]) == (413, "RESOURCE_EXHAUSTED")
             assert "retry-after" not in answer.headers
@@ -119,22 +119,22 @@ def test_balancers_keep_a_server_that_serves_from_memory() -> None:
         store = RedisScoreStore.connect(redis.url)
         store.write([stored_user("u1")], None)
         store.close()
-        with running_server(redis.url, serve_stale=True) as server, rest_door(server.address) as door:
+        with running_server(redis.url, serve_stale=True) as server, rest_gateway(server.address) as gateway:
 
             def statuses() -> list[int]:
-                return [door.get(path).status_code for path in ("/healthz", "/readyz", "/freshz")]
+                return [gateway.get(path).status_code for path in ("/healthz", "/readyz", "/freshz")]
 
-            assert door.get("/v1/users/u1/scores").json().get("stale") is None
+            assert gateway.get("/v1/users/u1/scores").json().get("stale") is None
             assert statuses() == [200, 200, 200]
             redis.stop()
             wait_until(lambda: statuses() == [200, 200, 503])
-            assert door.get("/v1/users/u1/scores").json()["stale"] is True
+            assert gateway.get("/v1/users/u1/scores").json()["stale"] is True
             redis.start()
             wait_until(lambda: statuses() == [200, 200, 200])
 
 
 def test_redis_away() -> None:
-    with RedisServer() as redis, running_server(redis.url) as server, rest_door(server.address) as door:
+    with RedisServer() as redis, running_server(redis.url) as server, rest_gateway(server.address) as gateway:
         redis.stop()
-        answer = door.get("/v1/users/u1/scores")
+        answer = gateway.get("/v1/users/u1/scores")
         assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")

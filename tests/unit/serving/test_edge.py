@@ -138,7 +138,7 @@ def test_metrics_are_for_this_machine_by_default_and_elsewhere_loud(
     with prepared(ServeSettings.load(metrics_port=0)):
         assert is_loopback(ServeSettings.load().metrics_host) and not capsys.readouterr().err
     with prepared(ServeSettings.load(metrics_port=0, metrics_host="0.0.0.0")):  # noqa: S104
-        assert "WARNING: whoever is on the network can read the metrics on 0.0.0.0" in capsys.readouterr().err
+        assert "WARNING: anyone on the network can read the metrics on 0.0.0.0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

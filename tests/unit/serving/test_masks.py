@@ -5,9 +5,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.limits import MASK_PATHS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
-from serving.masks import PATHS, PATHS_MAX, _resolved, read_mask
+from serving.masks import PATHS, _resolved, read_mask
 from serving.requests import Refused
 
 WHOLE = UserScores(
@@ -43,7 +44,7 @@ def test_fields_nested_fields_and_single_scores() -> None:
     assert masked("scores.engagement", "scores") == UserScores(scores=WHOLE.scores)
 
 
-@given(st.lists(st.sampled_from(PATHS), max_size=PATHS_MAX))
+@given(st.lists(st.sampled_from(PATHS), max_size=MASK_PATHS_MAX))
 def test_every_known_path_keeps_a_part_of_the_message(paths: list[str]) -> None:
     if paths:
         both = UserScores()
@@ -70,7 +71,7 @@ def test_what_a_newer_writer_stored_is_not_in_a_mask() -> None:
 
 
 def test_at_most_64_paths_however_they_repeat() -> None:
-    assert masked(*["user_id"] * PATHS_MAX) == UserScores(user_id="u")
+    assert masked(*["user_id"] * MASK_PATHS_MAX) == UserScores(user_id="u")
     with pytest.raises(Refused, match="at most 64 paths, not 26,000") as caught:
         masked(*["user_id"] * 26_000)
     assert caught.value.code.name == "INVALID_ARGUMENT"

@@ -18,7 +18,7 @@ from driftline.serving.v1 import score_service_pb2 as pb
 from serving.audit import UserIds, audit
 from serving.auth import Access, Client, new_token, toml_of
 from serving.requests import requested_namespace
-from serving.streams import rechecked
+from serving.streams import stream_while_allowed
 from sink_connectors.score_store import RedisScoreStore
 from tests import grpc_server
 from tests.audit_lines import audit_lines, logged
@@ -163,7 +163,7 @@ def test_reflection_ends_too(guarded: Guarded) -> None:
     requests.put(None)
 
 
-class TestRechecked:
+class TestStreamWhileAllowed:
     """The generator itself: what it passes on, and that nothing is left running behind it."""
 
     def test_passes_all_on_and_checks_before_each(self) -> None:
@@ -178,7 +178,7 @@ class TestRechecked:
             log.append("checked")
 
         async def run() -> list[bytes]:
-            return [one async for one in rechecked(responses(), check, every_s=CALL_S)]
+            return [one async for one in stream_while_allowed(responses(), check, every_s=CALL_S)]
 
         assert asyncio.run(run()) == [b"a", b"b"]
         assert log == ["made", "checked"] * 2
@@ -201,7 +201,7 @@ class TestRechecked:
         seen: list[bytes] = []
 
         async def run() -> None:
-            stream = rechecked(responses(), check, every_s=0.01)
+            stream = stream_while_allowed(responses(), check, every_s=0.01)
             seen.append(await anext(stream))
             if end == "closed":
                 await stream.aclose()

@@ -26,7 +26,7 @@ from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.metrics_server import metrics_endpoint
 from serving.observer import BreakerState
-from serving.telemetry import SAMPLED, Telemetry
+from serving.telemetry import AGE_SAMPLE_EVERY, Telemetry
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.grpc_server import CALL_S, Client, running_server
@@ -76,21 +76,21 @@ class TestCalls:
         put(redis_server, "aged", age_s=30)
         telemetry = Telemetry(0)
         with running_server(redis_server.url, observer=telemetry, middlewares=[telemetry.middleware]) as client:
-            for _ in range(SAMPLED):
+            for _ in range(AGE_SAMPLE_EVERY):
                 client.get("aged")
             for bad in ("nobody", "nobody", ""):
                 with suppress(grpc.RpcError):
                     client.get(bad)
             client.batch(["aged", "nobody", "x"])
             found = scrape(address)
-        assert calls(found, "GetScores", "OK") == SAMPLED
+        assert calls(found, "GetScores", "OK") == AGE_SAMPLE_EVERY
         assert calls(found, "GetScores", "NOT_FOUND") == 2
         assert calls(found, "GetScores", "INVALID_ARGUMENT") == 1
         assert calls(found, "BatchGetScores", "OK") == 1
         assert found["driftline_serving_score_age_seconds_count"] == 1
         assert 29 < found["driftline_serving_score_age_seconds_sum"] < 60
-        assert found["driftline_serving_read_users_sum"] == SAMPLED + 2 + 3
-        assert found["driftline_serving_redis_latency_seconds_count|outcome=ok"] >= SAMPLED + 3
+        assert found["driftline_serving_read_users_sum"] == AGE_SAMPLE_EVERY + 2 + 3
+        assert found["driftline_serving_redis_latency_seconds_count|outcome=ok"] >= AGE_SAMPLE_EVERY + 3
 
     def test_request_that_is_too_large_is_a_rejected_call(self, redis_server: RedisServer, address: str) -> None:
         telemetry = Telemetry(0)

@@ -116,5 +116,5 @@ class TestWarning:
         warn_if_metrics_exposed("192.0.2.1", has_client_ca=True)
         assert not capsys.readouterr().err and not caplog.records
         warn_if_metrics_exposed("192.0.2.1", has_client_ca=False)
-        assert "WARNING: whoever is on the network can read the metrics on 192.0.2.1" in capsys.readouterr().err
+        assert "WARNING: anyone on the network can read the metrics on 192.0.2.1" in capsys.readouterr().err
         assert [record.levelno for record in caplog.records] == [logging.WARNING]

@@ -1,4 +1,4 @@
-"""The REST door over HTTP, in front of a score server whose behaviour the test chooses."""
+"""The REST gateway over HTTP, in front of a score server whose behaviour the test chooses."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from serving.rest import openapi
 from serving.rest.problems import HTTP_STATUS
 from tests.fake_scores import FakeScores, fake_server, user
 from tests.redis_server import free_port
-from tests.rest_door import rest_door
+from tests.rest_gateway import rest_gateway
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[tuple[FakeScores, httpx.Client]]:
     fake = FakeScores()
-    with fake_server(fake) as target, rest_door(target) as door:
-        yield fake, door
+    with fake_server(fake) as target, rest_gateway(target) as gateway:
+        yield fake, gateway
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def fake(served: tuple[FakeScores, httpx.Client]) -> Iterator[FakeScores]:
 
 
 @pytest.fixture
-def door(served: tuple[FakeScores, httpx.Client], fake: FakeScores) -> httpx.Client:
+def gateway(served: tuple[FakeScores, httpx.Client], fake: FakeScores) -> httpx.Client:
     return served[1]
 
 
@@ -49,9 +49,9 @@ def events(response: httpx.Response) -> Iterator[tuple[str, Any]]:
 
 
 class TestAnswers:
-    def test_scores_in_the_proto3_mapping(self, fake: FakeScores, door: httpx.Client) -> None:
+    def test_scores_in_the_proto3_mapping(self, fake: FakeScores, gateway: httpx.Client) -> None:
         fake.put(user("u1", accepted=7))
-        assert door.get("/v1/users/u1/scores").json() == {
+        assert gateway.get("/v1/users/u1/scores").json() == {
             "scores": {
                 "userId": "u1",
                 "scores": {"engagement": 0.5},
@@ -62,11 +62,11 @@ class TestAnswers:
             }
         }
 
-    def test_stale_mask_and_namespace(self, fake: FakeScores, door: httpx.Client) -> None:
+    def test_stale_mask_and_namespace(self, fake: FakeScores, gateway: httpx.Client) -> None:
         fake.put(user("u1"))
         fake.stale = True
         asked = {"fields": "asOfEventTimeMs", "namespace": "rebuilt"}
-        answer = door.get("/v1/users/u1/scores", params=asked, headers={"Authorization": "Bearer t"}).json()
+        answer = gateway.get("/v1/users/u1/scores", params=asked, headers={"Authorization": "Bearer t"}).json()
         assert answer == {"scores": {"userId": "u1", "asOfEventTimeMs": "1760000000000"}, "stale": True}
         sent = fake.calls[0][2]
         assert (sent["driftline-namespace"], sent["authorization"]) == ("rebuilt", "Bearer t")
@@ -75,23 +75,23 @@ class TestAnswers:
     @given(user_id=st.text(st.characters(codec="utf-8"), min_size=1, max_size=32))
     @example(user_id="\n")
     @example(user_id="a/scores:explain/scores\r\n")
-    def test_any_user_id(self, fake: FakeScores, door: httpx.Client, user_id: str) -> None:
+    def test_any_user_id(self, fake: FakeScores, gateway: httpx.Client, user_id: str) -> None:
         fake.put(user(user_id))
         encoded = quote(user_id, safe="").replace(".", "%2E")
         # Two ids cannot be sent by clients that resolve dot segments before they send: RFC 3986, 6.2.2.3.
         if user_id not in {".", ".."}:
             for end, place in (("scores", "scores"), ("scores:explain", "scores")):
-                answer = door.get(f"/v1/users/{encoded}/{end}")
+                answer = gateway.get(f"/v1/users/{encoded}/{end}")
                 assert answer.json()[place]["userId"] == user_id
 
-    def test_batch_and_explanation(self, fake: FakeScores, door: httpx.Client) -> None:
+    def test_batch_and_explanation(self, fake: FakeScores, gateway: httpx.Client) -> None:
         fake.put(user("a/b"))
-        results = door.post("/v1/scores:batchGet", json={"userIds": ["nobody", "a/b"]}).json()["results"]
+        results = gateway.post("/v1/scores:batchGet", json={"userIds": ["nobody", "a/b"]}).json()["results"]
         assert [(one["userId"], one["status"]) for one in results] == [
             ("nobody", "RESULT_STATUS_NOT_FOUND"),
             ("a/b", "RESULT_STATUS_OK"),
         ]
-        features = door.get("/v1/users/a%2Fb/scores:explain").json()["features"]
+        features = gateway.get("/v1/users/a%2Fb/scores:explain").json()["features"]
         assert features[0] == {
             "name": "session_events",
             "value": 3.0,
@@ -100,9 +100,9 @@ class TestAnswers:
             "formula": "events in it",
         }
 
-    def test_watch(self, fake: FakeScores, door: httpx.Client) -> None:
+    def test_watch(self, fake: FakeScores, gateway: httpx.Client) -> None:
         fake.put(user("u1", accepted=1))
-        with door.stream("GET", "/v1/scores:watch", params={"userId": ["u1", "u2"]}) as response:
+        with gateway.stream("GET", "/v1/scores:watch", params={"userId": ["u1", "u2"]}) as response:
             assert response.headers["content-type"].startswith("text/event-stream")
             seen = events(response)
             assert [next(seen)[1].get("status") for _ in range(2)] == ["RESULT_STATUS_OK", "RESULT_STATUS_NOT_FOUND"]
@@ -110,8 +110,8 @@ class TestAnswers:
             name, result = next(seen)
             assert (name, result["scores"]["acceptedEvents"]) == ("scores", "2")
 
-    def test_health(self, door: httpx.Client) -> None:
-        assert door.get("/healthz").json() == {"status": "SERVING"}
+    def test_health(self, gateway: httpx.Client) -> None:
+        assert gateway.get("/healthz").json() == {"status": "SERVING"}
 
 
 class TestProblems:
@@ -119,9 +119,9 @@ class TestProblems:
     @pytest.mark.parametrize(
         "path", ["/v1/users/u1/scores", "/v1/users/u1/scores:explain", "/v1/scores:watch?userId=u1"]
     )
-    def test_status_of_grpc(self, fake: FakeScores, door: httpx.Client, code: str, path: str) -> None:
+    def test_status_of_grpc(self, fake: FakeScores, gateway: httpx.Client, code: str, path: str) -> None:
         fake.failures = [grpc.StatusCode[code]] * 9
-        answer = door.get(path)
+        answer = gateway.get(path)
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.status_code == HTTP_STATUS.get(code, 500)
         body = answer.json()
@@ -140,34 +140,34 @@ class TestProblems:
             ("GET", "/v1/users/u1/scores?namespace=%0A", 400),
         ],
     )
-    def test_requests_that_go_nowhere(self, door: httpx.Client, method: str, path: str, status: int) -> None:
-        answer = door.request(method, path)
+    def test_requests_that_go_nowhere(self, gateway: httpx.Client, method: str, path: str, status: int) -> None:
+        answer = gateway.request(method, path)
         assert (answer.status_code, answer.json()["status"]) == (status, status)
         assert answer.headers["content-type"] == "application/problem+json"
 
-    def test_body_that_is_too_large(self, door: httpx.Client) -> None:
-        answer = door.post("/v1/scores:batchGet", content=b" " * (1024 * 1024 + 1))
+    def test_body_that_is_too_large(self, gateway: httpx.Client) -> None:
+        answer = gateway.post("/v1/scores:batchGet", content=b" " * (1024 * 1024 + 1))
         assert (answer.status_code, answer.json()["title"]) == (413, "Request Entity Too Large")
 
-    def test_largest_batch_fits(self, fake: FakeScores, door: httpx.Client) -> None:
+    def test_largest_batch_fits(self, fake: FakeScores, gateway: httpx.Client) -> None:
         ids = ["\x01" * 128] * 1_000
-        assert len(door.post("/v1/scores:batchGet", json={"userIds": ids}).json()["results"]) == 1_000
+        assert len(gateway.post("/v1/scores:batchGet", json={"userIds": ids}).json()["results"]) == 1_000
 
     def test_slow_server(self, fake: FakeScores) -> None:
         fake.delay_s = 1.0
-        with fake_server(fake) as target, rest_door(target, timeout_s=0.1) as door:
+        with fake_server(fake) as target, rest_gateway(target, timeout_s=0.1) as gateway:
             for path in ("/v1/users/u1/scores", "/v1/scores:watch?userId=u1"):
-                answer = door.get(path)
+                answer = gateway.get(path)
                 assert (answer.status_code, answer.json()["code"]) == (504, "DEADLINE_EXCEEDED")
 
     def test_no_server(self) -> None:
-        with rest_door(f"127.0.0.1:{free_port()}") as door:
+        with rest_gateway(f"127.0.0.1:{free_port()}") as gateway:
             for path in ("/v1/users/u1/scores", "/v1/scores:watch?userId=u1", "/healthz"):
-                answer = door.get(path)
+                answer = gateway.get(path)
                 assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
                 assert answer.headers["retry-after"] == "1"
 
 
-def test_document_is_valid_and_served(door: httpx.Client) -> None:
+def test_document_is_valid_and_served(gateway: httpx.Client) -> None:
     OpenAPIV31SpecValidator(openapi.document()).validate()
-    assert door.get("/openapi.json").json() == openapi.document()
+    assert gateway.get("/openapi.json").json() == openapi.document()

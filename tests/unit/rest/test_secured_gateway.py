@@ -1,4 +1,4 @@
-"""The REST door before the real server with mutual TLS and tokens: whose rights a caller has."""
+"""The REST gateway before the real server with mutual TLS and tokens: whose rights a caller has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from sink_connectors.score_store import RedisScoreStore
 from tests.redis_server import RedisServer
-from tests.rest_door import CALL_S, rest_door
+from tests.rest_gateway import CALL_S, rest_gateway
 from tests.secured_server import AUDITOR, BY_CERTIFICATE, READER, Secured, secured_server
 from tests.stored import stored_user
 
@@ -39,9 +39,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 
 @pytest.fixture(scope="module", params=["stranger", BY_CERTIFICATE])
-def door(secured: Secured, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
-    """A door whose own certificate has no rights, and one whose certificate has some: it must make no difference."""
-    with rest_door(secured.address, tls=secured.tls_as(request.param), timeout_s=CALL_S) as client:
+def gateway(secured: Secured, request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """A gateway whose own certificate has no rights, and one whose certificate has some: it must make no difference."""
+    with rest_gateway(secured.address, tls=secured.tls_as(request.param), timeout_s=CALL_S) as client:
         yield client
 
 
@@ -59,31 +59,31 @@ def door(secured: Secured, request: pytest.FixtureRequest) -> Iterator[httpx.Cli
     ids=["none", "empty", "no token", "wrong", "basic", "reader", "auditor"],
 )
 def test_caller_has_the_rights_of_its_own_token(
-    door: httpx.Client, header: str | None, statuses: dict[str, int]
+    gateway: httpx.Client, header: str | None, statuses: dict[str, int]
 ) -> None:
     for name, path in PATHS.items():
-        with door.stream("GET", path, headers={} if header is None else {"Authorization": header}) as response:
+        with gateway.stream("GET", path, headers={} if header is None else {"Authorization": header}) as response:
             assert (name, response.status_code) == (name, statuses[name])
             if response.status_code == 401:
                 assert response.headers["www-authenticate"] == "Bearer"
 
 
-def test_batch(door: httpx.Client) -> None:
+def test_batch(gateway: httpx.Client) -> None:
     asked = {"userIds": ["u1", "nobody"]}
     answers = [
-        door.post("/v1/scores:batchGet", json=asked, headers={"Authorization": f"Bearer {token}"})
+        gateway.post("/v1/scores:batchGet", json=asked, headers={"Authorization": f"Bearer {token}"})
         for token in (READER[0], "wrong")
     ]
     assert [one.status_code for one in answers] == [200, 401]
     assert READER[0] not in answers[0].text and "wrong" not in answers[1].text
 
 
-def test_health_needs_no_token(door: httpx.Client) -> None:
-    assert door.get("/healthz").json() == {"status": "SERVING"}
+def test_health_needs_no_token(gateway: httpx.Client) -> None:
+    assert gateway.get("/healthz").json() == {"status": "SERVING"}
 
 
-def test_revoked_token_ends_a_stream_with_a_problem(secured: Secured, door: httpx.Client) -> None:
-    with door.stream("GET", PATHS["watch"], headers={"Authorization": f"Bearer {AUDITOR[0]}"}) as response:
+def test_revoked_token_ends_a_stream_with_a_problem(secured: Secured, gateway: httpx.Client) -> None:
+    with gateway.stream("GET", PATHS["watch"], headers={"Authorization": f"Bearer {AUDITOR[0]}"}) as response:
         lines = response.iter_lines()
         assert next(lines) == "event: scores"
         with secured.revoked("auditor"):
@@ -101,7 +101,7 @@ def test_command_takes_its_tls_from_the_settings_and_no_token(secured: Secured, 
         "DRIFTLINE_CLIENT_CA_FILE": str(secured.tls.ca_file),
         "DRIFTLINE_CLIENT_CERT_FILE": str(secured.tls.cert_file),
         "DRIFTLINE_CLIENT_KEY_FILE": str(secured.tls.key_file),
-        "DRIFTLINE_CLIENT_TOKEN": AUDITOR[0],  # for `driftline scores`; no caller of the door may get its rights
+        "DRIFTLINE_CLIENT_TOKEN": AUDITOR[0],  # for `driftline scores`; no caller of the gateway may get its rights
     }
     command = [sys.executable, "-m", "console.cli", "rest", "--port", "0", "--timeout-s", "10"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""The REST door on a free port, in a thread of the test's process."""
+"""The REST gateway on a free port, in a thread of the test's process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ CALL_S = 10.0
 
 
 @contextmanager
-def rest_door(target: str, *, timeout_s: float = 2.0, tls: Tls | None = None, **limits: Any) -> Iterator[httpx.Client]:
-    """A client of a door that asks the gRPC server at `target`."""
+def rest_gateway(
+    target: str, *, timeout_s: float = 2.0, tls: Tls | None = None, **limits: Any
+) -> Iterator[httpx.Client]:
+    """A client of a gateway that asks the gRPC server at `target`."""
     listening = listen("127.0.0.1", 0)
     server = rest_server(
         lambda: AsyncScoresClient(target, timeout_s=timeout_s, tls=tls), first_s=timeout_s, limits=Limits(**limits)
