@@ -7,27 +7,23 @@ the settings.
 
 from __future__ import annotations
 
-import sys
-
-from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
-from pyflink.util.java_utils import get_j_env_configuration
 
 from driftline.errors import DriftlineError
+from driftline.topics import DEAD_LETTER, LATE
 from driftline.units import wall_clock_ms
 from jobs.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
-from jobs.flink.guards import RESTORED_FROM, require_safe
 from jobs.flink.outputs import TopicWriter
+from jobs.flink.running import run
+from jobs.flink.uids import pin_uids
 from jobs.lineage import Submission
-from jobs.operators.rows import DEAD_LETTERS, LATE, results_type
+from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, results_type
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.pipeline import stage_topics
-from jobs.settings import ScoreEventsSettings, parse_assignments
+from jobs.settings import ScoreEventsSettings
 from state_schemas import names
 from udfs.shards import KEY_GROUPS
-
-JOB_NAME = "score-events"
 
 
 def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submission: Submission) -> None:
@@ -59,31 +55,13 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
     statements = tables.create_statement_set()
     writer = TopicWriter(tables, statements, settings.kafka_bootstrap)
     writer.write_results(results, topics)
-    writer.write_rejects(results.get_side_output(LATE), settings.late_topic, "late_events")
+    writer.write_rejects(results.get_side_output(LATE_EVENTS), settings.late_topic, "late_events")
     writer.write_rejects(results.get_side_output(DEAD_LETTERS), settings.dead_letter_topic, "dead_letters")
     statements.attach_as_datastream()
-
-
-def effective_configuration(env: StreamExecutionEnvironment) -> dict[str, str]:
-    """Return what Flink's client made of its files, flags and defaults, by key. Private API of PyFlink 2.3."""
-    configuration = get_j_env_configuration(env._j_stream_execution_environment)  # noqa: SLF001
-    found: dict[str, str] = Configuration(j_configuration=configuration).to_dict()
-    return found
-
-
-def main(arguments: list[str]) -> None:
-    """Submit the job with the settings in `arguments`: --set NAME=VALUE ..."""
-    settings = ScoreEventsSettings.load(**parse_assignments(arguments)).with_model_seen()
-    env = StreamExecutionEnvironment.get_execution_environment()
-    conf = effective_configuration(env)
-    require_safe(conf, settings)
-    build(env, settings, Submission(generation=wall_clock_ms(), restored=bool(conf.get(RESTORED_FROM))))
-    job = env.execute_async(f"{JOB_NAME} {settings.namespace}")
-    print(f"submitted {JOB_NAME} as job {job.get_job_id()}")
+    pin_uids(
+        env, names.SCORE_BLOCKS, {settings.topic(topic): topic.role for topic in (DEAD_LETTER, LATE, *stage_topics())}
+    )
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1:])
-    except DriftlineError as error:
-        sys.exit(f"{JOB_NAME}: {error}")
+    run("score-events")

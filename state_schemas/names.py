@@ -5,6 +5,7 @@ On disk for ever. A name that is missing from a later release loses what stands 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 SCORE_BLOCKS: Final = "score-blocks"  # the operator of score-events
@@ -15,3 +16,26 @@ SHARD: Final = "shard"  # ShardState
 DUE: Final = "due"  # map: time and page to DuePage
 DUE_PAGES: Final = "due_pages"  # map: time to the number of its pages
 QUIET: Final = "quiet"  # map: time to QuietList; of releases before DuePage, read and never written
+
+# The uids of the operators that SQL makes, where they are not `<role>-<kind>` (jobs/flink/uids.py): until savepoints of
+# the first releases are no more, those that the planner gave there. Nothing is ever added.
+FIRST_UIDS: Final[Mapping[str, str]] = {
+    "input-kafka": "1_kafka",
+    "input-calc-2": "2_calc",
+    "input-exchange": "3_exchange",
+    "input-window-aggregate": "4_window-aggregate",
+    "input-calc": "5_calc",
+    "input-constraint-validator": "6_constraint-validator",
+    "input-external-datastream": "6_external-datastream",
+    "output-external-datastream": "7_external-datastream",
+    "scores-correlate": "8_correlate",
+    "scores-calc": "9_calc",
+    "scores-sink": "10_sink",
+    "sessions-correlate": "11_correlate",
+    "sessions-calc": "12_calc",
+    "sessions-sink": "13_sink",
+    "late-external-datastream": "14_external-datastream",
+    "late-sink": "15_sink",
+    "dead_letter-external-datastream": "16_external-datastream",
+    "dead_letter-sink": "17_sink",
+}

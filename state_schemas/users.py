@@ -8,8 +8,8 @@ from typing import Final, Protocol
 from state_schemas.user_state import decode_user, encode_user
 from udfs.user import Timeline, TimelineBounds
 
-# Bytes that a decoded timeline takes beside those of its encoded state; tests/unit/state_schemas/test_users.py compares the
-# sum with what Python allocates.
+# Bytes that a decoded timeline takes beside those of its encoded state; tests/unit/state_schemas/test_users.py compares
+# the sum with what Python allocates.
 _TIMELINE_BYTES: Final = 1_800
 _TAIL_EVENT_BYTES: Final = 260
 _CATEGORY_BYTES: Final = 70

@@ -17,7 +17,7 @@ _BYTES = Types.PRIMITIVE_ARRAY(Types.BYTE())
 _HEADERS = Types.MAP(Types.STRING(), _BYTES)
 REJECT_TYPE = Types.ROW_NAMED(["k", "v", "headers"], [_BYTES, _BYTES, _HEADERS])
 DEAD_LETTERS = OutputTag("dead-letters", REJECT_TYPE)
-LATE = OutputTag("late", REJECT_TYPE)
+LATE_EVENTS = OutputTag("late", REJECT_TYPE)
 
 
 def results_type(channels: Sequence[str]) -> typeinfo.RowTypeInfo:

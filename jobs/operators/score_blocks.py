@@ -24,7 +24,7 @@ from jobs.flink.named_counters import named_counters
 from jobs.flink.subtask import Subtask
 from jobs.lineage import Submission
 from jobs.model_watch import Gauges, ModelFollower, watcher
-from jobs.operators.rows import DEAD_LETTERS, LATE, reject_row, rows_of
+from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
 from jobs.pipeline import processor_of, stage_topics
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.redis_memory import MemoryWatch
@@ -206,7 +206,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             for name, number in numbers.items():
                 self._named[named].add(name, number)
         outputs: list[Any] = [(DEAD_LETTERS, reject_row(dead)) for dead in result.dead_letters]
-        outputs += [(LATE, reject_row(late)) for late in result.late]
+        outputs += [(LATE_EVENTS, reject_row(late)) for late in result.late]
         return outputs + rows_of(result.outputs, self._channels)
 
     def _wait(self, queue: DueQueue, result: BlockResult, ctx: Any, after_ms: int = 0) -> None:
