@@ -41,7 +41,7 @@ class JobFigures(FlinkRest):
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """The last ten completed ones, oldest first."""
-        listed = self._call(f"/jobs/{job_id}/checkpoints")["history"]
+        listed = self.get(f"/jobs/{job_id}/checkpoints")["history"]
         return [
             Checkpoint(
                 one["trigger_timestamp"], one["end_to_end_duration"], one["state_size"], one["checkpointed_size"]
@@ -52,7 +52,7 @@ class JobFigures(FlinkRest):
 
     def trigger_checkpoint(self, job_id: str) -> None:
         """Ask for one of the kind that the job makes by itself."""
-        self._call(f"/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"}, "POST")
+        self.post(f"/jobs/{job_id}/checkpoints", {"checkpointType": "CONFIGURED"})
 
     def counter(self, job_id: str, metric: JobMetric) -> float:
         """One of the job's counters, summed over its slots; up to a second old."""

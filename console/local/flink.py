@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import urllib.request
-from http.client import HTTPException
 from typing import Any
 
+from console.flink_rest import FlinkRest
 from console.local.artifacts import KAFKA_CONNECTOR
 from console.local.flink_conf import JOB_MANAGER, FlinkFiles
 from console.local.home import Home
@@ -16,10 +14,10 @@ from console.local.ports import PortClaim, free_ports
 from console.local.process import ProcessRecord, load_records
 from console.local.service import Launch, NotReady, Service
 from console.settings import StackSettings
+from driftline.errors import ServiceUnavailable
 
 TASK_MANAGER = "taskmanager-"
 _REST_TIMEOUT_S = 3.0
-_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy in the environment is not for loopback
 
 
 class _FlinkService(Service):
@@ -35,14 +33,15 @@ class _FlinkService(Service):
         return bool(self.settings.flink_rest)
 
     def _get(self, path: str) -> Any:
-        """The reply of the REST API. Raises NotReady."""
-        url = f"{self.settings.flink_address}{path}"
+        """Return the reply of the REST API.
+
+        Raises:
+            NotReady: it does not answer.
+        """
         try:
-            with _direct.open(url, timeout=_REST_TIMEOUT_S) as reply:
-                return json.load(reply)
-        except (OSError, HTTPException, ValueError) as error:
-            message = f"{url}: {error}"
-            raise NotReady(message) from None
+            return FlinkRest(self.settings.flink_address, timeout_s=_REST_TIMEOUT_S, advice="").get(path)
+        except ServiceUnavailable as error:
+            raise NotReady(str(error)) from None
 
 
 class JobManager(_FlinkService):

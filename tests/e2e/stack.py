@@ -138,8 +138,7 @@ class RealStack:
 
     def rest(self, path: str) -> Any:
         """The reply of Flink's REST API."""
-        with urllib.request.urlopen(self.settings.flink_address + path, timeout=10) as reply:  # noqa: S310
-            return json.load(reply)
+        return self.flink.get(path)
 
     def prometheus(self) -> str:
         """What all processes of Flink answer Prometheus."""
