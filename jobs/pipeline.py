@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from driftline.topics import SCORES, SESSIONS, Topic
 from driftline.words import NameCounts
-from jobs.settings import ScoreEventsSettings, names_in
+from jobs.base_settings import names_in
+from jobs.settings import ScoreEventsSettings
 from udfs.block import BlockProcessor
 from udfs.decode import Decoder
 from udfs.money import Currencies

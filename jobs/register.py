@@ -1,16 +1,30 @@
 """The jobs of Driftline, the one register: a job is a file in jobs/ and an entry here.
 
-Light: the command line reads it on machines that have neither Flink nor the core.
+Light: the command line reads it on machines that have neither Flink nor the core. A job's file therefore imports Flink
+inside `build`, or its settings stand in a file of their own, as those of score-events do.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
+from driftline.errors import SettingError
 from driftline.topics import DEAD_LETTER, EVENTS, LATE, Topic
-from jobs.settings import JobSettings, ScoreEventsSettings
+from jobs.base_settings import JobSettings, ModelSettings, ScoreStoreSettings
+from jobs.settings import ScoreEventsSettings
+
+if TYPE_CHECKING:
+    from pyflink.datastream import StreamExecutionEnvironment
+
+    from jobs.lineage import Submission
+
+    Build = Callable[[StreamExecutionEnvironment, JobSettings, Submission], None]
+
+_PREFIX = re.compile(r"DRIFTLINE_([A-Z0-9]+_)+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,20 +32,66 @@ class JobSpec:
     """What everything around a job has to know of it.
 
     Attributes:
-        name: as in `driftline submit NAME`.
+        name: as in `driftline submit NAME`, of a job that runs as `NAME NAMESPACE`.
         summary: what it does, in a line.
-        script: its file, below the folder of the packages.
-        settings: what it can be told; their prefix is the job's own.
+        module: its file, which has `build(env, settings, submission)` and, run as a script, submits it
+            (jobs/flink/running.py).
+        settings: what it can be told. Its `env_prefix` belongs to this job alone, and what it is made of says what the
+            job needs (jobs/base_settings.py).
         reads: its input topics.
         writes: returns its output topics.
     """
 
     name: str
     summary: str
-    script: str
+    module: str
     settings: type[JobSettings]
     reads: tuple[Topic, ...]
-    writes: Callable[[], tuple[Topic, ...]]
+    writes: Callable[[], tuple[Topic, ...]] = tuple
+
+    @property
+    def script(self) -> str:
+        """Its file, below the folder of the packages."""
+        return f"{self.module.replace('.', '/')}.py"
+
+    @property
+    def prefix(self) -> str:
+        """What the variables of its settings begin with."""
+        return self.settings.prefix()
+
+    @property
+    def keeps_scores(self) -> bool:
+        """Whether it keeps scores and progress in a namespace of Redis."""
+        return issubclass(self.settings, ScoreStoreSettings)
+
+    @property
+    def reads_models(self) -> bool:
+        """Whether it reads trained models."""
+        return issubclass(self.settings, ModelSettings)
+
+    def graph(self) -> Build:
+        """Return what lays the job out; imports Flink."""
+        build: Build = import_module(self.module).build
+        return build
+
+
+def register(*specs: JobSpec) -> dict[str, JobSpec]:
+    """Return the jobs by name.
+
+    Raises:
+        ValueError: two have the same name, or one could read the variables of another.
+    """
+    found: dict[str, JobSpec] = {}
+    for spec in specs:
+        if not _PREFIX.fullmatch(spec.prefix):
+            message = f"{spec.name}: env_prefix is {spec.prefix!r}, not like DRIFTLINE_NAME_OF_THE_JOB_"
+            raise ValueError(message)
+        for other in found.values():
+            if spec.name == other.name or spec.prefix.startswith(other.prefix) or other.prefix.startswith(spec.prefix):
+                message = f"{spec.name} ({spec.prefix}) and {other.name} ({other.prefix}) have variables in common"
+                raise ValueError(message)
+        found[spec.name] = spec
+    return found
 
 
 def _score_events_topics() -> tuple[Topic, ...]:
@@ -40,17 +100,28 @@ def _score_events_topics() -> tuple[Topic, ...]:
     return DEAD_LETTER, LATE, *stage_topics()
 
 
-_ALL = (
+JOBS: Final[Mapping[str, JobSpec]] = register(
     JobSpec(
         name="score-events",
         summary="user events become scores in Redis and on Kafka",
-        script="jobs/score_events.py",
+        module="jobs.score_events",
         settings=ScoreEventsSettings,
         reads=(EVENTS,),
         writes=_score_events_topics,
     ),
 )
-JOBS: Final[Mapping[str, JobSpec]] = {spec.name: spec for spec in _ALL}
+
+
+def spec_of(name: str) -> JobSpec:
+    """Return the job of this name.
+
+    Raises:
+        SettingError: there is none; the message lists those that there are.
+    """
+    if name not in JOBS:
+        message = f"unknown job {name!r}; known are: {', '.join(JOBS)}"
+        raise SettingError(message)
+    return JOBS[name]
 
 
 def all_topics() -> tuple[Topic, ...]:

@@ -10,9 +10,7 @@ from __future__ import annotations
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from driftline.errors import DriftlineError
 from driftline.topics import DEAD_LETTER, LATE
-from driftline.units import wall_clock_ms
 from jobs.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
 from jobs.flink.outputs import TopicWriter
 from jobs.flink.running import run

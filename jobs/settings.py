@@ -1,25 +1,16 @@
-"""What jobs can be told: what all of them have, and the settings of score-events.
-
-The settings of another job stand in its own file (jobs/register.py).
-"""
+"""The settings of score-events. What the settings of all jobs have in common is in jobs/base_settings.py."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
-
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline import topics
-from driftline.errors import SettingError
-from driftline.limits import NAMESPACE, TIME_MS_MAX
-from driftline.redis_url import RedisUrl, check_login, with_password
-from driftline.settings import Format, IsolationLevel, Settings, nearest
-from driftline.topics import Topic
+from driftline.limits import TIME_MS_MAX
+from driftline.settings import Format, IsolationLevel, nearest
 from driftline.units import DAY_MS, MIB, MINUTE_MS
 from driftline.words import PLACEHOLDERS
+from jobs.base_settings import ModelSettings, ScoreStoreSettings, names_in, only_names_of
 
 # What shapes a job's state, its scores and where they go. The state keeps these, and a restored job that has others
 # refuses to run (jobs/lineage.py); `shards` is kept on its own, for it can never change.
@@ -49,57 +40,13 @@ REMEMBERED = (
 )
 _MISSPELT = 0.85  # as like that is no id
 ADOPTABLE = (*REMEMBERED, "feature_set")
-# What Flink may lack although the job needs it (jobs/flink/guards.py).
-ALLOWABLE = ("no-checkpoint-dir", "no-checkpoint-interval", "no-restart-bound")
 
 
-class JobSettings(Settings):
-    """What every job can be told; each has a class of its own below this one, with a prefix of its own."""
-
-    model_config = SettingsConfigDict(frozen=True, validate_default=True, extra="forbid")
-    _shown_as = "{name}"
-
-    kafka_bootstrap: str = Field(
-        "127.0.0.1:9092", min_length=1, description="host:port of Kafka, as the cluster sees it"
-    )
-    namespace: str = Field(
-        "main", pattern=f"^{NAMESPACE}$", description="Redis namespace to write; a job runs once in each"
-    )
-    parallelism: int = Field(1, ge=1, le=128, description="slots to use; one a TaskManager")
-    allow: str = Field("", description=f"what Flink may lack: {', '.join(ALLOWABLE)}")
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """The names in `allow`."""
-        return names_in(self.allow)
-
-    def topic(self, topic: Topic) -> str:
-        """Return the name of the topic that has this role for the job."""
-        name: str = getattr(self, f"{topic.role}_topic", topic.name)
-        return name
-
-    @field_validator("allow")
-    @classmethod
-    def _allowable(cls, joined: str) -> str:
-        return only_names_of(joined, ALLOWABLE)
-
-
-class ScoreEventsSettings(JobSettings):
+class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     """The settings of the job score-events."""
 
-    model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_", frozen=True, validate_default=True, extra="forbid")
-    redis_url: RedisUrl = Field(
-        SecretStr("redis://127.0.0.1:6379/0"),
-        min_length=1,
-        description="URL of Redis (redis://, rediss://, redis+sentinel://), as the cluster sees it; a password in it "
-        "becomes a part of the job",
-    )
-    redis_password_file: Path | None = Field(
-        None, description="file with the password of Redis on every TaskManager, read when a task starts"
-    )
-    models_dir: Path = Field(
-        Path(".driftline/models"), description="folder of the trained models, as the TaskManagers see it"
-    )
+    model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_")
+
     events_topic: str = Field(topics.EVENTS.name, min_length=1, description="input topic")
     dead_letter_topic: str = Field(topics.DEAD_LETTER.name, min_length=1, description="topic of dead letters")
     late_topic: str = Field(topics.LATE.name, min_length=1, description="topic of late events")
@@ -108,9 +55,6 @@ class ScoreEventsSettings(JobSettings):
     events_format: Format = Field("protobuf", description="encoding of the values on the input topic")
     isolation_level: IsolationLevel = Field(
         "read_committed", description="whether the events of aborted and open transactions are read, too"
-    )
-    deleted_offsets: Literal["stop", "skip"] = Field(
-        "stop", description="what a job does whose next events Kafka has deleted: stop, or go on at the oldest kept"
     )
     group_id: str = Field("driftline-score-events", min_length=1, description="Kafka consumer group, for monitoring")
     shards: int = Field(
@@ -187,17 +131,6 @@ class ScoreEventsSettings(JobSettings):
     hot_users_named_max: int = Field(
         20, ge=0, le=1_000, description="users whose bounds overflow that a task's metrics name; 0: none is named"
     )
-    redis_retry_s: float = Field(30.0, ge=0, description="how long writes to Redis are retried before the job restarts")
-    model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
-    require_model: bool | None = Field(
-        None,
-        description="stop and retry rather than write scores without purchase_propensity; unset: true where whoever "
-        "submits finds a current model in models_dir",
-    )
-
-    new_generation: bool = Field(
-        False, description="a restored job takes its namespace back: its scores outrank those of jobs that began later"
-    )
     adopt: str = Field(
         "", description="settings whose new values a restored job goes on with, although its state was made with others"
     )
@@ -250,7 +183,6 @@ class ScoreEventsSettings(JobSettings):
 
     @model_validator(mode="after")
     def _ordered(self) -> ScoreEventsSettings:
-        check_login(self.redis_url, self.redis_password_file)
         for larger, smaller in (
             ("dedupe_horizon_ms", "disorder_ms"),  # else a duplicate inside the bound could be forgotten
             ("user_ttl_ms", "session_gap_ms"),
@@ -265,43 +197,3 @@ class ScoreEventsSettings(JobSettings):
                 )
                 raise ValueError(message)
         return self
-
-    @property
-    def redis_address(self) -> str:
-        """The URL to connect with, password included: not to be shown. Raises SettingError without the file."""
-        return with_password(self.redis_url.get_secret_value(), self.redis_password_file)
-
-    def with_model_seen(self) -> ScoreEventsSettings:
-        """With `require_model` decided, for whoever submits: a model that is there now must not be missing later."""
-        if self.require_model is not None:
-            return self
-        return self.model_copy(update={"require_model": (self.models_dir / "current").exists()})
-
-
-def names_in(joined: str) -> tuple[str, ...]:
-    """What is joined by commas, without blanks around."""
-    return tuple(name for part in joined.split(",") if (name := part.strip()))
-
-
-def only_names_of(joined: str, known: Sequence[str]) -> str:
-    """Return what is joined by commas; raises ValueError where a name is not among the known ones."""
-    if not set(names_in(joined)) <= set(known):
-        message = f"should be names joined by commas, of: {', '.join(known)}"
-        raise ValueError(message)
-    return joined
-
-
-def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:
-    """Read `--set NAME=VALUE ...` (the flag before each or once before several).
-
-    Raises:
-        SettingError: an argument is not an assignment.
-    """
-    values: dict[str, str] = {}
-    for number, argument in enumerate((one for one in arguments if one != "--set"), 1):
-        name, equals, value = argument.partition("=")
-        if not equals or not name.isidentifier():  # the argument may be a value, and secret
-            message = f"argument {number} of --set is not NAME=VALUE; example: --set block_ms=100"
-            raise SettingError(message)
-        values[name] = value
-    return values

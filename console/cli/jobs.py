@@ -13,7 +13,8 @@ from rich.console import Console
 from console.settings import StackSettings
 from driftline.errors import InputError
 from driftline.redis_url import without_password
-from jobs.settings import ScoreEventsSettings, parse_assignments
+from jobs.base_settings import parse_assignments
+from jobs.settings import ScoreEventsSettings
 
 if TYPE_CHECKING:
     from console.progress import Drained, TopicProgress

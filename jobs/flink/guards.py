@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from driftline.errors import SettingError
-from jobs.settings import ScoreEventsSettings
+from jobs.base_settings import JobSettings
 
 CHECKPOINT_DIR = "execution.checkpointing.dir"
 SAVEPOINT_DIR = "execution.checkpointing.savepoint-dir"
@@ -31,7 +31,7 @@ _BOUNDS = {
 }
 
 
-def require_safe(conf: Mapping[str, str], settings: ScoreEventsSettings) -> None:
+def require_safe(conf: Mapping[str, str], settings: JobSettings) -> None:
     """Refuse a configuration of Flink that would lose state, or hide that the job fails.
 
     Args:
@@ -72,7 +72,7 @@ def _get(conf: Mapping[str, str], key: str) -> str:
     return next((conf[name] for name in (key, *_OLD_NAMES.get(key, ())) if name in conf), "")
 
 
-def _unless(allowed: str, settings: ScoreEventsSettings, problem: str, remedy: str) -> None:
+def _unless(allowed: str, settings: JobSettings, problem: str, remedy: str) -> None:
     if allowed not in settings.allowed:
         _refuse(problem, f"{remedy} (or submit with --set allow={','.join([*settings.allowed, allowed])})")
 

@@ -13,7 +13,7 @@ _UIDS = """
 import json
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
-from driftline.settings import ScoreEventsSettings
+from jobs.settings import ScoreEventsSettings
 from console.local import artifacts
 from jobs.score_events import build
 from jobs.lineage import Submission

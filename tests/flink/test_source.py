@@ -17,7 +17,7 @@ _PROPERTIES = """
 import json, sys
 from pyflink.datastream import StreamExecutionEnvironment
 from jobs.score_events import build
-from driftline.settings import ScoreEventsSettings
+from jobs.settings import ScoreEventsSettings
 from jobs.lineage import Submission
 
 

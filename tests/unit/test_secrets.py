@@ -25,9 +25,10 @@ from console.settings import StackSettings, serve_settings
 from console.submission import job_settings
 from driftline.errors import ServiceUnavailable, SettingError
 from driftline.redis_url import why_not, with_password, without_password
+from jobs.base_settings import parse_assignments
 from jobs.lineage import Submission
 from jobs.operators.score_blocks import ScoreBlocks
-from jobs.settings import ScoreEventsSettings, parse_assignments
+from jobs.settings import ScoreEventsSettings
 from serving.settings import ServeSettings
 from serving.source import open_source
 from sink_connectors.score_store import RedisScoreStore

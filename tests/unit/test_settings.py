@@ -10,7 +10,8 @@ from console.client_settings import ClientSettings
 from console.settings import StackSettings
 from console.submission import job_settings
 from driftline.errors import SettingError
-from jobs.settings import ScoreEventsSettings, parse_assignments
+from jobs.base_settings import parse_assignments
+from jobs.settings import ScoreEventsSettings
 from serving.settings import ServeSettings
 
 
