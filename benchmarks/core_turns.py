@@ -52,8 +52,10 @@ def main() -> None:
 
 def _start(folder: Path, options: argparse.Namespace) -> subprocess.Popen[str]:
     python = folder / ".venv" / "bin" / "python"
-    # -P: this folder's profile.py is not Python's.
-    command = [str(python if python.exists() else sys.executable), "-P", __file__, ".", "--worker"]
+    # Its own program, where it has one: names move between checkouts. -P: this folder's profile.py is not Python's.
+    own = folder / "benchmarks" / Path(__file__).name
+    program = str(own if own.exists() else __file__)
+    command = [str(python if python.exists() else sys.executable), "-P", program, ".", "--worker"]
     command += ["--users", str(options.users), "--events", str(options.events), "--turn", str(options.turn)]
     environment = os.environ | {"PYTHONPATH": str(folder)}
     pipe = subprocess.PIPE
