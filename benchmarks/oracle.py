@@ -12,7 +12,8 @@ from console.cli.scores import export_lines
 from console.settings import StackSettings
 from driftline.jsonlines import parse_event
 from driftline.models import ModelFolder
-from sink_connectors.score_store import InMemoryScoreStore, RedisScoreStore
+from sink_connectors.in_memory_store import InMemoryScoreStore
+from sink_connectors.score_store import RedisScoreStore
 from udfs.decode import validate
 from udfs.user import Timeline
 

@@ -1,1 +1,1 @@
-"""Where results go: the score store in Redis and the Kafka topics."""
+"""Where scores go: the store in Redis, its value format, and how Redis is addressed and its errors are read."""

@@ -144,10 +144,10 @@ def _read(url: str) -> RedisAddress:
 
 def _hosts(netloc: str, default_port: int, kind: str) -> list[tuple[str, int]]:
     hosts = []
-    for one in netloc.rpartition("@")[2].split(","):
-        parts = urlsplit(f"//{one}")
+    for host in netloc.rpartition("@")[2].split(","):
+        parts = urlsplit(f"//{host}")
         if not parts.hostname and kind != "node":
-            message = f"{one!r} is not host:port"
+            message = f"{host!r} is not host:port"
             raise ValueError(message)
         hosts.append((parts.hostname or "localhost", parts.port or default_port))
     if kind == "node" and len(hosts) > 1:

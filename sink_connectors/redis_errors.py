@@ -1,4 +1,4 @@
-"""Which of Redis's errors time heals, which need a person, and how an unusable Redis is reported."""
+"""Classifies errors of Redis: those to retry, those that an operator must act on, and bugs of ours."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_NOW_CLASSES = (
     redis.ReadOnlyError,
     redis.exceptions.OutOfMemoryError,
 )
-# ConnectionErrors, some of them, but time heals nothing: the login, its rights, or the certificate must be set right.
+# Some of them are ConnectionErrors, but retrying is no use: login, rights or certificate must be corrected.
 _REFUSED_CLASSES = (
     redis.AuthenticationError,
     redis.exceptions.AuthorizationError,
@@ -38,7 +38,7 @@ def is_refused(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same call may succeed later: Redis is away, starting, full, read-only or too slow."""
+    """Whether the same call may succeed later: Redis is unreachable, starting, full, read-only or too slow."""
     if is_refused(error):
         return False
     if isinstance(error, redis.ResponseError) and _NOT_NOW.search(str(error)):
@@ -47,7 +47,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether Redis is away or refuses us; any other error is a bug of ours."""
+    """Whether Redis is unavailable or refuses us; any other error is a bug of ours."""
     return is_transient(error) or is_refused(error)
 
 

@@ -63,18 +63,18 @@ class RedisMemory:
     @property
     def warning(self) -> str:
         """One line that says what to do; empty where all is well."""
-        dangers, said = self.dangers, []
+        dangers, warnings = self.dangers, []
         if "policy" in dangers:
             lost = "scores, and which namespace is live," if self.policy.startswith("allkeys") else "scores of any user"
-            said.append(
+            warnings.append(
                 f"maxmemory-policy is {self.policy}, which drops {lost} without a word; set noeviction or volatile-ttl"
             )
         if "evicted" in dangers:
-            said.append(f"it has evicted {self.evicted_keys:,} keys since it was started")
+            warnings.append(f"it has evicted {self.evicted_keys:,} keys since it was started")
         if "full" in dangers:
             what = "writes are refused" if self.policy in ("noeviction", "") else "keys are evicted"
-            said.append(f"{self.used_percent} % of maxmemory are used, and at 100 % {what}; give it more memory")
-        return f"Redis: {'. '.join(said)}" if said else ""
+            warnings.append(f"{self.used_percent} % of maxmemory are used, and at 100 % {what}; give it more memory")
+        return f"Redis: {'. '.join(warnings)}" if warnings else ""
 
 
 class MemoryWatch:

@@ -1,6 +1,6 @@
-"""The store of scores: what a job writes, and what exports and tests read.
+"""The store of scores: what a job writes, and what the commands read.
 
-ScoreStore is the contract; RedisScoreStore keeps it in Redis, InMemoryScoreStore in a dictionary for tests.
+ScoreStore is the contract, RedisScoreStore keeps it in Redis; in_memory_store.py has one for tests.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import redis
 import tenacity
 
 from driftline.errors import SettingError
+from driftline.limits import USER_TTL_DAYS
 from driftline.redis_url import without_password
+from driftline.units import DAY_MS, MIB
 from sink_connectors.redis_address import open_client
 from sink_connectors.redis_errors import is_refused, is_transient, unavailable
 from sink_connectors.redis_memory import RedisMemory
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
-    GENERATION_BYTES,
     LIVE_KEY,
-    VERSION_BYTES,
     StoredScores,
     check_namespace,
     decode_value,
@@ -40,12 +40,12 @@ from sink_connectors.score_value import (
     user_key_prefix,
 )
 
-TTL_S = 90 * 24 * 3600.0  # as long as a job keeps the state of an idle user
+TTL_S = USER_TTL_DAYS * DAY_MS / 1000  # as long as a job keeps the state of an idle user
 RETRY_S = 30.0
 CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 5.0
 BATCH_MAX = 1_000  # users a command: Redis serves no one else meanwhile, for some 5 ms
-BATCH_BYTES_MAX = 1 << 20  # of their values; what is sent waits in the memory of Redis, too
+BATCH_BYTES_MAX = MIB  # of their values; what is sent waits in the memory of Redis, too
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 
@@ -61,8 +61,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-def _nothing() -> None:
-    pass
+def do_nothing() -> None:
+    """Return at once."""
 
 
 class Progress(NamedTuple):
@@ -81,7 +81,13 @@ class Progress(NamedTuple):
     @classmethod
     def total(cls, shards: Iterable[Progress]) -> Progress:
         """The sum of each counter over the shards."""
-        return cls(*map(sum, zip(*shards, strict=True)))
+        accepted = duplicate = late = dead_letter = 0
+        for shard in shards:
+            accepted += shard.accepted
+            duplicate += shard.duplicate
+            late += shard.late
+            dead_letter += shard.dead_letter
+        return cls(accepted, duplicate, late, dead_letter)
 
     def encode(self) -> str:
         """Four decimal numbers, joined by spaces."""
@@ -99,7 +105,7 @@ class ShardReport(NamedTuple):
     totals: Progress
     shards: int = 0  # how many there are; 0: not known, as are the offsets
     offsets: bytes = b""  # how far each partition was read, packed by udfs.offsets
-    unknown_types: Mapping[str, int] | None = None  # events by unknown type; written: None: as before; read: none
+    unknown_types: Mapping[str, int] | None = None  # events by unknown type; None writes nothing
 
     def encode_offsets(self) -> bytes:
         """The number of shards (8 bytes, little-endian), then the packed offsets; empty where they are not known."""
@@ -157,7 +163,7 @@ class ScoreStore(Protocol):
         self,
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, ShardReport] | None,
-        meanwhile: Callable[[], object] = _nothing,
+        meanwhile: Callable[[], object] = do_nothing,
     ) -> Written:
         """Store encoded values by user id, and the totals of the shard that they came from.
 
@@ -219,112 +225,6 @@ class ScoreStore(Protocol):
         """What Redis says of its memory; None where there is none, or it does not say. One attempt; raises nothing."""
 
 
-class InMemoryScoreStore:
-    """A ScoreStore for tests: one process, no time to live."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, bytes] = {}
-        self._shards = 0
-        self._generations: dict[int, int] = {}
-        self._job_ids: list[str] = []
-        self._reports: dict[int, ShardReport] = {}
-        self._skipped: dict[int, set[tuple[int, int]]] = {}
-        self._live = DEFAULT_NAMESPACE
-
-    def write(
-        self,
-        values: Sequence[tuple[str, bytes]],
-        progress: tuple[int, ShardReport] | None,
-        meanwhile: Callable[[], object] = _nothing,
-    ) -> Written:
-        """See ScoreStore. Bytes of equal length compare like the big-endian numbers that they hold."""
-        accepted = outranked = 0
-        for user_id, value in values:
-            stored = self._values.get(user_id, b"")
-            if value[:VERSION_BYTES] > stored[:VERSION_BYTES]:
-                self._values[user_id] = value
-                accepted += 1
-            elif value[:GENERATION_BYTES] < stored[:GENERATION_BYTES]:
-                outranked += 1
-        if progress:
-            shard, report = progress
-            before = self._reports.get(shard, report).unknown_types
-            self._reports[shard] = report._replace(unknown_types=report.unknown_types or before)
-        meanwhile()
-        return Written(accepted, outranked)
-
-    def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
-        """See ScoreStore."""
-        return [decode_value(self._values[user_id]) if user_id in self._values else None for user_id in user_ids]
-
-    def user_ids(self) -> Iterator[str]:
-        """See ScoreStore."""
-        return iter(list(self._values))
-
-    def scan(self) -> Iterator[tuple[str, StoredScores]]:
-        """See ScoreStore."""
-        return ((user_id, decode_value(value)) for user_id, value in list(self._values.items()))
-
-    def read_progress(self) -> dict[int, Progress]:
-        """See ScoreStore."""
-        return {shard: report.totals for shard, report in self._reports.items()}
-
-    def read_reports(self) -> dict[int, ShardReport]:
-        """See ScoreStore."""
-        return dict(self._reports)
-
-    def forget_skipped(self) -> None:
-        """See ScoreStore."""
-        self._skipped.clear()
-
-    def note_skipped(self, skipped: Mapping[int, tuple[int, int]]) -> None:
-        """See ScoreStore."""
-        for partition, span in skipped.items():
-            self._skipped.setdefault(partition, set()).add(span)
-
-    def read_skipped(self) -> dict[int, list[tuple[int, int]]]:
-        """See ScoreStore."""
-        return {partition: list(spans) for partition, spans in self._skipped.items()}
-
-    def claim(self, claim: Claim) -> Recorded | None:
-        """See ScoreStore."""
-        other_shards = self._shards not in (0, claim.shards)
-        if other_shards and claim.unproven:
-            return self.recorded()._replace(job_ids=())
-        latest = self.recorded().generation if other_shards else 0
-        for shard, generation in claim.generations.items():
-            known = latest if other_shards else self._generations.get(shard, 0)
-            if generation < known:
-                return Recorded(known, self._shards)
-        if self._shards != claim.shards:
-            self._generations.clear()
-            self._reports.clear()
-            self._skipped.clear()
-        self._shards = claim.shards
-        self._generations |= claim.generations
-        self._reports |= {shard: claim.report(shard) for shard in claim.generations}
-        if self._job_ids[:1] != [claim.job_id]:
-            self._job_ids.insert(0, claim.job_id)
-        return None
-
-    def recorded(self) -> Recorded:
-        """See ScoreStore."""
-        return Recorded(max(self._generations.values(), default=0), self._shards, tuple(self._job_ids))
-
-    def live_namespace(self) -> str:
-        """See ScoreStore."""
-        return self._live
-
-    def promote(self, namespace: str) -> None:
-        """See ScoreStore."""
-        check_namespace(namespace)
-        self._live = namespace
-
-    def memory(self) -> RedisMemory | None:
-        """See ScoreStore."""
-        return None
-
-
 class RedisScoreStore:
     """A ScoreStore in Redis.
 
@@ -373,13 +273,15 @@ class RedisScoreStore:
         self,
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, ShardReport] | None,
-        meanwhile: Callable[[], object] = _nothing,
+        meanwhile: Callable[[], object] = do_nothing,
     ) -> Written:
         """See ScoreStore. A round trip for every BATCH_MAX values or BATCH_BYTES_MAX; progress goes with the last."""
         *first, last = _batches(values)
-        parts = [self._write_batch(batch, None, _nothing) for batch in first]
+        parts = [self._write_batch(batch, None, do_nothing) for batch in first]
         parts.append(self._write_batch(last, progress, meanwhile))
-        return parts[0] if len(parts) == 1 else Written(*map(sum, zip(*parts, strict=True)))
+        if len(parts) == 1:
+            return parts[0]
+        return Written(sum(part.accepted for part in parts), sum(part.outranked for part in parts))
 
     def read(self, user_ids: Sequence[str]) -> list[StoredScores | None]:
         """See ScoreStore. One MGET for every BATCH_MAX ids."""
@@ -411,10 +313,10 @@ class RedisScoreStore:
         """See ScoreStore."""
 
         def read() -> list[dict[bytes, bytes]]:
-            with self._client.pipeline(transaction=True) as both:
-                both.hgetall(self._progress_key)
-                both.hgetall(self._offsets_key)
-                return cast("list[dict[bytes, bytes]]", both.execute())
+            with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.hgetall(self._progress_key)
+                pipeline.hgetall(self._offsets_key)
+                return cast("list[dict[bytes, bytes]]", pipeline.execute())
 
         totals, offsets = self._retry(read)
         return {
@@ -495,15 +397,11 @@ class RedisScoreStore:
     def memory(self) -> RedisMemory | None:
         """See ScoreStore. INFO, which managed services and ACLs leave open more often than CONFIG."""
         try:
-            said = [cast("dict[str, Any]", self._client.info(section)) for section in ("memory", "stats")]
+            memory, stats = (cast("dict[str, Any]", self._client.info(section)) for section in ("memory", "stats"))
         except redis.RedisError:
             self._client.connection_pool.disconnect(inuse_connections=False)
             return None
-        return RedisMemory.of(said[0] | said[1])
-
-    def ping(self) -> None:
-        """Return if Redis answers within `retry_s`; else raise ServiceUnavailable."""
-        self._retry(self._client.ping)
+        return RedisMemory.of(memory | stats)
 
     def close(self) -> None:
         """Close the connections; a later call makes new ones."""
@@ -523,21 +421,21 @@ class RedisScoreStore:
             return Written(0, 0)
         prefix = self._prefix
         keys = [f"{prefix}{user_id}}}" for user_id, _ in values]
-        told: tuple[str | bytes, ...] = ("", "", b"", "")
+        reported: tuple[str | bytes, ...] = ("", "", b"", "")
         if progress is not None:
             keys += self._progress_key, self._offsets_key
             shard, report = progress
-            told = (str(shard), report.totals.encode(), report.encode_offsets(), report.encode_unknown_types())
-        arguments = [len(keys), *keys, self._ttl_ms, *told, *[value for _, value in values]]
-        once = [meanwhile]  # however many attempts it takes
-        return Written(*self._retry(lambda: self._run_script(arguments, lambda: once and once.pop()())))
+            reported = (str(shard), report.totals.encode(), report.encode_offsets(), report.encode_unknown_types())
+        arguments = [len(keys), *keys, self._ttl_ms, *reported, *[value for _, value in values]]
+        once = _Once(meanwhile)  # however many attempts it takes
+        return Written(*self._retry(lambda: self._run_script(arguments, once)))
 
     def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> list[int]:
         with self._turn:
             try:
                 return self._command(meanwhile, b"EVALSHA", _SCRIPT_SHA, *arguments)
             except redis.exceptions.NoScriptError:  # a new or restarted Redis; EVAL also loads it
-                return self._command(_nothing, b"EVAL", _SCRIPT, *arguments)
+                return self._command(do_nothing, b"EVAL", _SCRIPT, *arguments)
 
     def _command(self, meanwhile: Callable[[], object], *command: Any) -> list[int]:
         connection = self._connection
@@ -590,6 +488,17 @@ class RedisScoreStore:
         if is_refused(error):
             _log.error("%s", outage)  # every time: it looks like an outage, and lasts until somebody reads this
         return outage
+
+
+class _Once:
+    """Does `action` when it is called first, and nothing when it is called again, also where the action raised."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+
+    def __call__(self) -> None:
+        action, self._action = self._action, do_nothing
+        action()
 
 
 def _batches(values: Sequence[tuple[str, bytes]]) -> list[Sequence[tuple[str, bytes]]]:

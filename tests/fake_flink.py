@@ -17,7 +17,7 @@ from driftline.metrics import JobGauge
 from jobs.lineage import Submission
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.settings import ScoreEventsSettings
-from sink_connectors.score_store import InMemoryScoreStore
+from sink_connectors.in_memory_store import InMemoryScoreStore
 from udfs.shards import KEYS
 from udfs.user import ALL_READ_MS
 

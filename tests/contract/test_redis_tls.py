@@ -126,5 +126,5 @@ class TestSentinel:
             for proxy, asked in ((wrong, False), (right, True)):
                 url = f"rediss+sentinel://127.0.0.1:{proxy.port}/scores/0?ssl_ca_certs={ca}"
                 with pytest.raises((redis.ConnectionError, ServiceUnavailable)):
-                    act(url) if act is read else RedisScoreStore.connect(url, retry_s=0).ping()
+                    act(url) if act is read else RedisScoreStore.connect(url, retry_s=0).live_namespace()
                 assert (b"SENTINEL" in proxy.received) == asked

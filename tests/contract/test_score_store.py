@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftline.errors import ServiceUnavailable, SettingError
+from sink_connectors.in_memory_store import InMemoryScoreStore
 from sink_connectors.score_store import (
     BATCH_BYTES_MAX,
     BATCH_MAX,
     Claim,
-    InMemoryScoreStore,
     Progress,
     Recorded,
     RedisScoreStore,
@@ -505,7 +505,7 @@ class TestRedisTrouble:
             lambda: store.write([("u", value(1))], None),
             lambda: store.read(["u"]),
             lambda: list(store.scan()),
-            store.ping,
+            store.live_namespace,
         ]
         for call in calls:
             with pytest.raises(ServiceUnavailable, match=f"redis://127.0.0.1:{own_redis.port}/0") as caught:
@@ -513,7 +513,7 @@ class TestRedisTrouble:
             assert "secret" not in str(caught.value)
         own_redis.start()
         own_redis.client().acl_setuser("me", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all"])
-        store.ping()
+        assert store.live_namespace() == "main"
 
     def test_wrong_password_is_not_retried(self, own_redis: RedisServer) -> None:
         store = RedisScoreStore.connect(f"redis://me:wrong@127.0.0.1:{own_redis.port}", retry_s=60)

@@ -69,7 +69,7 @@ def test_a_store_that_failed_is_replaced() -> None:
     store = _score_store(*arguments)
     assert _score_store(*arguments) is store
     with pytest.raises(ServiceUnavailable):
-        store.ping()
+        store.live_namespace()
     assert _score_store(*arguments) is not store
 
 

@@ -26,7 +26,8 @@ from driftline.errors import ServiceUnavailable, StackError
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
 from serving.server import serve
 from serving.settings import ServeSettings
-from sink_connectors.score_store import InMemoryScoreStore, RedisScoreStore
+from sink_connectors.in_memory_store import InMemoryScoreStore
+from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.grpc_server import Client, running_server
 from tests.redis_server import RedisServer, free_port
