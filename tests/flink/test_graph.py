@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "operator_uids_v1.json"
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "operator_uids_v1.json"
 # In a process of its own: the gateway's JVM ends with it.
 _UIDS = """
 import json
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
-from jobs.settings import ScoreEventsSettings
 from console.local import artifacts
-from jobs.score_events import build
+from jobs import pipeline
 from jobs.lineage import Submission
+from jobs.score_events import build
+from jobs.settings import ScoreEventsSettings
+from tests.throwaway_output import ENTRY
 
+place = PLACE
+if place is not None:
+    pipeline.STAGES = (*pipeline.STAGES[:place], ENTRY, *pipeline.STAGES[place:])
 conf = Configuration()
 conf.set_string("python.execution-mode", "thread")
 conf.set_string("pipeline.jars", artifacts.kafka_connector().as_uri())
@@ -28,9 +38,37 @@ print(json.dumps([[node.getOperatorName(), node.getTransformationUID()] for node
 """
 
 
-def test_every_operator_has_the_uid_that_savepoints_know_it_by() -> None:
-    done = subprocess.run([sys.executable, "-c", _UIDS], capture_output=True, text=True, check=False, timeout=280)
+@cache
+def uids_of(place: int | None) -> list[tuple[str, str | None]]:
+    """The operators of the job's graph and their uids; with another output at this place of the stages."""
+    program = _UIDS.replace("PLACE", repr(place))
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stderr
-    nodes = json.loads(done.stdout.splitlines()[-1])
+    # The planner's number of a node, behind its name, is what another output moves.
+    return [(re.sub(r"\[\d+\]", "", name), uid) for name, uid in json.loads(done.stdout.splitlines()[-1])]
+
+
+def test_every_operator_has_the_uid_that_savepoints_know_it_by() -> None:
+    nodes = uids_of(None)
     assert sorted(uid for _, uid in nodes if uid) == json.loads(GOLDEN.read_text())
     assert {name for name, uid in nodes if not uid} <= {"Map"}  # PyFlink's own, between Python and SQL: without state
+    sinks = {name.removesuffix(": Writer"): uid for name, uid in nodes if name.endswith(": Writer")}
+    assert sinks == {
+        "scores": "10_sink",
+        "sessions": "13_sink",
+        "events.late": "15_sink",
+        "events.dead-letter": "17_sink",
+    }
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_another_output_moves_no_operator_s_state(place: int) -> None:
+    before, after = uids_of(None), uids_of(place)
+    assert set(before) <= set(after)
+    assert {uid for _, uid in set(after) - set(before)} == {
+        "greetings-correlate",
+        "greetings-calc",
+        "greetings-sink",
+        "Sink Committer: greetings-sink",
+    }

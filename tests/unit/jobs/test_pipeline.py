@@ -1,0 +1,65 @@
+"""The seams of the pipeline: what a gate, a stage or an output costs whoever adds one."""
+
+from __future__ import annotations
+
+import pytest
+
+import jobs.pipeline
+from console.local.topics import topics
+from console.settings import StackSettings
+from driftline.state.v1.state_pb2 import ShardState
+from jobs.pipeline import processor_of
+from tests.builders import HOUR, MINUTE, SECOND, T0, block, fold_block, job_settings, message, scores_of, timelines
+from tests.fake_flink import Task
+from tests.throwaway_output import ENTRY, GREETINGS
+from tests.unit.jobs.test_score_blocks import columns
+from udfs.event import Event
+from udfs.rejects import InvalidEventError, Reason
+from udfs.shards import shard_keys
+
+NOW = T0 + 10 * HOUR
+KEY = shard_keys(8)[3]
+
+
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_an_output_is_a_file_and_an_entry(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = list(jobs.pipeline.STAGES)
+    stages.insert(place, ENTRY)
+    monkeypatch.setattr(jobs.pipeline, "STAGES", tuple(stages))
+    assert topics(StackSettings.load())["greetings"]["retention.ms"] == "-1"  # `driftline up` makes it
+    column = [topic.role for topic in jobs.pipeline.stage_topics()].index(GREETINGS.role)
+    task = Task(monkeypatch, NOW)
+    (row,) = task.block(KEY, columns(message("u1"), message("u2"), message("u1", at_ms=5)))
+    assert (len(row), row[column]) == (3, {"u1": b"hello 2", "u2": b"hello 1"})
+    (row,) = task.advance(NOW + 30 * MINUTE + 10 * SECOND)
+    assert row[column] == {"u1": b"bye", "u2": b"bye"}
+
+
+def test_a_gate_is_a_file_and_an_entry_and_may_reassign_complete_or_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nicknames:
+        def admit(self, user_id: str, event: Event) -> str:
+            if event.category == "spam":
+                raise InvalidEventError(Reason.REFUSED_ID, "no spam")
+            event.category = event.category or "unsorted"
+            return "robert" if user_id == "bob" else user_id
+
+    monkeypatch.setattr(jobs.pipeline, "GATES", (*jobs.pipeline.GATES, lambda _: Nicknames()))
+    processor = processor_of(job_settings(), lambda: None)
+    records = block(
+        message("bob"), message("robert", at_ms=1, category="hats"), message("bob", at_ms=2, category="spam")
+    )
+    shard, users = ShardState(generation=1), timelines()
+    result = fold_block(processor, records, shard, users, NOW)
+    assert set(scores_of(result)) == {"robert"}
+    robert = users.get("robert")
+    assert robert is not None
+    assert [event.category for event in robert.tail] == ["unsorted", "hats"]
+    assert [dead.headers["driftline.errors.message"] for dead in result.dead_letters] == [b"no spam"]
+    assert (shard.accepted, shard.dead_letter) == (2, 1)
+
+
+def test_a_second_output_of_a_key_follows_in_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.pipeline, "STAGES", (*jobs.pipeline.STAGES, ENTRY, ENTRY._replace(writes=())))
+    rows = Task(monkeypatch, NOW).block(KEY, columns(message("u1"), message("u2")))
+    assert [set(row[2]) for row in rows] == [{"u1", "u2"}, {"u1", "u2"}]
+    assert [set(row[0]) for row in rows] == [{"u1", "u2"}, set()]
