@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
@@ -11,19 +12,23 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from console.settings import StackSettings
-from driftline.errors import InputError
+from driftline.errors import InputError, SettingError
 from driftline.redis_url import without_password
-from jobs.base_settings import parse_assignments
-from jobs.settings import ScoreEventsSettings
+from jobs.base_settings import JobSettings, ModelSettings, parse_assignments
+from jobs.register import JOBS, JobSpec, spec_of
 
 if TYPE_CHECKING:
     from console.progress import Drained, TopicProgress
 
 _LOST_S = 3.0  # as long stands still what looks as if it were missing: it may be inside the job
+_JOB_ID = re.compile("[0-9a-f]{32}")
 
 
 def submit(  # noqa: PLR0917  (options, each by name)
-    job: Annotated[str, typer.Argument(metavar="JOB", help="score-events")],
+    job: Annotated[
+        str,
+        typer.Argument(metavar="JOB", help="; ".join(f"{spec.name}: {spec.summary}" for spec in JOBS.values())),
+    ],
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the job; repeatable.")
     ] = None,
@@ -52,30 +57,49 @@ def submit(  # noqa: PLR0917  (options, each by name)
 
     For example: driftline submit score-events --set parallelism=2 --set block_ms=20
     """
-    if from_savepoint and from_nothing:
-        message = "choose one of --from-savepoint and --from-nothing"
-        raise typer.BadParameter(message)
-    if new_generation and not from_savepoint:
-        message = "--new-generation needs --from-savepoint; a job without state has a new generation anyway"
-        raise typer.BadParameter(message)
+    _require_consistent(from_savepoint, from_nothing=from_nothing, new_generation=new_generation)
+    spec = spec_of(job)
     if settings_help:
-        _list_settings()
+        _list_settings(spec)
         return
-    from console.local import memory_warning
-    from console.submission import job_settings  # imports Flink's side
+    from console.submission import job_settings
     from console.submission import submit as submit_job
 
     stack = StackSettings.load()
-    given = parse_assignments(assignments or []) | ({"new_generation": "true"} if new_generation else {})
+    given = parse_assignments(assignments or []) | _generation(spec, wanted=new_generation)
     settings = job_settings(job, stack, given)
     with Console(stderr=True).status("") as status:
         job_id, savepoint = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")
     if savepoint:
         typer.echo(f"it goes on from {savepoint}", err=True)
-    if warning := memory_warning(stack):
+    _warn(spec, stack, settings)
+
+
+def _require_consistent(from_savepoint: str | None, *, from_nothing: bool, new_generation: bool) -> None:
+    if from_savepoint and from_nothing:
+        message = "choose one of --from-savepoint and --from-nothing"
+        raise typer.BadParameter(message)
+    if new_generation and not from_savepoint:
+        message = "--new-generation needs --from-savepoint; a job without state has a new generation anyway"
+        raise typer.BadParameter(message)
+
+
+def _generation(spec: JobSpec, *, wanted: bool) -> dict[str, str]:
+    """The assignment that --new-generation stands for. Raises SettingError where the job has no such setting."""
+    if wanted and not spec.keeps_scores:
+        message = f"--new-generation is for jobs that write scores; {spec.name} writes none"
+        raise SettingError(message)
+    return {"new_generation": "true"} if wanted else {}
+
+
+def _warn(spec: JobSpec, stack: StackSettings, settings: JobSettings) -> None:
+    """Say what will be missing although the job runs."""
+    from console.local import memory_warning
+
+    if spec.keeps_scores and (warning := memory_warning(stack)):
         typer.echo(warning, err=True)
-    if not (settings.models_dir / "current").exists():
+    if isinstance(settings, ModelSettings) and not settings.has_model:
         typer.echo(
             f"no model in {settings.models_dir} yet, so there is no purchase_propensity: "
             "`driftline train` makes one, and the job picks it up",
@@ -84,16 +108,16 @@ def submit(  # noqa: PLR0917  (options, each by name)
 
 
 def stop(
-    job: Annotated[str, typer.Argument(metavar="JOB", help="A job's name (score-events) or its id.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help=f"A job's name ({', '.join(JOBS)}) or its id.")],
     namespace: Annotated[str | None, typer.Option(help="Stop the one of this namespace only.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for the savepoint.")] = 120.0,
 ) -> None:
     """Stop a job with a savepoint, and print the path for `driftline submit JOB --from-savepoint PATH`."""
     from console.flink_rest import FlinkRest
-    from console.submission import JOBS, matching
+    from console.submission import matching
 
     flink = FlinkRest(StackSettings.load().flink_address)
-    job_ids = matching(flink, job, namespace) if job in JOBS else [job]
+    job_ids = [job] if _JOB_ID.fullmatch(job) else matching(flink, spec_of(job).name, namespace)
     if not job_ids:
         message = f"{job} is not running"
         raise InputError(message)
@@ -110,7 +134,7 @@ def promote(
 ) -> None:
     """Make a namespace the live one: every server reads it within a second, unless it is pinned to one."""
     from console.flink_rest import FlinkRest
-    from console.submission import JOBS, matching
+    from console.submission import matching
     from sink_connectors.score_store import RedisScoreStore
 
     stack = StackSettings.load()
@@ -121,7 +145,8 @@ def promote(
                 message = f"namespace {namespace} has no scores; --force promotes it nevertheless"
                 raise InputError(message)
             flink = FlinkRest(stack.flink_address)
-            if not any(matching(flink, job, namespace) for job in JOBS):
+            writers = [spec.name for spec in JOBS.values() if spec.keeps_scores]
+            if not any(matching(flink, job, namespace) for job in writers):
                 message = f"no job writes namespace {namespace} now; --force promotes it nevertheless"
                 raise InputError(message)
         store.promote(namespace)
@@ -129,6 +154,7 @@ def promote(
 
 
 def drain(
+    job: Annotated[str, typer.Argument(metavar="[JOB]", help="The job that is to process them.")] = "score-events",
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait.")] = 300.0,
     namespace: Annotated[str, typer.Option(help="Namespace of the job. [default: the live one]")] = "",
 ) -> None:
@@ -137,7 +163,10 @@ def drain(
     Events of unknown types are named beside that. Exits 1 if it takes longer than the time-out, or if Kafka has deleted
     events before they were read. The totals belong to the job's state: a restart does not lose or repeat any.
     """
-    from console.progress import TopicProgress, lost_text  # imports Kafka's client
+    if not spec_of(job).keeps_scores:
+        message = f"{job} does not report which events it has processed, so there is nothing to drain"
+        raise InputError(message)
+    from console.progress import TopicProgress  # imports Kafka's client
 
     settings = StackSettings.load()
     with closing(TopicProgress(settings, namespace)) as progress:
@@ -149,17 +178,24 @@ def drain(
     )
     for note in _notes(seen):
         typer.echo(note, err=True)
+    _require_drained(seen, job, settings.events_topic, f"after {timeout:g} s", progress.namespace)
+
+
+def _require_drained(seen: Drained, job: str, topic: str, waited: str, namespace: str) -> None:
+    """Raise InputError where events have not been processed, or never will be."""
+    from console.progress import lost_text
+
     if seen.lost:
         message = (
-            f"{lost_text(settings.events_topic, seen.lost)}; `driftline submit --from-savepoint PATH "
+            f"{lost_text(topic, seen.lost)}; `driftline submit {job} --from-savepoint PATH "
             "--set deleted_offsets=skip` goes on without them"
         )
         raise InputError(message)
     if not seen.done:
         message = (
-            f"not drained after {timeout:g} s: {seen.published - totals.events:,} events are missing in namespace "
+            f"not drained {waited}: {seen.published - seen.totals.events:,} events are missing in namespace "
+            f"{namespace}; does the job run? `driftline status`, and the Flink UI"
         )
-        message += f"{progress.namespace}; does the job run? `driftline status`, and the Flink UI"
         raise InputError(message)
 
 
@@ -191,8 +227,10 @@ def _await_drained(progress: TopicProgress, timeout_s: float) -> Drained:
     return seen
 
 
-def _list_settings() -> None:
-    for name, field in ScoreEventsSettings.model_fields.items():
-        default = field.default
+def _list_settings(spec: JobSpec) -> None:
+    typer.echo(f"settings of {spec.name}: --set NAME=VALUE, or {spec.prefix}<NAME> in the environment")
+    for name, field in spec.settings.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
         shown = without_password(default.get_secret_value()) if isinstance(default, SecretStr) else default
-        typer.echo(f"{name} = {shown!s}\n    {field.description}")
+        value = "(required)" if field.is_required() else f"= {shown!s}"
+        typer.echo(f"{name} {value}\n    {field.description}")

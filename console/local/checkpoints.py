@@ -46,6 +46,12 @@ def remember_job(settings: StackSettings, job_id: str, job: str, namespace: str)
         (folder / job_id).write_text(json.dumps({"job": job, "namespace": namespace}) + "\n")
 
 
+def remembered_jobs(settings: StackSettings, job: str, namespace: str) -> list[str]:
+    """Return the ids of the jobs of this name and namespace that the local cluster has run."""
+    names = _remembered(Home(settings.home))
+    return [job_id for job_id, name in names.items() if name == f"{job} {namespace}"]
+
+
 def list_kept(settings: StackSettings) -> list[Kept]:
     """Everything that is kept, newest first. Raises ServiceUnavailable where a cluster runs but does not answer."""
     home = Home(settings.home)
@@ -113,10 +119,7 @@ def _kept(kind: str, folder: Path, path: Path | None, job_id: str, names: dict[s
 
 def _running(settings: StackSettings, home: Home) -> tuple[list[str], dict[str, str], list[str]]:
     """Ids of the running jobs; name and namespace of every job that is remembered; what the running ones restored."""
-    names = {}
-    for file in _jobs(home).glob("*"):
-        noted = json.loads(file.read_text())
-        names[file.name] = f"{noted['job']} {noted['namespace']}"
+    names = _remembered(home)
     flink = FlinkRest(settings.flink_address)
     try:
         jobs = flink.jobs()
@@ -128,6 +131,12 @@ def _running(settings: StackSettings, home: Home) -> tuple[list[str], dict[str, 
     names |= {job.job_id: job.name for job in jobs}
     running = [job.job_id for job in jobs if job.state not in ENDED]
     return running, names, [path for job_id in running if (path := flink.restored_from(job_id))]
+
+
+def _remembered(home: Home) -> dict[str, str]:
+    """Return name and namespace of the jobs that were noted, by id."""
+    noted = {file.name: json.loads(file.read_text()) for file in _jobs(home).glob("*")}
+    return {job_id: f"{known['job']} {known['namespace']}" for job_id, known in noted.items()}
 
 
 def _jobs(home: Home) -> Path:

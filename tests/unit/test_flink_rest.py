@@ -6,12 +6,19 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+from console.flink_client import client_error
 from console.flink_rest import FlinkRest, root_cause
-from console.submission import _client_error, matching
+from console.local.flink import JobManager
+from console.local.flink_conf import FlinkFiles
+from console.local.home import Home
+from console.local.service import NotReady
+from console.settings import StackSettings
+from console.submission import matching
 from driftline.errors import ServiceUnavailable
 
 JAVA_TRACE = """org.apache.flink.runtime.JobException: Recovery is suppressed
@@ -98,9 +105,31 @@ def test_root_cause_is_the_innermost() -> None:
     assert root_cause(JAVA_TRACE) == "java.net.ConnectException: Connection refused"
     assert root_cause("plain message\n\tat x") == "plain message"
 
+    assert root_cause("") == ""
+
 
 def test_client_error_prefers_our_own_line_then_pythons_then_javas() -> None:
     python = "Traceback\n  File x\nModuleNotFoundError: No module named 'x'\n"
-    assert _client_error(f"{python}score-events: block_ms: bad\n{JAVA_TRACE}") == "score-events: block_ms: bad"
-    assert _client_error(python + JAVA_TRACE) == "ModuleNotFoundError: No module named 'x'"
-    assert _client_error(JAVA_TRACE) == "java.net.ConnectException: Connection refused"
+    ours = "score-events: block_ms: bad"
+    assert client_error("score-events", f"{python}{ours}\n{JAVA_TRACE}") == ours
+    assert client_error("other", f"{python}{ours}\n{JAVA_TRACE}") == "ModuleNotFoundError: No module named 'x'"
+    assert client_error("score-events", JAVA_TRACE) == "java.net.ConnectException: Connection refused"
+    assert client_error("score-events", "first\nlast\n\n") == "last"
+    assert client_error("score-events", "\n") == "no output"
+
+
+def test_the_local_job_manager_is_asked_through_the_same_client(flink: FlinkRest, tmp_path: Path) -> None:
+    Handler.replies = {"GET /overview": [(200, {}), (503, {"errors": ["starting"]})]}
+    stack = StackSettings.load(home=tmp_path, flink_port=int(flink.url.rpartition(":")[2]))
+    home = Home(stack.home)
+    manager = JobManager(stack, home, FlinkFiles(stack, home))
+    manager.probe(None)
+    with pytest.raises(NotReady, match=r"/overview: starting$"):
+        manager.probe(None)
+
+
+def test_nobody_is_told_to_look_whether_the_stack_is_up_while_it_starts(tmp_path: Path) -> None:
+    stack = StackSettings.load(home=tmp_path, flink_port=9)
+    home = Home(stack.home)
+    with pytest.raises(NotReady, match=r"^Flink at http://127.0.0.1:9 does not answer \([^;]*\)$"):
+        JobManager(stack, home, FlinkFiles(stack, home)).probe(None)

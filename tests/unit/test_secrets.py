@@ -163,15 +163,21 @@ def test_a_password_file_that_cannot_be_used_is_one_clear_error(kind: Any, tmp_p
     assert SECRET not in str(caught.value)
 
 
+def scoring_settings(stack: StackSettings, **given: str) -> ScoreEventsSettings:
+    settings = job_settings("score-events", stack, given)
+    assert isinstance(settings, ScoreEventsSettings)
+    return settings
+
+
 def test_with_a_password_file_the_job_holds_no_password(password_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     password_file.write_text(SECRET)
     stack = StackSettings.load(redis_url="redis://h:1/0", redis_password_file=password_file)
-    settings = job_settings("score-events", stack, {})
+    settings = scoring_settings(stack)
     assert SECRET in settings.redis_address
     assert SECRET.encode() not in pickle.dumps(ScoreBlocks(settings, Submission(1, restored=False)))
     monkeypatch.setenv("DRIFTLINE_JOB_REDIS_URL", "redis://other")
-    assert job_settings("score-events", stack, {}).redis_password_file is None  # it belongs to the stack's Redis
-    assert job_settings("score-events", stack, {"redis_url": "redis://o"}).redis_password_file is None
+    assert scoring_settings(stack).redis_password_file is None  # it belongs to the stack's Redis
+    assert scoring_settings(stack, redis_url="redis://o").redis_password_file is None
 
 
 def test_the_server_takes_the_stack_s_login(password_file: Path) -> None:

@@ -10,7 +10,9 @@ from console.client_settings import ClientSettings
 from console.settings import StackSettings
 from console.submission import job_settings
 from driftline.errors import SettingError
+from driftline.settings import Settings
 from jobs.base_settings import parse_assignments
+from jobs.register import JOBS
 from jobs.settings import ScoreEventsSettings
 from serving.settings import ServeSettings
 
@@ -57,10 +59,14 @@ def test_job_settings_follow_the_stack_and_flags_win_over_the_environment(monkey
     monkeypatch.setenv("DRIFTLINE_JOB_BLOCK_MS", "70")
     monkeypatch.setenv("DRIFTLINE_JOB_EVENTS_TOPIC", "from-environment")
     stack = StackSettings.load(kafka_port=19092)
-    assert job_settings("score-events", stack, {}).kafka_bootstrap == "127.0.0.1:19092"
-    assert job_settings("score-events", stack, {}).block_ms == 70
-    assert job_settings("score-events", stack, {}).events_topic == "from-environment"
-    assert job_settings("score-events", stack, {"block_ms": "80"}).block_ms == 80
+    settings = job_settings("score-events", stack, {})
+    assert isinstance(settings, ScoreEventsSettings)
+    assert settings.kafka_bootstrap == "127.0.0.1:19092"
+    assert settings.block_ms == 70
+    assert settings.events_topic == "from-environment"
+    flagged = job_settings("score-events", stack, {"block_ms": "80"})
+    assert isinstance(flagged, ScoreEventsSettings)
+    assert flagged.block_ms == 80
     with pytest.raises(SettingError, match="known are: score-events"):
         job_settings("score", stack, {})
 
@@ -112,3 +118,10 @@ def test_no_topic_of_a_job_feeds_another(other: str) -> None:
         ScoreEventsSettings.load(events_topic="clicks", **{other: "clicks"})
     with pytest.raises(SettingError, match="scores_topic and sessions_topic are both 'one'"):
         ScoreEventsSettings.load(sessions_topic="one", scores_topic="one")
+
+
+def test_no_variable_is_read_by_two() -> None:
+    others: list[type[Settings]] = [StackSettings, ServeSettings, ClientSettings]
+    theirs = {f"{kind.prefix()}{name.upper()}" for kind in others for name in kind.model_fields}
+    prefixes = [spec.prefix for spec in JOBS.values()]
+    assert [(prefix, name) for prefix in prefixes for name in theirs if name.startswith(prefix)] == []

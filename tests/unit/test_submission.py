@@ -15,6 +15,7 @@ from console.flink_rest import Job
 from console.savepoints import newest_savepoint
 from console.settings import StackSettings
 from driftline.errors import InputError, StackError
+from jobs.register import JobSpec
 from sink_connectors.score_store import Claim, Progress, RedisScoreStore, ShardReport
 from sink_connectors.score_value import encode_value
 from tests.builders import job_settings
@@ -47,11 +48,11 @@ class Flink:
     """A cluster with room; the client is a list of the savepoints that it was called with."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.calls: list[str | None] = []
+        self.calls: list[str] = []
         self.jobs: list[Job] = []
         self.before: Callable[[], object] = lambda: None
         patch.setattr(submission, "FlinkRest", lambda _: self)
-        patch.setattr(submission, "_run_client", self._run)
+        patch.setattr(submission, "run_job", self._run)
         patch.setattr(submission, "await_tasks", lambda *_, **__: None)
         patch.setattr("console.extents._CONNECT_MS_MAX", 50)  # there is no Kafka
 
@@ -61,10 +62,10 @@ class Flink:
     def free_slots(self) -> int:
         return 1
 
-    def _run(self, job: str, _stack: object, settings: object, savepoint: str | None) -> str:
+    def _run(self, spec: JobSpec, _stack: object, settings: object, savepoint: str) -> str:
         self.before()
         self.calls.append(savepoint)
-        self.jobs.append(Job(A, f"{job} main", "RUNNING"))
+        self.jobs.append(Job(A, f"{spec.name} main", "RUNNING"))
         return A
 
 
@@ -94,7 +95,7 @@ def saved(folder: Path, at_s: int, *, complete: bool = True) -> Path:
 
 def test_the_first_job_of_a_namespace_needs_no_word(stack: StackSettings, flink: Flink) -> None:
     assert submit(stack) == A
-    assert flink.calls == [None]
+    assert flink.calls == [""]
 
 
 def test_a_job_that_was_made_and_saw_no_event_is_none_to_lose(
@@ -118,7 +119,7 @@ def test_a_namespace_with_a_past_wants_to_be_told(
     submit(stack, from_nothing=True)
     flink.jobs.clear()
     submit(stack, "file:/somewhere")
-    assert flink.calls == [None, "file:/somewhere"]
+    assert flink.calls == ["", "file:/somewhere"]
 
 
 def test_the_newest_savepoint_of_the_namespace_is_named_and_taken(
@@ -176,6 +177,6 @@ def test_of_two_submissions_at_once_one_wins(stack: StackSettings, flink: Flink)
         submit(stack)
     done.set()
     first.join(10)
-    assert (results, flink.calls) == ([A], [None])
+    assert (results, flink.calls) == ([A], [""])
     with pytest.raises(StackError, match="is running already"):
         submit(stack)
