@@ -50,4 +50,7 @@ def extents_of(consumer: KafkaConsumer, partitions: list[TopicPartition]) -> dic
     except KafkaError as error:
         message = f"Kafka: {error}"
         raise ServiceUnavailable(message) from None
-    return {one.partition: Extent(begins[one], max(ends[one], begins[one])) for one in partitions}
+    return {
+        partition.partition: Extent(begins[partition], max(ends[partition], begins[partition]))
+        for partition in partitions
+    }

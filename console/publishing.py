@@ -23,30 +23,28 @@ from console.topic_rules import RuleError, TopicRules, read_rules
 from driftline.errors import InputError, ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.settings import Format
-from driftline.units import wall_clock_ms
+from driftline.topics import EVENT_BYTES_MAX
+from driftline.units import MIB, wall_clock_ms
+from history.documents import DOCUMENT_BYTES_MAX
 
-RECORD_BYTES_MAX = 16 * 1024 * 1024
-_VALUE_BYTES_MAX = RECORD_BYTES_MAX - 1024 * 1024  # leaves room for the key, and for a request around the record
 _CONNECT_MS_MAX = 8_000  # how long an unreachable Kafka is tried
 _DELIVERY_MS_MAX = 30_000  # how long a record may wait for its acknowledgement
-_SETTLE_S_MAX = 45.0  # the same, seen from outside, with time for the client to notice
+_ACKNOWLEDGED_S_MAX = 45.0  # the same, seen from outside, with time for the client to notice
 _CLOSE_S_MAX = 2.0  # how long a failed publisher still waits
 _BATCH_BYTES = 256 * 1024  # half the per-record cost of the client's default of 16 KiB
 _LINGER_MS = 2  # all of it is latency of a single event; a busy producer gathers while its requests are on their way
 # The client's own buffer has no bound. So every so often a record's acknowledgement is remembered, and the oldest of a
 # few is awaited: at most about (_MARKS_MAX + 1) * _MARK_EVERY records, or twice that many bytes, are on their way.
 _MARK_EVERY_RECORDS = 5_000
-_MARK_EVERY_BYTES = 4 * 1024 * 1024
+_MARK_EVERY_BYTES = 4 * MIB
 _MARKS_MAX = 5
 _USERS_MAX = 1_000_000  # whose key's hash is remembered: hashing in Python costs as much as sending
 _METADATA_MS_MAX = 30_000  # how long a topic may have more partitions before users move as they do for other clients
-
-
 _LOOK_MS = 1_000  # how often the client is asked what it knows of the topic
 
 
 class Sent(Protocol):
-    """What a producer returns for a record: settled when the record is acknowledged or given up."""
+    """What a producer returns for a record: done when the record is acknowledged or given up."""
 
     def get(self, timeout: float | None = None) -> Any:
         """Wait; raises what went wrong."""
@@ -67,7 +65,7 @@ class Producer(Protocol):
         """Hand over a record."""
 
     def flush(self, timeout: float | None = None) -> None:
-        """Wait until every record is settled."""
+        """Wait until every record is acknowledged or given up."""
 
     def close(self, timeout: float | None = None) -> None:
         """Let go of the connections."""
@@ -96,7 +94,7 @@ def connect(settings: StackSettings) -> Producer:
             enable_idempotence=True,  # retries neither repeat nor reorder
             linger_ms=_LINGER_MS,
             batch_size=_BATCH_BYTES,
-            max_request_size=RECORD_BYTES_MAX,
+            max_request_size=EVENT_BYTES_MAX,
             bootstrap_timeout_ms=_CONNECT_MS_MAX,
             max_block_ms=_CONNECT_MS_MAX,
             delivery_timeout_ms=_DELIVERY_MS_MAX,
@@ -185,8 +183,8 @@ class EventPublisher:
 
     def send(self, user_id: str, value: bytes, timestamp_ms: int) -> None:
         """Hand over one event. Blocks while too many are on their way. Raises InputError if it is too large."""
-        if len(value) > _VALUE_BYTES_MAX:
-            message = f"an event of {len(value):,} bytes is larger than the {_VALUE_BYTES_MAX:,} that one may have"
+        if len(value) > DOCUMENT_BYTES_MAX:
+            message = f"an event of {len(value):,} bytes is larger than the {DOCUMENT_BYTES_MAX:,} that one may have"
             raise InputError(message)
         now_ms = self._now_ms()
         if now_ms >= self._look_at_ms:
@@ -215,7 +213,7 @@ class EventPublisher:
     def flush(self) -> None:
         """Wait until everything sent is acknowledged. Raises ServiceUnavailable if anything was not delivered."""
         try:
-            self._connected().flush(timeout=_CLOSE_S_MAX if self._failure else _SETTLE_S_MAX)
+            self._connected().flush(timeout=_CLOSE_S_MAX if self._failure else _ACKNOWLEDGED_S_MAX)
         except KafkaError as error:
             self._failure = self._failure or error
         self._marks.clear()
@@ -287,7 +285,7 @@ class EventPublisher:
         self._marks.append(sent)
         if len(self._marks) > _MARKS_MAX:
             try:
-                self._marks.popleft().get(timeout=_SETTLE_S_MAX)
+                self._marks.popleft().get(timeout=_ACKNOWLEDGED_S_MAX)
             except KafkaError as error:
                 self._failure = self._failure or error
         if self._failure is not None:

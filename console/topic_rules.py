@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 
 from console.settings import StackSettings
 from driftline.errors import InputError, ServiceUnavailable
+from driftline.units import DAY_MS
 
 _TIMEOUT_MS = 10_000
 _FOREVER = -1
@@ -27,7 +28,7 @@ class TopicRules:
     topic: str
     deletes: bool = True  # cleanup.policy
     compacts: bool = False
-    retention_ms: int = 604_800_000  # -1: for ever
+    retention_ms: int = 7 * DAY_MS  # -1: for ever
     retention_bytes: int = _FOREVER
     append_time: bool = False  # the broker stamps records itself
     before_ms_max: int = 2**63 - 1  # how far a timestamp may lie back; none of ours lies ahead
@@ -59,7 +60,7 @@ class TopicRules:
         """Raise RuleError if the broker would refuse a record of this time, or delete it before it is read."""
         if timestamp_ms >= self.oldest_ms(now_ms):
             return
-        shown = f"{(now_ms - timestamp_ms) / 86_400_000:,.1f} days old"
+        shown = f"{(now_ms - timestamp_ms) / DAY_MS:,.1f} days old"
         if now_ms - timestamp_ms > self.before_ms_max:
             name, what = "message.timestamp.before.max.ms", f"the broker refuses an event that is {shown}"
             raise self._error(name, self.before_ms_max, what, str(2**63 - 1))

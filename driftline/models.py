@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from driftline.catalogue import FEATURE_SET, V1
 from driftline.errors import ModelError
+from driftline.units import MIB
 
 CURRENT = "current"
 INPUT, OUTPUT = "features", "probabilities"  # of the ONNX graph
-MODEL_BYTES_MAX = 256 * 1024 * 1024  # a larger one would not fit beside the rest of a TaskManager
+MODEL_BYTES_MAX = 256 * MIB  # a larger one would not fit beside the rest of a TaskManager
 _MODEL, _MANIFEST = "model.onnx", "manifest.json"
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")  # a folder's name, not a way to another place
 _PROBES = (0.0, 1.0)  # a row of each must give probabilities before a model is used
@@ -54,7 +55,8 @@ class Manifest:
             document = json.loads(path.read_text())
             return cls(**{**document, "features": tuple(document["features"])})
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ModelError(f"{path}: not a model manifest: {error}") from error  # noqa: EM102
+            message = f"{path}: not a model manifest: {error}"
+            raise ModelError(message) from error
 
 
 class OnnxModel:
@@ -123,11 +125,11 @@ class ModelFolder:
         try:
             found = self.path.stat()
         except OSError as error:
-            text = f"models_dir {self.path}: {error.strerror}"
-            raise ModelError(text) from error
+            message = f"models_dir {self.path}: {error.strerror}"
+            raise ModelError(message) from error
         if not stat.S_ISDIR(found.st_mode):
-            text = f"models_dir {self.path} is not a folder"
-            raise ModelError(text)
+            message = f"models_dir {self.path} is not a folder"
+            raise ModelError(message)
 
     def current_version(self) -> str:
         """Name the model in use; empty while none was trained. Raises ModelError where `current` names none."""
@@ -138,13 +140,13 @@ class ModelFolder:
         except FileNotFoundError:
             return ""
         except OSError as error:
-            text = f"{pointer}: {error.strerror}"
-            raise ModelError(text) from error
+            message = f"{pointer}: {error.strerror}"
+            raise ModelError(message) from error
         except UnicodeDecodeError:
             name = "\0"
         if not _VERSION.fullmatch(name):
-            text = f"{pointer}: should hold the name of a folder beside it, in ASCII, and nothing else"
-            raise ModelError(text)
+            message = f"{pointer}: should hold the name of a folder beside it, in ASCII, and nothing else"
+            raise ModelError(message)
         return name
 
     def mark(self, version: str) -> object:
@@ -161,21 +163,21 @@ class ModelFolder:
         folder = self.path / version
         manifest = Manifest.read(folder / _MANIFEST)
         if manifest.feature_set != FEATURE_SET or manifest.features != tuple(f.name for f in V1):
-            text = f"{folder}: made for feature set {manifest.feature_set!r}; this release computes {FEATURE_SET!r}"
-            raise ModelError(text)
+            message = f"{folder}: made for feature set {manifest.feature_set!r}; this release computes {FEATURE_SET!r}"
+            raise ModelError(message)
         try:
             onnx = _read(folder / _MODEL)
         except OSError as error:
-            text = f"{folder / _MODEL}: {error.strerror}"
-            raise ModelError(text) from error
+            message = f"{folder / _MODEL}: {error.strerror}"
+            raise ModelError(message) from error
         if hashlib.sha256(onnx).hexdigest() != manifest.sha256:
-            text = f"{folder / _MODEL}: its content does not match the hash in {_MANIFEST}"
-            raise ModelError(text)
+            message = f"{folder / _MODEL}: its content does not match the hash in {_MANIFEST}"
+            raise ModelError(message)
         try:
             return OnnxModel(onnx, version)
         except Exception as error:  # onnxruntime's own exceptions share no public base
-            text = f"{folder / _MODEL}: not a model that can be run: {error}"
-            raise ModelError(text) from error
+            message = f"{folder / _MODEL}: not a model that can be run: {error}"
+            raise ModelError(message) from error
 
     def store(self, onnx: bytes, *, trained_at_ms: int, stamp: str, metrics: dict[str, Any]) -> Manifest:
         """Store a model and make it the current one; a reader sees the old one or the new one, never a part.
@@ -217,8 +219,8 @@ def _read(path: Path) -> bytes:
     with path.open("rb") as file:
         onnx = file.read(MODEL_BYTES_MAX + 1)
     if len(onnx) > MODEL_BYTES_MAX:
-        text = f"{path}: larger than {MODEL_BYTES_MAX} bytes"
-        raise ModelError(text)
+        message = f"{path}: larger than {MODEL_BYTES_MAX} bytes"
+        raise ModelError(message)
     return onnx
 
 

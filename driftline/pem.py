@@ -1,4 +1,4 @@
-"""Certificates and keys in PEM files, looked at before they are used.
+"""Certificates and keys in PEM files, checked before they are used.
 
 gRPC takes any bytes, and then fails at each handshake without saying why; OpenSSL says what is wrong, and with which.
 """

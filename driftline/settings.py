@@ -17,7 +17,7 @@ from driftline.errors import SettingError
 Format = Literal["protobuf", "json"]
 IsolationLevel = Literal["read_committed", "read_uncommitted"]
 
-_SIMILAR = 0.6  # of 1: worth to be named beside what is wrong in any case
+_SIMILAR = 0.6  # at least this alike (1: equal), a known name is suggested instead of an unknown one
 _OF_KUBERNETES = re.compile(r"_SERVICE_(HOST|PORT)(_|$)|_PORT_\d+_(TCP|UDP|SCTP)")  # made for a service of our name
 
 
@@ -90,7 +90,7 @@ def nearest(name: str, known: Iterable[str], alike: float = _SIMILAR) -> str | N
 def unknown(what: str, name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """What to say of a name that is not among the known ones."""
     names = list(known)
-    parts_of = [one for one in names if f"_{name}_" in f"_{one}_"]  # CA of CA_FILE
+    parts_of = [known_name for known_name in names if f"_{name}_" in f"_{known_name}_"]  # CA of CA_FILE
     if (meant := nearest(name, parts_of or names, 0 if parts_of else _SIMILAR)) is not None:
         return f"unknown {what} {prefix + name!r}; did you mean {prefix}{meant}?"
-    return f"unknown {what} {prefix + name!r}; known are: {', '.join(prefix + one for one in names)}"
+    return f"unknown {what} {prefix + name!r}; known are: {', '.join(prefix + known_name for known_name in names)}"

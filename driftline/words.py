@@ -137,7 +137,8 @@ def add_names(counts: MutableMapping[str, int], more: Mapping[str, int], names_m
 
 def most_frequent(counts: Mapping[str, int], hint: Callable[[str], str] = lambda name: "") -> str:
     """Counts by name as a text: the most frequent ones, each with a hint, and the others together."""
-    ranked = sorted((one for one in counts.items() if one[0] != REST), key=lambda one: (-one[1], one[0]))
+    named = [(name, count) for name, count in counts.items() if name != REST]
+    ranked = sorted(named, key=lambda item: (-item[1], item[0]))
     parts = [f"{name!r} {count:,}{hint(name)}" for name, count in ranked[:_SHOWN_MAX]]
     others = counts.get(REST, 0) + sum(count for _, count in ranked[_SHOWN_MAX:])
     return ", ".join([*parts, f"others {others:,}"] if others else parts)

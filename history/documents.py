@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from driftline.errors import InputError
+from driftline.topics import EVENT_BYTES_MAX
+from driftline.units import MIB
 
-DOCUMENT_BYTES_MAX = 15 * 1024 * 1024  # of one event; a larger one is no record
+DOCUMENT_BYTES_MAX = EVENT_BYTES_MAX - MIB  # of one event; the rest is for its key and the request to Kafka
 TOO_LONG = f"is longer than {DOCUMENT_BYTES_MAX:,} bytes, the most an event may have"
 PIECE_BYTES = 8 * 1024  # read at a time; unpacked, a few bytes can become much
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -40,7 +42,7 @@ class Document(NamedTuple):
 
 
 class FileError(InputError):
-    """A file is of another kind, or damaged: the message goes behind its name."""
+    """A file is of another kind, or damaged; the message is to follow its name."""
 
 
 class _Rejoined(io.RawIOBase):

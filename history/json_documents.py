@@ -22,14 +22,14 @@ def documents_of(text: Text) -> Iterator[Document]:
     Raises:
         FileError: an array has no end.
     """
-    lines = _Lines(text)
+    lines = _LineReader(text)
     while line := lines.next():
         number = lines.number
         begins = line.lstrip()[:1]
         if begins == b"[":
             elements = _Elements()
             yield from elements.read(lines.pieces(line))
-            lines.put_back(elements.rest)
+            lines.unread(elements.rest)
             continue
         if begins == b"{" and not line.rstrip().endswith(b"}"):
             line = lines.object_from(line)
@@ -38,7 +38,7 @@ def documents_of(text: Text) -> Iterator[Document]:
             yield Document("line", number, document)
 
 
-class _Lines:
+class _LineReader:
     """The lines of a text, `number` being that of the newest; of one that is too long, enough to say so."""
 
     def __init__(self, text: Text) -> None:
@@ -59,8 +59,8 @@ class _Lines:
             yield self._ahead.popleft()
         yield from iter(partial(self._text.read1, PIECE_BYTES), b"")
 
-    def put_back(self, rest: bytes) -> None:
-        """What was left of the newest piece."""
+    def unread(self, rest: bytes) -> None:
+        """Give back what was read beyond the end of an array, so that it is read next."""
         *whole, last = rest.split(b"\n")
         lines = [line + b"\n" for line in whole]
         if last:

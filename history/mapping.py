@@ -16,7 +16,7 @@ from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.words import type_number
 
-_FIELDS = {one.json_name for one in UserEvent.DESCRIPTOR.fields} - {"properties", "typeWord"}
+_FIELDS = {field.json_name for field in UserEvent.DESCRIPTOR.fields} - {"properties", "typeWord"}
 UNITS_MS = {"s": Decimal(1_000), "ms": Decimal(1), "us": Decimal("0.001"), "ns": Decimal("0.000001")}
 _KEYS: dict[str, tuple[type, ...]] = {
     "columns": (dict,),
@@ -107,9 +107,9 @@ class Mapping:
         if len(given.get("delimiter", ",")) != 1:
             message = "delimiter must be one character"
             raise ValueError(message)
-        both = {*given.get("columns", {}), *given.get("constants", {})}
+        named = {*given.get("columns", {}), *given.get("constants", {})}
         for needed in ("userId", "type", "eventTimeMs"):
-            if needed not in both:
+            if needed not in named:
                 message = f"columns or constants must name {needed}"
                 raise ValueError(message)
         mapping = cls(**given)
@@ -135,7 +135,7 @@ class Mapping:
 
 
 def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _known(what: str, given: Any, known: Any) -> None:

@@ -72,7 +72,7 @@ class EventReader:
         self._check = check
         for file in files:
             if file != STDIN:
-                with _told_of(str(file)):
+                with _naming(str(file)):
                     file.stat()  # before anything is begun: a pipe can be opened once only
 
     def __iter__(self) -> Iterator[tuple[UserEvent, bytes]]:
@@ -164,7 +164,7 @@ class EventReader:
 
 @contextmanager
 def _reading(file: Path, name: str) -> Iterator[BinaryIO]:
-    with _told_of(name):
+    with _naming(name):
         if file == STDIN:
             yield sys.stdin.buffer
         else:
@@ -173,8 +173,8 @@ def _reading(file: Path, name: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _told_of(name: str) -> Iterator[None]:
-    """Whatever keeps a file from being read names it."""
+def _naming(name: str) -> Iterator[None]:
+    """Have the error of a file that cannot be read name it."""
     try:
         yield
     except OSError as error:

@@ -15,6 +15,8 @@ from history.documents import DOCUMENT_BYTES_MAX, TOO_LONG, Document, FileError,
 from history.json_documents import documents_of
 from history.mapping import UNITS_MS, Mapping
 
+_EXPONENT_MAX = 30  # of a decimal number; no time and no amount is larger, or smaller
+
 Row: TypeAlias = "Document | tuple[Document, ValueError] | None"
 
 
@@ -74,7 +76,7 @@ def _json_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
     for document in documents_of(text):
         place = document._replace(data=b"")
         try:
-            around, events = _events(document.data, mapping)
+            enclosing, events = _events(document.data, mapping)
         except ValueError as error:
             yield place, error
             continue
@@ -83,7 +85,7 @@ def _json_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
                 yield place, ValueError(f"holds in {mapping.events} what is not an object")
                 continue
             row = {name: _at(event, name) for name in names}
-            row |= {name: _at(around, name) for name, value in row.items() if value is None}
+            row |= {name: _at(enclosing, name) for name, value in row.items() if value is None}
             found.update(name for name, value in row.items() if value is not None)
             yield make.row(place, row, [property_text(value) or "" for value in (event, *row.values())])
 
@@ -156,7 +158,7 @@ class _DocumentMaker:
     def _field(self, name: str, given: list[tuple[str, Any]]) -> Any:
         if name == "value":
             return _product(given)
-        text = "-".join(_cell(*one) for one in given)
+        text = "-".join(_cell(column, value) for column, value in given)
         if name == "eventTimeMs":
             return self._time_ms(text)
         if name == "type":
@@ -201,7 +203,7 @@ def _number(text: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > 30:  # noqa: PLR2004  (no time and no amount)
+    if not number.is_finite() or abs(number.adjusted()) > _EXPONENT_MAX:
         message = "not a number"
         raise ValueError(message)
     return number

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
@@ -488,6 +488,12 @@ class RedisScoreStore:
         if is_refused(error):
             _log.error("%s", outage)  # every time: it looks like an outage, and lasts until somebody reads this
         return outage
+
+
+def read_live_namespace(url: str, *, retry_s: float = RETRY_S) -> str:
+    """The namespace that servers read from the Redis at `url`. Raises as RedisScoreStore does."""
+    with closing(RedisScoreStore.connect(url, retry_s=retry_s)) as store:
+        return store.live_namespace()
 
 
 class _Once:

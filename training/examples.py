@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftline.catalogue import V1
+from driftline.units import MINUTE_MS
 from history.reading import EventReader
 from udfs.decode import Decoder
 from udfs.event import FORGET, PURCHASE, Event
@@ -23,7 +24,7 @@ from udfs.profile import Profile, ProfileBounds
 from udfs.rejects import InvalidEventError
 from udfs.user import Outcome, Timeline, TimelineBounds
 
-HORIZON_MS = 30 * 60_000  # a purchase within this time after the event makes the label 1
+HORIZON_MS = 30 * MINUTE_MS  # a purchase within this time after the event makes the label 1
 _EVENTS_A_NOTE = 10_000
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.settings import StackSettings
+from driftline.units import MIB
 
 if TYPE_CHECKING:
     from console.local.checkpoints import Kept
@@ -34,13 +35,13 @@ def checkpoints(
     settings = StackSettings.load()
     if prune:
         deleted = prune_unneeded(settings)
-        for one in deleted:
-            typer.echo(f"deleted {one.folder}", err=True)
-        freed = sum(one.size_bytes for one in deleted)
+        for copy in deleted:
+            typer.echo(f"deleted {copy.folder}", err=True)
+        freed = sum(copy.size_bytes for copy in deleted)
         typer.echo(f"deleted {len(deleted)} of them, {_size(freed)}", err=True)
     kept = list_kept(settings)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in kept], indent=2, default=str))
+        typer.echo(json.dumps([asdict(copy) for copy in kept], indent=2, default=str))
     else:
         _print(kept)
 
@@ -52,17 +53,17 @@ def _print(kept: list[Kept]) -> None:
             column, no_wrap=column != "path", overflow="fold", justify="right" if column == "size" else "left"
         )
     now_s = time.time()
-    for one in kept:
-        job = one.job or f"job {one.job_id}"
-        path = str(one.path) if one.path else f"{one.folder} (not complete)"
-        table.add_row(one.kind, _size(one.size_bytes), _age(now_s - one.made_at_s), job, one.needed, path)
+    for copy in kept:
+        job = copy.job or f"job {copy.job_id}"
+        path = str(copy.path) if copy.path else f"{copy.folder} (not complete)"
+        table.add_row(copy.kind, _size(copy.size_bytes), _age(now_s - copy.made_at_s), job, copy.needed, path)
     console = Console()
     console.print(table)
-    console.print(f"{_size(sum(one.size_bytes for one in kept))} in all", highlight=False)
+    console.print(f"{_size(sum(copy.size_bytes for copy in kept))} in all", highlight=False)
 
 
 def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 2**20:,.1f} MiB"
+    return f"{size_bytes / MIB:,.1f} MiB"
 
 
 def _age(age_s: float) -> str:

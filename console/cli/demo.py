@@ -1,4 +1,4 @@
-"""`driftline demo`: everything at work, for whoever sees Driftline for the first time."""
+"""`driftline demo`: everything at work, for people who see Driftline for the first time."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _FILES_HELP = (
 SKIP_BAD_HELP = "Leave out lines that are no events, and count them, instead of stopping."
 MAPPING_HELP = "How CSV or other JSON becomes events, in TOML: docs/events.md; examples are in docs/mappings."
 _FORCE = "Publish to Kafka even if the topic will delete or refuse events because of their age."
-_ENDINGS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def simulate(
@@ -96,12 +96,12 @@ def simulate(
         rate=rate,
         duration_s=duration_s,
     )
-    with _ending_softly() as ending:
+    with _stop_on_signal() as stop:
         if out is None:
-            _simulate_to_kafka(spec, ending, force=force)
+            _simulate_to_kafka(spec, stop, force=force)
         else:
-            _simulate_to_file(spec, out, ending)
-    if ending.is_set() and rate is None:
+            _simulate_to_file(spec, out, stop)
+    if stop.is_set() and rate is None:
         _say("stopped before the end")
         raise typer.Exit(1)
 
@@ -143,10 +143,10 @@ def publish(
         order(event)
 
     reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=check, refused=refused)
-    with _ending_softly() as ending, EventPublisher(settings, force=force) as publisher:
+    with _stop_on_signal() as stop, EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()
-        publish_events(publisher, _with_progress(_until(ending, reader), None), settings.events_format)
+        publish_events(publisher, _with_progress(_until(stop, reader), None), settings.events_format)
         publisher.flush()
         _report(publisher, started_s)
         if not force:
@@ -155,12 +155,12 @@ def publish(
         _say(line)
     if warning := order.warning():
         _say(f"warning: {warning}")
-    if ending.is_set():
+    if stop.is_set():
         _say("stopped before the end")
         raise typer.Exit(1)
 
 
-def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event, *, force: bool) -> None:
+def _simulate_to_kafka(spec: SimulationSpec, stop: threading.Event, *, force: bool) -> None:
     from console.publishing import EventPublisher
     from console.simulator import json_line, user_event
 
@@ -169,7 +169,7 @@ def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event, *, force: 
     with EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()
-        for event in _with_progress(_until(ending, _made(spec, ending.wait)), spec):
+        for event in _with_progress(_until(stop, _made(spec, stop.wait)), spec):
             value = json_line(event).encode() if as_json else user_event(event).SerializeToString()
             publisher.send(event.user_id, value, event.event_time_ms)
         publisher.flush()
@@ -178,7 +178,7 @@ def _simulate_to_kafka(spec: SimulationSpec, ending: threading.Event, *, force: 
             publisher.check_kept()
 
 
-def _simulate_to_file(spec: SimulationSpec, out: Path, ending: threading.Event) -> None:
+def _simulate_to_file(spec: SimulationSpec, out: Path, stop: threading.Event) -> None:
     from console.simulator import json_line
 
     started_s = time.monotonic()
@@ -192,10 +192,10 @@ def _simulate_to_file(spec: SimulationSpec, out: Path, ending: threading.Event) 
 
     def write_and_wait(seconds: float) -> None:
         write()
-        ending.wait(seconds)
+        stop.wait(seconds)
 
     with _writing(out) as sink:
-        for event in _with_progress(_until(ending, _made(spec, write_and_wait)), spec):
+        for event in _with_progress(_until(stop, _made(spec, write_and_wait)), spec):
             lines.append(json_line(event) + "\n")
             count += 1
             if len(lines) >= _EVENTS_A_WRITE:
@@ -212,32 +212,32 @@ def _made(spec: SimulationSpec, wait: Callable[[float], object]) -> Iterator[Sim
     return simulate_history(spec) if spec.rate is None else simulate_live(spec, clock=time.time, sleep=wait)
 
 
-def _until(ending: threading.Event, items: Iterable[T]) -> Iterator[T]:
+def _until(stop: threading.Event, items: Iterable[T]) -> Iterator[T]:
     """The items until the command is asked to end."""
     for item in items:
-        if ending.is_set():
+        if stop.is_set():
             return
         yield item
 
 
 @contextmanager
-def _ending_softly() -> Iterator[threading.Event]:
+def _stop_on_signal() -> Iterator[threading.Event]:
     """An event that Ctrl-C or SIGTERM sets, so that what was begun is finished; a second one ends at once."""
-    ending = threading.Event()
+    stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
-        ending.set()
-        for ending_signal, handler in before.items():
-            signal.signal(ending_signal, handler)
+        stop.set()
+        for stop_signal, handler in before.items():
+            signal.signal(stop_signal, handler)
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield ending
+        yield stop
         return
-    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
     try:
-        for number in _ENDINGS:
+        for number in _STOP_SIGNALS:
             signal.signal(number, end)
-        yield ending
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -71,9 +71,34 @@ def serve(  # noqa: PLR0917  (flags, which Typer passes by name)
 
     Then ask it: driftline scores USER, or grpcurl -plaintext localhost:PORT list.
     """
-    given = {name: value for name, value in locals().items() if value is not None}
     from serving.server import serve as run
 
+    flags = {
+        "port": port,
+        "host": host,
+        "workers": workers,
+        "redis_url": redis_url,
+        "redis_password_file": redis_password_file,
+        "read_from_replicas": read_from_replicas,
+        "redis_timeout_ms": redis_timeout_ms,
+        "serve_stale": serve_stale,
+        "stale_age_s_max": stale_age_s_max,
+        "in_flight_max": in_flight_max,
+        "watched_users_max": watched_users_max,
+        "grace_s": grace_s,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "tls_client_ca": tls_client_ca,
+        "tokens_file": tokens_file,
+        "client_from_certificate": client_from_certificate,
+        "log_user_ids": log_user_ids,
+        "metrics_host": metrics_host,
+        "metrics_port": metrics_port,
+        "metrics_tls_cert": metrics_tls_cert,
+        "metrics_tls_key": metrics_tls_key,
+        "metrics_tls_client_ca": metrics_tls_client_ca,
+    }
+    given = {name: value for name, value in flags.items() if value is not None}
     run(serve_settings(given, StackSettings.load()))
 
 
@@ -86,13 +111,11 @@ def export_scores(
 
     Leaves out what differs between two runs over the same events: writtenAtMs and generation.
     """
-    from sink_connectors.score_store import RedisScoreStore
+    from sink_connectors.score_store import RedisScoreStore, read_live_namespace
 
     settings = StackSettings.load()
     chosen = namespace if namespace is not None else settings.namespace
-    if not chosen:
-        with closing(RedisScoreStore.connect(settings.redis_address, retry_s=0)) as any_namespace:
-            chosen = any_namespace.live_namespace()
+    chosen = chosen or read_live_namespace(settings.redis_address, retry_s=0)
     with closing(RedisScoreStore.connect(settings.redis_address, namespace=chosen, retry_s=0)) as store:
         for lines in export_lines(store):
             sys.stdout.write(lines)

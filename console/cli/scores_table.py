@@ -44,7 +44,7 @@ def print_explanation(explanation: Explanation, *, now_ms: int) -> None:
     scores = explanation.scores
     console.print(results_table([Result(scores.user_id, "OK", scores)], now_ms=now_ms))
     console.print(features_table(explanation))
-    usual = ", ".join(one.name for one in explanation.features if not _differs(one))
+    usual = ", ".join(feature.name for feature in explanation.features if not _differs(feature))
     if usual:
         console.print(Text(f"At their defaults, as for a user of whom nothing is known: {usual}", style="dim"))
 
@@ -57,9 +57,9 @@ def features_table(explanation: Explanation) -> Table:
     table = Table(title=f"Features {explanation.scores.feature_set}", title_justify="left")
     for title in ("Feature", "Value", "Default", "What it is"):
         table.add_column(title, overflow="fold", justify="right" if title in {"Value", "Default"} else "left")
-    for one in filter(_differs, explanation.features):
-        values = (_quantity(one.value, one.unit), _quantity(one.default, one.unit))
-        table.add_row(*map(_printable, (one.name, *values, one.formula)))
+    for feature in filter(_differs, explanation.features):
+        values = (_quantity(feature.value, feature.unit), _quantity(feature.default, feature.unit))
+        table.add_row(*map(_printable, (feature.name, *values, feature.formula)))
     return table
 
 
@@ -99,7 +99,7 @@ def _quantity(value: float, unit: str) -> str:
 
 
 def _cells(scores: Scores, now_ms: int) -> list[Text]:
-    affinities = (f"{one.category} {one.share:.0%}" for one in scores.affinities[:AFFINITIES_SHOWN])
+    affinities = (f"{affinity.category} {affinity.share:.0%}" for affinity in scores.affinities[:AFFINITIES_SHOWN])
     return [
         _printable("\n".join(f"{name} {score:.3f}" for name, score in sorted(scores.scores.items()))),
         _printable("\n".join(affinities)),

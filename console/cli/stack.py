@@ -20,7 +20,7 @@ from console.local import ServiceStatus, Stack
 from console.settings import StackSettings
 from driftline.errors import StackError
 
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = {"running": "green", "external": "cyan", "unreachable": "red", "stopped": "yellow"}
 
 
@@ -127,11 +127,11 @@ def _interruptible() -> Iterator[None]:
     """Turn the first Ctrl-C, SIGTERM or closed terminal into `_Interrupted`; cleaning up is not interrupted again."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        for ending in _ENDINGS:
-            signal.signal(ending, signal.SIG_IGN)
+        for stop_signal in _STOP_SIGNALS:
+            signal.signal(stop_signal, signal.SIG_IGN)
         raise _Interrupted
 
-    previous = {number: signal.signal(number, interrupt) for number in _ENDINGS}
+    previous = {number: signal.signal(number, interrupt) for number in _STOP_SIGNALS}
     try:
         yield
     finally:

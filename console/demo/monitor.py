@@ -1,4 +1,4 @@
-"""Gathers what is known at a moment into one Snapshot, for whatever shows it."""
+"""Gathers what is known at a moment into one Snapshot, to be shown."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from driftline.errors import ServiceUnavailable
 from driftline.serving.v1.scores_pb2 import UserScores
 from sink_connectors.score_store import Progress
 
-ACTIVE_S = 20.0  # a shopper without an event for so long leaves the view
-TROUBLE_S_MAX = 30.0  # a service may be away for so long: someone may be trying what happens
+ACTIVE_S = 20.0  # a shopper without an event for this long leaves the view
+TROUBLE_S_MAX = 30.0  # how long a service may be unavailable: someone may be trying out what happens
 _RATE_WINDOW_S = 5.0
 
 
@@ -89,7 +89,7 @@ class Monitor:
         self._well_s = self._started_s
 
     def snapshot(self) -> Snapshot:
-        """Look now. A service that is away is shown; after TROUBLE_S_MAX its ServiceUnavailable is raised."""
+        """Look now. A service that is unavailable is shown; after TROUBLE_S_MAX its ServiceUnavailable is raised."""
         trouble = self._refresh()
         now_s = self._clock()
         counts, seen, running_s = self._traffic.counts, self._seen, now_s - self._started_s
@@ -119,6 +119,6 @@ class Monitor:
             return str(error)
         self._well_s = self._clock()
         self._watchlist.update(scores, self._well_s)
-        newest = max(scores, key=lambda one: one.written_at_ms, default=None)
+        newest = max(scores, key=lambda message: message.written_at_ms, default=None)
         self._model_version = newest.model_version if newest is not None else self._model_version
         return ""

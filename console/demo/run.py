@@ -14,13 +14,13 @@ from pathlib import Path
 from rich.console import Console
 
 from console.demo.display import Display, LiveDisplay, PlainDisplay
-from console.demo.endings import Endings
 from console.demo.freshness import GIVE_UP_S, FreshnessLog, Handover, Prober
 from console.demo.monitor import Monitor
 from console.demo.prepare import SEED, SHOPPERS, History, StartedHere, ready_history, ready_model
 from console.demo.scores_client import ScoresClient
 from console.demo.shoppers import Watchlist, by_interest
 from console.demo.steps import Steps
+from console.demo.stop_signals import StopSignals
 from console.demo.summary import SCORES_SHOWN, Outcome, problems, summary
 from console.demo.traffic import Traffic, live_records
 from console.demo.view import ROWS_MAX, Addresses
@@ -29,7 +29,7 @@ from console.publishing import EventPublisher
 from console.settings import StackSettings
 from driftline.errors import DriftlineError, ServiceUnavailable
 from driftline.models import ModelFolder
-from sink_connectors.score_store import RedisScoreStore
+from sink_connectors.score_store import read_live_namespace
 
 REFRESH_S = 0.25
 DRAIN_S_MAX = 60.0
@@ -37,6 +37,7 @@ _PUBLISHER_S_MAX = 60.0  # for the last acknowledgements
 _JOB_CHECK_S = 2.0
 _READ_BACK_S = 2 * DRAIN_S_MAX + _PUBLISHER_S_MAX  # shoppers active so lately are asked for
 _POLL_S = 0.05
+_RETRY_S = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +54,18 @@ def run_demo(options: DemoOptions, console: Console) -> None:
     settings: StackSettings = StackSettings.load()
     steps = Steps(console, live=options.live)
     ours = StartedHere(settings, steps)
-    with Endings() as endings:
+    with StopSignals() as signals:
         try:
             session = _prepare(settings, options, steps, ours)
             with closing(session):
-                outcome = session.run(endings, _display(settings, options, console))
+                outcome = session.run(signals, _display(settings, options, console))
             console.out(summary(outcome), highlight=False)
         finally:
-            endings.ignore()
+            signals.ignore()
             ours.stop()
-    wrong = list(problems(outcome))
-    if wrong:
-        raise DriftlineError("the demo failed: " + "; ".join(wrong))  # noqa: EM102, RUF100
+    if wrong := list(problems(outcome)):
+        message = f"the demo failed: {'; '.join(wrong)}"
+        raise DriftlineError(message)
 
 
 def _prepare(settings: StackSettings, options: DemoOptions, steps: Steps, ours: StartedHere) -> _Session:
@@ -73,7 +74,7 @@ def _prepare(settings: StackSettings, options: DemoOptions, steps: Steps, ours: 
     with tempfile.TemporaryDirectory(prefix="driftline-demo-") as folder:
         history = History(Path(folder))
         ready_model(ModelFolder(settings.models_dir), history, steps)
-        namespace = settings.namespace or _live_namespace(settings)
+        namespace = settings.namespace or read_live_namespace(settings.redis_address, retry_s=_RETRY_S)
         check_job = partial(ours.check_job, ours.ready_job(settings, namespace))
         with ExitStack() as opened:
             progress = opened.enter_context(closing(TopicProgress(settings, namespace)))
@@ -91,16 +92,8 @@ def _display(settings: StackSettings, options: DemoOptions, console: Console) ->
     return LiveDisplay(console, Addresses(flink=settings.flink_address, grpc=settings.grpc_address))
 
 
-def _live_namespace(settings: StackSettings) -> str:
-    store = RedisScoreStore.connect(settings.redis_address, retry_s=5.0)
-    try:
-        return store.live_namespace()
-    finally:
-        store.close()
-
-
 class _Worker(threading.Thread):
-    """A thread whose failure is raised by whoever looks after it."""
+    """A thread whose failure `check` raises in the thread that watches it."""
 
     def __init__(self, name: str, work: Callable[[], None]) -> None:
         super().__init__(name=name, daemon=True)
@@ -143,7 +136,7 @@ class _Session:
         self._traffic = Traffic(self._handover.offer)
         self._log = FreshnessLog()
 
-    def run(self, endings: Endings, display: Display) -> Outcome:
+    def run(self, signals: StopSignals, display: Display) -> Outcome:
         """Run the traffic until its time is over or a signal ends it, then wait for the rest."""
         before = self._progress.look()
         prober = Prober(as_of_ms=self._client.as_of_ms, log=self._log)
@@ -153,8 +146,8 @@ class _Session:
         publishing.start()
         probing.start()
         try:
-            with display, endings.softly() as asked:
-                self._watch(display, asked, (publishing, probing))
+            with display, signals.deferred() as stop_requested:
+                self._watch(display, stop_requested, (publishing, probing))
         finally:
             self._ending.set()
         publishing.join(_PUBLISHER_S_MAX)
@@ -187,7 +180,7 @@ class _Session:
         with EventPublisher(self._settings) as publisher:
             self._traffic.publish(records, publisher, self._ending)
 
-    def _watch(self, display: Display, asked: threading.Event, workers: tuple[_Worker, ...]) -> None:
+    def _watch(self, display: Display, stop_requested: threading.Event, workers: tuple[_Worker, ...]) -> None:
         seconds = self._options.seconds
         monitor = Monitor(
             traffic=self._traffic,
@@ -198,14 +191,14 @@ class _Session:
             seconds=seconds,
         )
         started_s = checked_s = time.monotonic()
-        while not asked.is_set() and (seconds is None or time.monotonic() - started_s < seconds):
+        while not stop_requested.is_set() and (seconds is None or time.monotonic() - started_s < seconds):
             display.show(monitor.snapshot())
             for worker in workers:
                 worker.check()
             if time.monotonic() - checked_s > _JOB_CHECK_S:
                 self._check_job()
                 checked_s = time.monotonic()
-            asked.wait(REFRESH_S)
+            stop_requested.wait(REFRESH_S)
 
     def _drain(self, ended_s: float) -> Drained:
         while not (seen := self._progress.look()).done and time.monotonic() - ended_s < DRAIN_S_MAX:

@@ -26,7 +26,7 @@ class ScoresClient:
 
     def scores(self, user_ids: Sequence[str]) -> list[UserScores]:
         """The scores of those of the users who have any, in this order."""
-        return [scores_message(one.scores) for one in self._client.batch(user_ids) if one.scores is not None]
+        return [scores_message(result.scores) for result in self._client.batch(user_ids) if result.scores is not None]
 
     def close(self) -> None:
         """Close the connection."""

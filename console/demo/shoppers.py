@@ -102,7 +102,7 @@ class Watchlist:
 
     def update(self, scores: Sequence[UserScores], now_s: float) -> None:
         """Take the scores of shown shoppers."""
-        by_user = {one.user_id: one for one in scores}
+        by_user = {message.user_id: message for message in scores}
         for shopper in self._shoppers:
             if shopper.user_id in by_user:
                 shopper.update(by_user[shopper.user_id], now_s)

@@ -53,7 +53,7 @@ def summary(outcome: Outcome) -> str:
         f"  freshness  p50 {fresh.p50_ms:.0f} ms, p99 {fresh.p99_ms:.0f} ms, max {fresh.max_ms:.0f} ms, "
         f"publish to gRPC ({fresh.probes:,} probes{_given_up(fresh)})",
         "  read back over gRPC",
-        *(f"    {_scores(one)}" for one in outcome.scores[:SCORES_SHOWN]),
+        *(f"    {_scores_line(message)}" for message in outcome.scores[:SCORES_SHOWN]),
     ]
     return "\n".join(lines)
 
@@ -72,10 +72,10 @@ def problems(outcome: Outcome) -> Iterator[str]:
         yield "no freshness could be measured"
     if not outcome.scores:
         yield "no scores of the live traffic could be read back over gRPC"
-    for one in outcome.scores:
-        if one.as_of_event_time_ms < outcome.newest_ms[one.user_id]:
-            yield f"the scores of {one.user_id} do not contain the newest event"
-    if missing := outcome.newest_ms.keys() - {one.user_id for one in outcome.scores}:
+    for message in outcome.scores:
+        if message.as_of_event_time_ms < outcome.newest_ms[message.user_id]:
+            yield f"the scores of {message.user_id} do not contain the newest event"
+    if missing := outcome.newest_ms.keys() - {message.user_id for message in outcome.scores}:
         yield f"no scores for {', '.join(sorted(missing))}"
 
 
@@ -92,6 +92,6 @@ def _unknown_types(seen: Drained) -> list[str]:
     return [f"    {text}"] if text else []
 
 
-def _scores(one: UserScores) -> str:
-    scores = "  ".join(f"{name} {score:.3f}" for name, score in sorted(one.scores.items(), reverse=True))
-    return f"{one.user_id:<6} {scores}"
+def _scores_line(message: UserScores) -> str:
+    scores = "  ".join(f"{name} {score:.3f}" for name, score in sorted(message.scores.items(), reverse=True))
+    return f"{message.user_id:<6} {scores}"

@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from driftline.units import MIB
+
 OLD_FILES_MAX = 3
-CONSOLE_BYTES_MAX = 64 * 1024 * 1024
+CONSOLE_BYTES_MAX = 64 * MIB
 _TAIL_BYTES = 16 * 1024
 
 

@@ -22,7 +22,8 @@ TERMINATE_WAIT_S = 15.0
 KILL_WAIT_S = 5.0
 _CREATED_TOLERANCE_S = 1.0  # the operating system derives the time from ticks; no pid is reused that soon
 
-# A child that nobody waits for stays as a zombie while this process lives; keeping them lets `exit_code` reap them.
+# A child that nobody waits for stays a zombie while this process lives, and only its Popen can tell its exit code. Both
+# belong to the process as a whole, so this is kept for the whole process: `exit_code` knows every child by its pid.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 

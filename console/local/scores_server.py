@@ -47,7 +47,7 @@ class ScoresServer(Service):
         env = self.settings.as_environment()
         env["DRIFTLINE_HOME"] = str(self.home.path)
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        env["PYTHONUNBUFFERED"] = "1"  # its last words must reach the log
+        env["PYTHONUNBUFFERED"] = "1"  # what it writes before it dies must reach the log
         return Launch([sys.executable, "-m", "console.cli", "serve"], self.settings.grpc_port, env=env)
 
     def probe(self, record: ProcessRecord | None) -> None:

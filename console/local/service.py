@@ -24,7 +24,7 @@ LOG_CONFIG = Path(__file__).with_name("log4j2.properties")
 
 
 class NotReady(Exception):  # noqa: N818  (not an error: an answer)
-    """The service does not do its work yet; the message says what is missing."""
+    """The service does not work yet; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Service(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Bring what the start needs besides artifacts: folders, configuration. Takes seconds; called in a thread."""
+        """Make what the start needs besides artifacts: folders, configuration. Takes seconds; called in a thread."""
 
     @abstractmethod
     def launch(self) -> Launch:

@@ -93,7 +93,7 @@ class Stack:
         """Raise StackError unless another command stopped the process; it holds the lock until it is done."""
         with self._home.lock():
             if load_record(self._home.run, record.service) == record:
-                raise StackError(start.obituary(record, self._home, "stopped unexpectedly"))
+                raise StackError(start.exit_report(record, self._home, "stopped unexpectedly"))
 
     def _services(self, task_managers: int) -> list[Service]:
         """Every service, in the order of stages. TaskManagers that have a record belong to them, alive or not."""
@@ -141,7 +141,7 @@ class Stack:
                 raise ServiceUnavailable(message) from None
 
     def _stop(self, names: Sequence[str], report: Report = _silent) -> list[str]:
-        """Stop the named services and forget their records: first who reads and writes, then where it is kept."""
+        """Stop the named services and forget their records: first those that read and write, then the stores."""
         stopped: list[str] = []
         stores = [name for name in names if name in _STORES]
         for group in ([name for name in names if name not in _STORES], stores):

@@ -1,4 +1,4 @@
-"""Starting services and waiting for them: what dies is reported at once, what hangs after a bounded time."""
+"""Starting services and waiting for them: one that dies is reported at once, one that hangs after a bounded time."""
 
 from __future__ import annotations
 
@@ -83,13 +83,13 @@ def await_topics(settings: StackSettings, report: Report) -> None:
             return
 
 
-def obituary(record: ProcessRecord, home: Home, what: str) -> str:
-    """One line on the end of a process, and the last lines of its logs."""
+def exit_report(record: ProcessRecord, home: Home, what: str) -> str:
+    """One line that says how a process ended, and the last lines of its logs."""
     code = exit_code(record.pid)
     how = "" if code is None else f" (exit code {code})" if code >= 0 else f" (signal {-code})"
     files = [home.logs / f"{record.service}.log", home.logs / f"{record.service}.out"]
     last = logs.tail(files, since_s=record.created_s)
-    return f"{record.service} {what}{how}; its last words:\n{last}" if last else f"{record.service} {what}{how}"
+    return f"{record.service} {what}{how}; the end of its log:\n{last}" if last else f"{record.service} {what}{how}"
 
 
 def _not_ready(service: Service, home: Home) -> str | None:
@@ -99,7 +99,7 @@ def _not_ready(service: Service, home: Home) -> str | None:
         message = f"the record of {service.name} has gone from {home.run}"
         raise StackError(message)
     if record.process() is None:
-        raise StackError(obituary(record, home, "stopped while starting"))
+        raise StackError(exit_report(record, home, "stopped while starting"))
     try:
         service.probe(record)
     except NotReady as error:

@@ -74,7 +74,7 @@ def apply_retention(settings: StackSettings) -> list[str]:
     """
     from kafka.admin import ConfigResource, ConfigResourceType
 
-    changed = [one.name for one in describe_topics(settings) if one.exists and not one.as_wanted]
+    changed = [topic.name for topic in describe_topics(settings) if topic.exists and not topic.as_wanted]
     wanted = topics(settings)
     resources = [
         ConfigResource(

@@ -6,9 +6,9 @@ import numpy as np
 
 from console.simulator.sessions import Events, act_out, mean_length, plan_sessions
 from console.simulator.shoppers import Floats, Ints, Shoppers
-from console.simulator.spec import DAY_MS, SimulationSpec
+from console.simulator.spec import SimulationSpec
+from driftline.units import DAY_MS, HOUR_MS
 
-_HOUR_MS = DAY_MS // 24
 _SURPLUS = 1.06  # more sessions than the mean asks for, so that a second round is rare
 _COVERED_SHARE = 0.75  # of the sessions, spent on giving every user one; the rest goes to the active
 _SESSIONS_A_BATCH = 200_000  # bounds the memory of one round
@@ -117,7 +117,7 @@ def _wished_starts_s(rng: np.random.Generator, spec: SimulationSpec, shoppers: S
     hour = np.where(rng.random(count) < 0.7, own, usual)  # noqa: PLR2004
     midnight_ms = spec.history_start_ms % DAY_MS
     day = np.floor(rng.random(count) * max(1.0, span_ms / DAY_MS))
-    starts_s: Floats = ((day * DAY_MS + hour * _HOUR_MS - midnight_ms) % span_ms) / 1_000
+    starts_s: Floats = ((day * DAY_MS + hour * HOUR_MS - midnight_ms) % span_ms) / 1_000
     return starts_s
 
 

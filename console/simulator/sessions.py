@@ -26,7 +26,9 @@ from console.simulator.shoppers import (
     Ints,
     Shoppers,
 )
+from driftline.units import MINUTE_MS
 
+# Indices of the tables below, not the numbers of the contract: events get their types by name.
 TYPES = ("VIEW", "CLICK", "SEARCH", "ADD_TO_CART", "PURCHASE", "CUSTOM", "EMAIL_OPEN", "SURVEY_RESPONSE")
 VIEW, CLICK, SEARCH, CART, PURCHASE, CUSTOM, EMAIL_OPEN, SURVEY_RESPONSE = range(len(TYPES))
 _END = EMAIL_OPEN  # as the outcome of a step: no step opens an e-mail
@@ -75,7 +77,7 @@ _CHAIN = np.array(
 # Seconds until the next event, by what came before: the middle of a log-normal.
 _SECONDS = np.array([16.0, 11.0, 9.0, 24.0, 45.0, 12.0, 7.0, 1.0])
 _SECONDS_SIGMA = 0.75
-_GAP_MS = (400, 20 * 60_000)  # never hastier, never so long that a session would fall apart
+_GAP_MS = (400, 20 * MINUTE_MS)  # never hastier, never so long that a session would fall apart
 
 
 @dataclass(frozen=True, kw_only=True)

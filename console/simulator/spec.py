@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from driftline.errors import SettingError
+from driftline.limits import TIME_MS_MAX
+from driftline.units import DAY_MS
 
-DAY_MS = 86_400_000
 EVENTS_DEFAULT = 10_000
 START_DEFAULT_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 DAYS_DEFAULT = 14.0
@@ -19,8 +20,7 @@ EVENTS_MAX = 50_000_000
 RATE_MAX = 1_000_000.0
 DISORDER_MS_MAX = DAY_MS
 DAYS_MAX = 3_660.0
-DURATION_S_MAX = 366 * 86_400.0
-_TIME_MS_MAX = 253_402_300_799_000  # the end of the year 9999
+DURATION_S_MAX = 366 * DAY_MS / 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class SimulationSpec:
         if self.events is not None:
             _within("--events", self.events, 1, EVENTS_MAX)
         if self.start_ms is not None:
-            _within("--start", self.start_ms, 1, _TIME_MS_MAX)
+            _within("--start", self.start_ms, 1, TIME_MS_MAX)
         if self.days is not None:
             _within("--days", self.days, 0.001, DAYS_MAX)
         if self.rate is not None:

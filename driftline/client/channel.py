@@ -11,6 +11,7 @@ import grpc
 from driftline.errors import InputError
 from driftline.pem import read_authority, read_pair
 from driftline.serving.v1 import score_service_pb2 as pb
+from driftline.units import MIB
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoreService"].full_name
 
@@ -27,7 +28,7 @@ RETRY_POLICY = {
 # met with at most 5 retries, then one attempt a call, until calls succeed again.
 RETRY_BUDGET = {"maxTokens": 10, "tokenRatio": 0.1}
 
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024  # 1,000 users with the longest ids and categories take under 5 MB
+MESSAGE_BYTES_MAX = 16 * MIB  # 1,000 users with the longest ids and categories take under 5 MB
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ def scores_of(message: scores_pb2.UserScores, *, user_id: str = "", stale: bool 
     return Scores(
         user_id=message.user_id or user_id,
         scores=dict(message.scores),
-        affinities=tuple(Affinity(one.category, one.share) for one in message.affinities),
+        affinities=tuple(Affinity(affinity.category, affinity.share) for affinity in message.affinities),
         session=_session_of(message.session) if message.HasField("session") else None,
         feature_set=message.feature_set,
         model_version=message.model_version,
@@ -123,7 +123,10 @@ def scores_message(scores: Scores) -> scores_pb2.UserScores:
     message = scores_pb2.UserScores(
         user_id=scores.user_id,
         scores=scores.scores,
-        affinities=[scores_pb2.CategoryAffinity(category=one.category, share=one.share) for one in scores.affinities],
+        affinities=[
+            scores_pb2.CategoryAffinity(category=affinity.category, share=affinity.share)
+            for affinity in scores.affinities
+        ],
         feature_set=scores.feature_set,
         model_version=scores.model_version,
         as_of_event_time_ms=scores.as_of_event_time_ms,
@@ -145,7 +148,7 @@ def scores_message(scores: Scores) -> scores_pb2.UserScores:
 
 
 def result_of(message: pb.UserResult) -> Result:
-    """The value of a message. A status that this client does not know is INVALID_ARGUMENT: there are no scores."""
+    """The value of a message. A status that this client is too old to know becomes INVALID_ARGUMENT, without scores."""
     status = _STATUS.get(message.status, "INVALID_ARGUMENT")
     if status != "OK":
         return Result(message.user_id, status, stale=message.stale)

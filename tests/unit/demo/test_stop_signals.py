@@ -6,45 +6,45 @@ import signal
 
 import pytest
 
-from console.demo.endings import Endings
+from console.demo.stop_signals import StopSignals
 
 
-def test_the_first_signal_ends_the_traffic_softly() -> None:
-    with Endings() as endings, endings.softly() as asked:
+def test_the_first_signal_stops_the_traffic() -> None:
+    with StopSignals() as signals, signals.deferred() as requested:
         signal.raise_signal(signal.SIGINT)
-        assert asked.is_set()
+        assert requested.is_set()
 
 
 def test_the_second_signal_ends_everything() -> None:
-    with Endings() as endings, endings.softly():
+    with StopSignals() as signals, signals.deferred():
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 
 
 def test_outside_the_traffic_the_first_signal_ends_everything_and_no_other_is_heard() -> None:
-    with Endings():
+    with StopSignals():
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGINT)
 
 
 def test_after_the_traffic_a_signal_ends_what_is_left() -> None:
-    with Endings() as endings:
-        with endings.softly():
+    with StopSignals() as signals:
+        with signals.deferred():
             signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
 
 
 def test_what_cleans_up_is_not_interrupted() -> None:
-    with Endings() as endings:
-        endings.ignore()
+    with StopSignals() as signals:
+        signals.ignore()
         signal.raise_signal(signal.SIGINT)
 
 
 def test_the_handlers_are_given_back() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with Endings():
+    with StopSignals():
         assert signal.getsignal(signal.SIGINT) != before
     assert signal.getsignal(signal.SIGINT) == before

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal: the first one ends the traffic softly, the next one all that goes on."""
+"""Ctrl-C, SIGTERM and a closed terminal: the first one stops the traffic, the next one interrupts everything."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Self
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Endings:
-    """Handles the signals while it is entered; the main thread's.
+class StopSignals:
+    """Handles the signals of the main thread while it is entered.
 
-    Outside `softly` a signal raises KeyboardInterrupt, and no other one is heard after it: what cleans up is not
-    interrupted. Inside `softly` the first one sets `asked` instead.
+    A signal raises KeyboardInterrupt, and later ones are ignored, so that cleaning up is not interrupted. Inside
+    `deferred` the first one sets `requested` instead.
     """
 
     def __init__(self) -> None:
-        self.asked = threading.Event()
-        self._soft = False
-        self._deaf = False
+        self.requested = threading.Event()
+        self._deferring = False
+        self._ignoring = False
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -36,23 +36,23 @@ class Endings:
             signal.signal(number, handler)  # type: ignore[arg-type]  # it came from there
 
     @contextmanager
-    def softly(self) -> Iterator[threading.Event]:
+    def deferred(self) -> Iterator[threading.Event]:
         """The traffic runs: the first signal sets the event."""
-        self._soft = True
+        self._deferring = True
         try:
-            yield self.asked
+            yield self.requested
         finally:
-            self._soft = False
+            self._deferring = False
 
     def ignore(self) -> None:
         """From now on nothing interrupts."""
-        self._deaf = True
+        self._ignoring = True
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._deaf:
+        if self._ignoring:
             return
-        if self._soft and not self.asked.is_set():
-            self.asked.set()
+        if self._deferring and not self.requested.is_set():
+            self.requested.set()
             return
-        self._deaf = True
+        self._ignoring = True
         raise KeyboardInterrupt
