@@ -17,7 +17,11 @@ from tests.e2e.stack import COMMAND_S_MAX, RealStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "savepoint_v1"
+FOLDER = Path(__file__).resolve().parents[1] / "golden"
+GOLDEN = FOLDER / "savepoint_v1"  # of the first release that anybody has
+BEFORE_THE_FLOORS = (
+    FOLDER / "savepoint_v2"
+)  # with pages of due users, clocks of partitions, what the state was made with
 USER = "golden-0"
 LATER_MS = 200 * 3_600_000  # after all of the golden events
 
@@ -63,15 +67,27 @@ def comparable(line: dict[str, Any]) -> dict[str, Any]:
     return rounded
 
 
-def test_a_savepoint_of_an_earlier_release_goes_on_as_it_would_have(golden: Namespace) -> None:
-    golden.submit(savepoint=(GOLDEN / "savepoint").as_uri())
-    golden.publish(GOLDEN / "after.jsonl")
-    expected = json.loads((GOLDEN / "counters.json").read_text())["after"]
-    assert golden.drain() == Counters(**expected)
-    lines = map(json.loads, (GOLDEN / "after.scores.jsonl").read_text().splitlines())
-    assert {user: comparable(line) for user, line in golden.scores().items()} == {
+def goes_on_as_it_would_have(restored: Namespace, folder: Path) -> None:
+    """Restore a golden savepoint over the events of before it, publish those of after it, and compare."""
+    restored.submit(savepoint=(folder / "savepoint").as_uri())
+    restored.publish(folder / "after.jsonl")
+    expected = json.loads((folder / "counters.json").read_text())["after"]
+    assert restored.drain() == Counters(**expected)
+    lines = map(json.loads, (folder / "after.scores.jsonl").read_text().splitlines())
+    assert {user: comparable(line) for user, line in restored.scores().items()} == {
         line["userId"]: comparable(line) for line in lines
     }
+
+
+def test_a_savepoint_from_before_the_floors_goes_on_as_it_would_have(stack: RealStack, tmp_path: Path) -> None:
+    restored = Namespace(stack, "golden-2", {"models_dir": tmp_path})
+    restored.publish(BEFORE_THE_FLOORS / "before.jsonl")
+    goes_on_as_it_would_have(restored, BEFORE_THE_FLOORS)
+    restored.stop()
+
+
+def test_a_savepoint_of_the_first_release_goes_on_as_it_would_have(golden: Namespace) -> None:
+    goes_on_as_it_would_have(golden, GOLDEN)
 
 
 def test_a_restored_job_is_held_to_its_state_and_can_take_its_namespace_back(golden: Namespace, tmp_path: Path) -> None:
