@@ -29,7 +29,8 @@ from benchmarks.workbench import ROOT, machine, result_file, save, saved
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- required: written by python -m benchmarks.all --write -->", "<!-- required: end -->"
 LOOK_S = 0.5
-PATIENCE = 4  # times the minutes expected: on a slow day a part takes twice as long, and one that hangs must end
+# Times the minutes expected, at most: on a slow day a part takes twice as long, and one that hangs must end.
+OVERTIME_FACTOR = 4
 
 Result = dict[str, Any]
 
@@ -55,7 +56,9 @@ class Part:
 
 def serving_checks(result: Result) -> list[Check]:
     """The part judges by itself; one that judged nothing has failed."""
-    found = [Check(one["what"], f"{one['value']:.2f}", one["required"], one["met"]) for one in result["checks"]]
+    found = [
+        Check(check["what"], f"{check['value']:.2f}", check["required"], check["met"]) for check in result["checks"]
+    ]
     return found or [Check.missing("the server", "its figures")]
 
 
@@ -93,14 +96,14 @@ def main() -> None:
     outcomes = run_parts([PARTS[key] for key in options.parts])
     checks = [check for part in PARTS.values() for check in checks_of(part, outcomes)]
     print(summary(checks, outcomes))
-    save("all", {"outcomes": [asdict(one) for one in outcomes], "checks": [asdict(check) for check in checks]})
+    save("all", {"outcomes": [asdict(outcome) for outcome in outcomes], "checks": [asdict(check) for check in checks]})
     if options.write:
         write(checks, outcomes)
     sys.exit(0 if all(check.met for check in checks) else 1)
 
 
 def run_parts(parts: Sequence[Part]) -> list[Outcome]:
-    """Run one after the other, whatever becomes of them."""
+    """Run one after the other, also after one has failed."""
     outcomes: list[Outcome] = []
     for number, part in enumerate(parts):
         left = remaining_minutes(parts[number:], outcomes)
@@ -124,7 +127,7 @@ def _run(part: Part) -> Outcome:
     file.unlink(missing_ok=True)  # what an earlier run kept must not pass for this one's
     command = [sys.executable, "-m", f"benchmarks.{part.key}", *part.arguments]
     with _terminations() as asked, subprocess.Popen(command, cwd=ROOT) as process:
-        while process.poll() is None and not asked and time.monotonic() < began_s + part.minutes * 60 * PATIENCE:
+        while process.poll() is None and not asked and time.monotonic() < began_s + part.minutes * 60 * OVERTIME_FACTOR:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_S)
         late = process.poll() is None
@@ -191,8 +194,10 @@ def write(checks: Sequence[Check], outcomes: Sequence[Outcome]) -> None:
 def _about(outcomes: Sequence[Outcome]) -> list[str]:
     lines = []
     if outcomes:
-        took = ", ".join(f"{one.part} {one.minutes:.1f} min" for one in outcomes)
-        lines.append(f"one run from {outcomes[0].began}: {took}; {sum(one.minutes for one in outcomes):.0f} min in all")
+        took = ", ".join(f"{outcome.part} {outcome.minutes:.1f} min" for outcome in outcomes)
+        lines.append(
+            f"one run from {outcomes[0].began}: {took}; {sum(outcome.minutes for outcome in outcomes):.0f} min in all"
+        )
     ran = {outcome.part for outcome in outcomes}
     if earlier := [key for key in PARTS if key not in ran and result_file(key).exists()]:
         lines.append(f"from earlier runs: {', '.join(earlier)}")

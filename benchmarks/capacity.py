@@ -135,10 +135,10 @@ def markdown(plans: Iterable[Plan]) -> str:
     )
     rows = [f"| {head} |", "|" + "---|" * (head.count("|") + 1)]
     rows += [
-        f"| {one.events_s:,.0f} | {one.users:,.0f} | {one.cells} | {one.shards}, {one.slots} | {one.cores:,.0f} | "
-        f"{one.redis_gb:,.1f} GB | {one.state_gb:,.1f} GB | {one.checkpoint_mb_s:,.0f} MB/s | "
-        f"{one.kafka_mb_s:,.0f} MB/s | {one.core_hours:,.0f} |"
-        for one in plans
+        f"| {plan.events_s:,.0f} | {plan.users:,.0f} | {plan.cells} | {plan.shards}, {plan.slots} | "
+        f"{plan.cores:,.0f} | {plan.redis_gb:,.1f} GB | {plan.state_gb:,.1f} GB | {plan.checkpoint_mb_s:,.0f} MB/s | "
+        f"{plan.kafka_mb_s:,.0f} MB/s | {plan.core_hours:,.0f} |"
+        for plan in plans
     ]
     return "\n".join(rows)
 

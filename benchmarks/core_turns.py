@@ -97,7 +97,9 @@ def work(options: argparse.Namespace) -> None:
     users = Timelines(States(), processor.bounds, KEPT, 2 * settings.users_kept_bytes_max)
     shards = [ShardState(generation=1) for _ in range(SHARDS)]
     waiting: list[list[tuple[bytes, bytes, int, int, int]]] = [[] for _ in range(SHARDS)]
-    events = [user_event(one) for one in simulate(SimulationSpec(users=options.users, events=options.events, seed=5))]
+    events = [
+        user_event(event) for event in simulate(SimulationSpec(users=options.users, events=options.events, seed=5))
+    ]
     records = [(event.user_id.encode(), event.SerializeToString(), event.event_time_ms) for event in events]
     del events
     gc.collect()

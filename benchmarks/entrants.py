@@ -18,6 +18,7 @@ from benchmarks.topic_runs import submit, submitting
 from benchmarks.workbench import ROOT, Workbench
 from console.flink_rest import ENDED
 from console.local import Stack
+from driftline.units import MIB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,7 @@ def run(bench: Workbench, contender: Contender, task: Task, seconds_max: float, 
     """Run a contender over its topic, and stop it.
 
     Raises:
-        RuntimeError: it failed; with its last words.
+        RuntimeError: it failed; with the end of its output.
         TimeoutError: it did nothing.
         subprocess.CalledProcessError: its environment could not be made.
     """
@@ -190,7 +191,7 @@ def _run_limit(bench: Workbench, contender: Contender, task: Task) -> Measured:
             raise RuntimeError(bench.flink.failure(job_id))
         time.sleep(0.05)
     cpu_s = _cpu_s(task_managers) - began_s
-    memory_mib = sum(process.memory_info().rss for process in task_managers) / 2**20
+    memory_mib = sum(process.memory_info().rss for process in task_managers) / MIB
     return Measured(task.events, bench.flink.running_s(job_id), cpu_s, memory_mib, finished=True)
 
 

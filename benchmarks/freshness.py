@@ -36,10 +36,9 @@ MAXIMAL_RATE = 5_000  # of the traffic whose backlog is measured, so that its us
 MAXIMAL_S = 40
 PROBES_A_SECOND_MAX = 50
 PROBES_SHARE_MAX = 0.3  # of the rate
-SETTLE_S = (
-    20.0  # after a backlog the JVM compiles what only small blocks use: for ten seconds p99 is three times as high
-)
-RATE_SETTLE_S = 8.0  # at another rate of a JVM that has had live traffic for minutes
+# After a backlog the JVM compiles what only small blocks use: for ten seconds p99 is three times as high.
+WARM_UP_S = 20.0
+RATE_WARM_UP_S = 8.0  # at another rate of a JVM that has had live traffic for minutes
 REPORT_S = 1.5  # Flink gathers its counters when asked for them, and shows them at the next request
 
 Point = dict[str, Any]
@@ -78,21 +77,21 @@ def measure_block_ms(
     drain(bench, "main")
     points: list[Point] = []
     for rate in rates:
-        settle_s = RATE_SETTLE_S if warm and points else SETTLE_S
+        warm_up_s = RATE_WARM_UP_S if warm and points else WARM_UP_S
         point = {"block_ms": block_ms, "label": options.label}
-        point |= measure_rate(bench, job_id, rate, options.seconds, settle_s)
+        point |= measure_rate(bench, job_id, rate, options.seconds, warm_up_s)
         say(summary({"points": [point]}))
         points.append(point)
     bench.cancel(job_id)
     return points
 
 
-def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float, settle_s: float) -> Point:
+def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float, warm_up_s: float) -> Point:
     """Probe under live traffic; both together are `rate` events a second."""
     probes_a_second = min(PROBES_A_SECOND_MAX, int(rate * PROBES_SHARE_MAX))
-    length_s = settle_s + seconds + 2 * REPORT_S + 1
+    length_s = warm_up_s + seconds + 2 * REPORT_S + 1
     with live_traffic(bench, rate=rate - probes_a_second, users_of=rate, seconds=length_s) as traffic:
-        time.sleep(settle_s)
+        time.sleep(warm_up_s)
         before = _usage(bench, job_id, traffic.pid)
         probes = Probing(bench.settings, probes_a_second, seconds).run()
         after = _usage(bench, job_id, traffic.pid)
@@ -104,7 +103,7 @@ def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float, settl
     return {
         "rate": rate,
         "probes": probes,
-        "checkpoints": [(one.began_ms, one.took_ms) for one in checkpoints],
+        "checkpoints": [(checkpoint.began_ms, checkpoint.took_ms) for checkpoint in checkpoints],
         "events_a_block": (after["events"] - before["events"]) / max(after["blocks"] - before["blocks"], 1),
         "cores": _cores(before, after),
         "traffic_behind_ms": played["behind_ms_max"],
@@ -114,7 +113,7 @@ def measure_rate(bench: Workbench, job_id: str, rate: int, seconds: float, settl
 
 
 def _cores(before: dict[str, Any], after: dict[str, Any]) -> dict[str, float]:
-    """Cores in use by process, and by whatever else ran: that should be little."""
+    """Cores in use by process, and by everything else on the machine, which should be little."""
     took_s = after["time_s"] - before["time_s"]
     cores = {name: (after["cpu_s"][name] - before["cpu_s"][name]) / took_s for name in before["cpu_s"]}
     return cores | {"else": (after["busy_s"] - before["busy_s"]) / took_s - sum(cores.values())}

@@ -12,6 +12,7 @@ import psutil
 import redis
 
 from console.settings import StackSettings
+from driftline.units import MIB
 from sink_connectors.score_store import Progress, RedisScoreStore
 
 LOOK_S = 0.02
@@ -63,7 +64,7 @@ class _Tree:
             except psutil.NoSuchProcess:
                 continue
             self._cpu_s[process.pid] = times.user + times.system
-        self.memory_mib = max(self.memory_mib, resident / 2**20)
+        self.memory_mib = max(self.memory_mib, resident / MIB)
         return sum(self._cpu_s.values())
 
 

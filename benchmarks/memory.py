@@ -23,7 +23,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.units import wall_clock_ms
 
 LOOK_S = 0.5
-SETTLE_S = 5.0
+WARM_UP_S = 5.0
 TASK_MANAGER = "taskmanager-1"
 
 
@@ -54,7 +54,7 @@ def main() -> None:
                 events = publish(bench)
                 drain(bench, "main", 600)
                 took_s = time.monotonic() - began_s
-                time.sleep(SETTLE_S)
+                time.sleep(WARM_UP_S)
             print(f"{name}: {events:,} events in {took_s:,.0f} s; resident {max(resident):,.0f} MiB", flush=True)
 
 

@@ -30,7 +30,7 @@ from driftline.metrics import JobMetric
 
 USERS = 50_000
 STARTED_EVENTS = 20_000  # of a backlog, before it is looked at
-SETTLE_S = 20.0
+WARM_UP_S = 20.0
 ATTACH_S = 6.0  # that profilers take to begin and to end, at most
 
 Window = dict[str, Any]
@@ -70,9 +70,9 @@ def _profile(bench: Workbench, options: argparse.Namespace) -> list[Window]:
         windows = [look(bench, submission.job_id, "backlog", options.seconds)]
         drain(bench, "main")
         for rate in options.rates:
-            length_s = SETTLE_S + 3 * (options.seconds + ATTACH_S)
+            length_s = WARM_UP_S + 3 * (options.seconds + ATTACH_S)
             with live_traffic(bench, rate=rate, users_of=rate, seconds=length_s):
-                time.sleep(SETTLE_S)
+                time.sleep(WARM_UP_S)
                 windows.append(look(bench, submission.job_id, "live", options.seconds))
             drain(bench, "main")
     return windows
@@ -84,7 +84,11 @@ def look(bench: Workbench, job_id: str, name: str, seconds: float) -> Window:
     Raises:
         RuntimeError: it had nothing to do towards the end.
     """
-    pid = next(one.pid for one in Stack(bench.settings).status() if one.name.startswith("taskmanager-") and one.pid)
+    pid = next(
+        service.pid
+        for service in Stack(bench.settings).status()
+        if service.name.startswith("taskmanager-") and service.pid
+    )
     window = {"name": name, **_count(bench, job_id, pid, seconds)}
     operator = dict(THREADS)[OPERATOR][0]
     on_processor = profilers.sample_jvm(pid, seconds)

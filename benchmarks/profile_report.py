@@ -51,7 +51,7 @@ def thread_rows(windows: list[Window]) -> list[Row]:
 
 def stage_rows(windows: list[Window]) -> list[Row]:
     """Microseconds an event of the operator's thread in Python, by stage, and all of them."""
-    names = [*(one.name for one in STAGES), OWN]
+    names = [*(stage.name for stage in STAGES), OWN]
     rows = [(name, [_of_stage(window, name) for window in windows]) for name in names]
     rows = [(name, values) for name, values in rows if any(values)]
     return [*rows, ("all", [sum(_of_stage(window, name) for name in names) for window in windows])]

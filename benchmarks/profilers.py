@@ -30,7 +30,7 @@ class Thread(NamedTuple):
 
 
 class ProfilerError(Exception):
-    """A profiler failed; with its last words."""
+    """A profiler failed; with the end of its output."""
 
 
 def prepare() -> None:

@@ -75,8 +75,8 @@ def look_s(users: int, *, active: bool) -> float:
     for start in range(0, users, PAGE_USERS_MAX):
         part = {user_id: kept.get(user_id) for user_id in ids[start : start + PAGE_USERS_MAX]}
         if active:
-            for one in part.values():
-                one.last_arrival_ms = now_ms - 1_000  # type: ignore[union-attr]
+            for timeline_read in part.values():
+                timeline_read.last_arrival_ms = now_ms - 1_000  # type: ignore[union-attr]
         kept.put_all(part, keep=active)  # type: ignore[arg-type]
     queue.put(now_ms, [Due(user_id, now_ms) for user_id in ids])
 

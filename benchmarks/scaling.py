@@ -171,8 +171,8 @@ def measure(bench: Workbench, point: Point, published: int, assignments: Sequenc
         "late": totals.late,
         "redis_bytes": held_bytes,
         "state_bytes": last.state_bytes,
-        "uploaded_bytes": max(one.uploaded_bytes for one in during),
-        "checkpoint_ms": max(one.took_ms for one in during),
+        "uploaded_bytes": max(checkpoint.uploaded_bytes for checkpoint in during),
+        "checkpoint_ms": max(checkpoint.took_ms for checkpoint in during),
         "quiet_checkpoint_ms": last.took_ms,
     }
 

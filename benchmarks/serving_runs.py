@@ -75,8 +75,8 @@ class Bench:
 
     def ratios(self, label: str, other: str, name: str) -> list[float]:
         """The ratios of a figure between runs that followed each other, sorted."""
-        pairs = zip(*([run[name] for run in self.runs if run["what"] == one] for one in (label, other)), strict=True)
-        return sorted(float(mine) / float(theirs) for mine, theirs in pairs)
+        mine_of, theirs_of = ([run[name] for run in self.runs if run["what"] == what] for what in (label, other))
+        return sorted(float(mine) / float(theirs) for mine, theirs in zip(mine_of, theirs_of, strict=True))
 
     def at_least(self, what: str, value: float, least: float) -> None:
         """Require a least value."""

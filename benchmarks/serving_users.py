@@ -34,7 +34,7 @@ _VIEWS = next(position for position, feature in enumerate(V1) if feature.name ==
 
 
 class _StandIn:
-    """A model that costs no training: what it says does not matter to whoever serves it."""
+    """A model that costs no training: serving it costs the same, whatever it answers."""
 
     version = "m20260101-000000-bench"
 

@@ -152,11 +152,11 @@ def parse(lines: Iterable[str]) -> Iterator[Sampled]:
 def stage(frames: list[str]) -> str:
     """The stage that a stack of the operator's call belongs to."""
     found = [known for text in frames if (known := frame(text))]
-    for one in STAGES:
-        if any(_begins(known, beginning) for known in found for beginning in one.functions):
-            return one.name
-        if any(re.search(one.native, text) for text in frames):
-            return one.name
+    for candidate in STAGES:
+        if any(_begins(known, beginning) for known in found for beginning in candidate.functions):
+            return candidate.name
+        if any(re.search(candidate.native, text) for text in frames):
+            return candidate.name
     called = any(_begins(known, OPERATOR) for known in found)
     return CROSSING if any(ENTRY in text for text in frames) and not called else OWN
 

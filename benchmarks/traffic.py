@@ -28,7 +28,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 
 SLEEP_MS_MIN = 2.0  # shorter waits than a scheduler's are not worth a call
 POLL_EVERY = 1_000
-SETTLE_S = 60.0
+FLUSH_S_MAX = 60.0
 
 
 class Record(NamedTuple):
@@ -94,9 +94,9 @@ def publish_history(producer: Producer, options: argparse.Namespace) -> int:
     events = map(user_event, simulate(spec))
     if options.everyone:
         _publish(producer, options.topic, first_events(users, options.seed))
-        _settle(producer)
+        _flush(producer)
     published = _publish(producer, options.topic, events)
-    _settle(producer)
+    _flush(producer)
     return published + (users if options.everyone else 0)
 
 
@@ -127,7 +127,7 @@ def publish_live(producer: Producer, options: argparse.Namespace) -> int:
     start_ms = int((time.time() - options.seconds) * 1_000)
     for number, record in enumerate(records):
         _produce(producer, options.topic, _due(record, start_ms + record.time_ms), number)
-    _settle(producer)
+    _flush(producer)
     return len(records)
 
 
@@ -146,7 +146,7 @@ def play(producer: Producer, topic: str, records: Iterable[Record]) -> Played:
         else:
             behind_ms_max = max(behind_ms_max, -ahead_ms)
         _produce(producer, topic, _due(record, int(due_ms)), number)
-    _settle(producer)
+    _flush(producer)
     return Played(len(records), time.time() - start_ms / 1_000, behind_ms_max)
 
 
@@ -180,8 +180,8 @@ def _produce(producer: Producer, topic: str, record: Record, number: int) -> Non
         producer.poll(0)
 
 
-def _settle(producer: Producer) -> None:
-    if left := producer.flush(SETTLE_S):
+def _flush(producer: Producer) -> None:
+    if left := producer.flush(FLUSH_S_MAX):
         sys.exit(f"Kafka did not acknowledge {left:,} events")
 
 

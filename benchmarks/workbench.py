@@ -24,6 +24,7 @@ import psutil
 from console.flink_rest import ENDED, FlinkRest
 from console.local import Stack, flink_client, flink_env, free_ports
 from console.settings import StackSettings
+from driftline.units import MIB
 
 ROOT = Path(__file__).resolve().parents[1]
 _BEGAN_S = time.monotonic()
@@ -72,7 +73,7 @@ class Workbench:
             if status.pid:
                 process = psutil.Process(status.pid)
                 times = process.cpu_times()
-                usage[status.name] = (times.user + times.system, process.memory_info().rss / 2**20)
+                usage[status.name] = (times.user + times.system, process.memory_info().rss / MIB)
         return usage
 
 

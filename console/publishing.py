@@ -72,7 +72,7 @@ class Producer(Protocol):
 
 
 class _Client(KafkaProducer):  # type: ignore[misc]  # ships no types
-    """A producer that can be closed whatever is pending: the parent's close raises then, and leaves it open."""
+    """A producer that can be closed while records are pending: the parent's close raises then, and leaves it open."""
 
     def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
         try:
@@ -119,7 +119,7 @@ class EventPublisher:
         connect: makes the producer.
         topic: the topic, if it is not that of the settings.
         rules: asks what the topic does to records; None: forbidden to know. Not called if `force`.
-        force: publish whatever the topic will do to it.
+        force: publish also what the topic would refuse or delete.
         now_ms: the wall clock.
     """
 

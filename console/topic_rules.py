@@ -50,7 +50,7 @@ class TopicRules:
         )
 
     def check_policy(self) -> None:
-        """Raise RuleError if the topic keeps no history at all, whatever its times."""
+        """Raise RuleError if the topic keeps no history at all, of any time."""
         if self.compacts:
             policy = "compact,delete" if self.deletes else "compact"
             name, what = "cleanup.policy", "it keeps only the newest event of each user"

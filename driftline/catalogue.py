@@ -15,7 +15,7 @@ PURCHASE_PROPENSITY: Final = "purchase_propensity"
 ENGAGEMENT: Final = "engagement"
 CHURN_RISK: Final = "churn_risk"
 SCORES: Final = (PURCHASE_PROPENSITY, ENGAGEMENT, CHURN_RISK)
-NEVER_H: Final = 2160.0  # hours since something that never happened: 90 days, whatever user_ttl_ms is, as v1 is fixed
+NEVER_H: Final = 2160.0  # hours since something that never happened; part of v1, so it does not follow user_ttl_ms
 NO_PREVIOUS_H: Final = -1.0
 
 

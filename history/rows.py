@@ -118,7 +118,7 @@ def _at(document: dict[str, Any], path: str) -> Any:
 
 
 class _DocumentMaker:
-    """Makes documents of the contract; a row's values are text, or whatever JSON has."""
+    """Makes documents of the contract; a row's values are text, or any value of JSON."""
 
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping

@@ -33,7 +33,7 @@ METHODS = tuple(method.name for method in pb.DESCRIPTOR.services_by_name["ScoreS
 _TOKEN_PREFIX = "driftline_"  # noqa: S105  (lets scanners recognise a token that has leaked)
 _TOKEN_BYTES = 32
 _BEARER = "bearer "
-_RECHECK_S = 0.5  # of a stream that runs: with POLL_S, a right that the file takes away ends it within 2 s
+_RECHECK_S = 0.5  # between checks of a running stream: with POLL_S, a right that the file revokes ends it within 2 s
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 

@@ -134,7 +134,7 @@ class RedisLink:
                 self.drop("closed")
 
     async def _connect(self) -> _Wire:
-        """A connection that is logged in, or none: whatever goes wrong, what was opened is closed."""
+        """A connection that is logged in; on any failure, what was opened is closed."""
         wire = _Wire(asyncio.get_running_loop(), self._timeout_s)
         try:
             async with asyncio.timeout(self._timeout_s):

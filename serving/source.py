@@ -57,7 +57,7 @@ class NodeSource:
     def __init__(
         self, locate: Locate, *, timeout_s: float, standing: Standing | None = None, sentinel: Any = None
     ) -> None:
-        """Without `standing` a replica is read whatever its master says, as where replicas were asked for.
+        """Without `standing` a replica is read without asking for its link to the master, as where replicas are wanted.
 
         The connections of a `sentinel`, which `locate` asks, are closed with the source.
         """

@@ -216,7 +216,7 @@ class ScoreStore(Protocol):
         """What claims have recorded."""
 
     def live_namespace(self) -> str:
-        """The namespace that servers read, whatever the one of this store."""
+        """The namespace that servers read; it need not be that of this store."""
 
     def promote(self, namespace: str) -> None:
         """Make `namespace` the live one, by one atomic write. Raises ValueError on a bad name."""

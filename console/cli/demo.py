@@ -19,7 +19,7 @@ def demo(
             min=1,
             max=86_400,
             envvar="DEMO_SECONDS",
-            help="End after so many seconds of traffic.",
+            help="End after this many seconds of traffic.",
             show_default="until Ctrl-C; without a terminal 60",
         ),
     ] = None,

@@ -70,7 +70,7 @@ def simulate(
     days: Annotated[float | None, typer.Option(help="How long the history is.", show_default="14")] = None,
     rate: Annotated[
         float | None,
-        typer.Option(help="Live traffic of so many events a second: event times follow the clock. Ctrl-C ends it."),
+        typer.Option(help="Live traffic of this many events a second: event times follow the clock. Ctrl-C ends it."),
     ] = None,
     duration_s: Annotated[float | None, typer.Option(help="End live traffic after this many seconds.")] = None,
     force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,

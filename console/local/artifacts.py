@@ -138,7 +138,7 @@ def _verify(folder: Path, target: Path, pins: dict[str, str]) -> None:
 
 
 def _run(command: list[str], artifact: Artifact, work: Path, report: Report) -> None:
-    """Run Maven, telling every few seconds how far it is; it ends with us, whatever ends us."""
+    """Run Maven, telling every few seconds how far it is; it ends with this process, however that ends."""
     started_s = told_s = time.monotonic()
     with (work / "maven.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as maven:
         try:
