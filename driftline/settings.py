@@ -64,7 +64,9 @@ class Settings(BaseSettings):
 
     @classmethod
     def _explain(cls, error: ValidationError) -> str:
-        problem = error.errors()[0]
+        problems = error.errors()
+        # What is not known says more than what is missing: it may be that, misspelt.
+        problem = next((found for found in problems if found["type"] == "extra_forbidden"), problems[0])
         if not problem["loc"]:
             return str(problem["ctx"]["error"]) if "ctx" in problem else problem["msg"]
         name = str(problem["loc"][0])
@@ -72,6 +74,8 @@ class Settings(BaseSettings):
             return unknown("setting", name, cls.model_fields)
         shown = cls._shown_as.format(name=name, upper=name.upper())
         field = cls.model_fields[name]
+        if problem["type"] == "missing":  # its input is everything that was given, with the secrets in it
+            return f"{shown} is missing ({field.description or ''})"
         found = "" if field.annotation is SecretStr else f", not {problem['input']!r}"
         return f"{shown}: {problem['msg'].removeprefix('Value error, ')}{found} ({field.description or ''})"
 
