@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from benchmarks.checks import Check, at_most, below, lines
+from benchmarks.documents import report_command, svg_pyplot
 from benchmarks.topic_runs import put_between
-from benchmarks.workbench import ROOT, saved
+from benchmarks.workbench import ROOT
 from console.demo.freshness import quantile
 
 DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "freshness.svg"
@@ -40,13 +40,7 @@ Point = dict[str, Any]
 
 def main() -> None:
     """Print or write the points of the last run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="into docs/")
-    options = parser.parse_args()
-    result = saved("freshness")
-    print(summary(result))
-    if options.write:
-        write(result)
+    report_command(__doc__, "freshness", shown=summary, write=write)
 
 
 def summary(result: Result) -> str:
@@ -118,12 +112,7 @@ def write(result: Result) -> None:
 
 def plot(result: Result) -> None:
     """Quantiles by rate, a color a block_ms, both axes logarithmic."""
-    import matplotlib as mpl  # noqa: PLC0415  (only documents need it)
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "driftline"  # the same figures make the same file
-    from matplotlib import pyplot  # noqa: PLC0415
-
+    pyplot = svg_pyplot()
     figure, axes = pyplot.subplots(figsize=(9, 5))
     points = _shown(result)
     for block_ms in sorted({point["block_ms"] for point in points}):

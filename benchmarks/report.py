@@ -6,15 +6,15 @@ markers, and docs/images/suite.svg.
 
 from __future__ import annotations
 
-import argparse
 from statistics import median
 from typing import Any
 
 from benchmarks import venvs
 from benchmarks.checks import Check, at_least, lines
+from benchmarks.documents import report_command, svg_pyplot
 from benchmarks.entrants import CONTENDERS
 from benchmarks.topic_runs import put_between
-from benchmarks.workbench import ROOT, saved
+from benchmarks.workbench import ROOT
 
 DOCUMENT, PLOT = ROOT / "docs" / "performance.md", ROOT / "docs" / "images" / "suite.svg"
 BEGIN, END = "<!-- suite: written by python -m benchmarks.report --write -->", "<!-- suite: end -->"
@@ -35,14 +35,7 @@ Result = dict[str, Any]
 
 def main() -> None:
     """Print or write the results of the last run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="into docs/")
-    options = parser.parse_args()
-    result = saved("suite")
-    if not options.write:
-        print(text(result))
-        return
-    write(result)
+    report_command(__doc__, "suite", shown=text, write=write)
 
 
 def write(result: Result) -> None:
@@ -78,12 +71,7 @@ def markdown(result: Result) -> str:
 
 def plot(result: Result) -> None:
     """Medians as bars, minimum to maximum as whiskers, on a logarithmic scale."""
-    import matplotlib as mpl  # noqa: PLC0415  (only documents need it)
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "driftline"  # the same figures make the same file
-    from matplotlib import pyplot  # noqa: PLC0415
-
+    pyplot = svg_pyplot()
     rates = {key: rates for key in reversed(CONTENDERS) if (rates := _values(result, key, "events_s"))}
     middles = [median(values) for values in rates.values()]
     spans = [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from typing import Any
 
 from benchmarks.checks import Check, at_most, lines
+from benchmarks.documents import report_command
 from benchmarks.topic_runs import put_between
-from benchmarks.workbench import ROOT, saved
+from benchmarks.workbench import ROOT
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- scaling: written by python -m benchmarks.scaling_report --write -->", "<!-- scaling: end -->"
@@ -36,13 +36,7 @@ Point = dict[str, Any]
 
 def main() -> None:
     """Print or write the points kept so far."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="into docs/")
-    options = parser.parse_args()
-    result = saved("scaling")
-    print(summary(result))
-    if options.write:
-        write(result)
+    report_command(__doc__, "scaling", shown=summary, write=write)
 
 
 def summary(result: Result) -> str:

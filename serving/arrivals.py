@@ -1,4 +1,4 @@
-"""Waits for the message of a call, but not for ever.
+"""Waits a bounded time for the message of a call.
 
 A stream that has sent its headers and no message costs memory and a task, and grpc.aio shows it to no handler of a
 method that takes one message. So every method is registered as one that takes a stream, and its one message is read
@@ -15,7 +15,7 @@ from typing import Any, cast
 import grpc
 
 from serving.middleware import Context, Handler, StreamHandler, UnaryHandler, is_stream
-from serving.requests import Crowded, Malformed, NeverSent, Refused, check_well_formed
+from serving.requests import Malformed, NeverSent, Refused, TooManyWaiting, check_well_formed
 from serving.shares import Shares, peer_of
 
 
@@ -62,11 +62,11 @@ class Arrivals:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (a coroutine runs in one)
         if len(self._since_s) >= self._calls_max:
-            return Crowded(f"{len(self._since_s):,} calls have sent no message yet")
+            return TooManyWaiting(f"{len(self._since_s):,} calls have sent no message yet")
         try:
             self._shares.take(peer)
         except Refused as refused:
-            return Crowded(refused.details)
+            return TooManyWaiting(refused.details)
         loop = asyncio.get_running_loop()
         self._since_s[task] = loop.time()
         if self._timer is None:
@@ -97,8 +97,8 @@ class Arrivals:
                 task.cancel()
 
 
-class OpenEnd:
-    """Bounds what has no bound of its own: health and reflection, which need no right and may last for ever."""
+class UnlimitedCalls:
+    """Bounds the calls of health and reflection, which need no right, and of which some may last for ever."""
 
     def __init__(self, *, wait_s: float, peer_calls_max: int) -> None:
         """One address has `peer_calls_max` such calls at a time; a next message is waited for `wait_s`."""

@@ -31,7 +31,9 @@ class Edge:
     credentials: grpc.ServerCredentials | None = None
     middlewares: list[Middleware] = field(default_factory=list)
     observer: Observer = field(default_factory=Observer)
-    reader: type[ScoreReader] = ScoreReader
+    reader: type[ScoreReader] = (
+        ScoreReader  # another class for traces: spans enclose a read, an observer hears of its end
+    )
 
 
 @contextmanager

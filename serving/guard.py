@@ -49,7 +49,7 @@ class RedisGuard:
         self._clock = clock
         self._refused_until_s: float | None = None
         self._trying = False
-        self._told = BreakerState.CLOSED
+        self._reported = BreakerState.CLOSED
 
     @property
     def state(self) -> BreakerState:
@@ -71,7 +71,7 @@ class RedisGuard:
             return await self._counted(call, users)
         finally:
             self._trying = False
-            self._tell()
+            self._report_state()
 
     async def _counted(self, call: Awaitable[T], users: int) -> T:
         begin = time.perf_counter()
@@ -97,7 +97,7 @@ class RedisGuard:
             self._refused_until_s = None
             log_event(log, "redis login accepted")
         self._breaker.reset()
-        self._tell()
+        self._report_state()
 
     def _record(self, error: redis.RedisError) -> None:
         """Let the breaker count a failure. A read that its caller cancelled is neither a failure nor a success."""
@@ -110,7 +110,7 @@ class RedisGuard:
                     raise error
             except redis.RedisError:
                 pass
-        self._tell()
+        self._report_state()
 
     def _refused(self, error: redis.RedisError) -> None:
         if self._refused_until_s is None:
@@ -118,9 +118,9 @@ class RedisGuard:
             log_event(log, "redis login refused", level=logging.ERROR, reason=str(error), next_move=next_move)
         self._refused_until_s = self._clock() + self._refused_s
 
-    def _tell(self) -> None:
-        if (state := self.state) is not self._told:
-            self._told = state
+    def _report_state(self) -> None:
+        if (state := self.state) is not self._reported:
+            self._reported = state
             self._observer.breaker_changed(state)
 
 

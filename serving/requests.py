@@ -42,7 +42,7 @@ class NeverSent(Malformed):
         self.waited_s = waited_s
 
 
-class Crowded(Malformed):
+class TooManyWaiting(Malformed):
     """Stands in for a message that is not waited for, because too many calls wait already."""
 
     def __init__(self, details: str) -> None:
@@ -74,7 +74,7 @@ def check_well_formed(request: Any, bytes_max: int) -> None:
     if isinstance(request, NeverSent):
         message = f"no message came within {request.waited_s:g} s"
         raise Refused(grpc.StatusCode.DEADLINE_EXCEEDED, message)
-    if isinstance(request, Crowded):
+    if isinstance(request, TooManyWaiting):
         raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, request.details)
     if isinstance(request, Malformed):
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "the request is not a message of this method")

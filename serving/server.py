@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from driftline.errors import StackError
 from driftline.redis_url import without_password
-from serving.arrivals import Arrivals, OpenEnd
+from serving.arrivals import Arrivals, UnlimitedCalls
 from serving.edge import Edge, edge_of, prepared
 from serving.guard import StoreUnavailable
 from serving.health import FRESH_NAME, Health
@@ -66,11 +66,13 @@ class ScoreServer:
             calls_max=settings.in_flight_max,
             peer_calls_max=settings.client_in_flight_max,
         )
-        self._open_end = OpenEnd(wait_s=settings.request_wait_ms / 1000, peer_calls_max=settings.client_in_flight_max)
+        self._health_and_reflection = UnlimitedCalls(
+            wait_s=settings.request_wait_ms / 1000, peer_calls_max=settings.client_in_flight_max
+        )
         options = [("grpc.so_reuseport", int(share_port)), *channel_bounds(settings)]
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
         self._health = health.aio.HealthServicer()
-        self._told: Health | None = None
+        self._reported: Health | None = None
         self._memory_look_s = float("-inf")
         self._memory_dangers: frozenset[str] = frozenset()
         self._add_services(middlewares)
@@ -80,7 +82,7 @@ class ScoreServer:
             health.SERVICE_NAME,
             {
                 name: self._arrivals.method(
-                    self._open_end.one_message(handler),
+                    self._health_and_reflection.one_message(handler),
                     decoder(health_pb2.HealthCheckRequest, HEALTH_BYTES_MAX),
                     health_pb2.HealthCheckResponse.SerializeToString,
                     writes=name == "Watch",
@@ -93,7 +95,7 @@ class ScoreServer:
         reflecting: Any = reflection.aio.ReflectionServicer(names)
         method = "ServerReflectionInfo"
         reflecting.ServerReflectionInfo = wrapped(
-            method, self._open_end.many_messages(reflecting.ServerReflectionInfo), middlewares
+            method, self._health_and_reflection.many_messages(reflecting.ServerReflectionInfo), middlewares
         )
         reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflecting, self._server)
 
@@ -134,9 +136,9 @@ class ScoreServer:
         try:
             await self._reader.poll()
         except StoreUnavailable as error:
-            await self._tell(self._reader.health, reason=str(error))
+            await self._report(self._reader.health, reason=str(error))
             return
-        await self._tell(Health.FRESH)
+        await self._report(Health.FRESH)
         await self._look_at_memory(asyncio.get_running_loop().time())
         if namespace != self._reader.namespace:
             log_event(log, "namespace", previous=namespace, namespace=self._reader.namespace)
@@ -153,10 +155,10 @@ class ScoreServer:
             level = logging.WARNING if dangers else logging.INFO
             log_event(log, "redis memory", level=level, warnings=[memory.warning for memory in found if memory.warning])
 
-    async def _tell(self, health: Health, reason: str = "") -> None:
-        if health is self._told:
+    async def _report(self, health: Health, reason: str = "") -> None:
+        if health is self._reported:
             return
-        self._told = health
+        self._reported = health
         for name in ("", SERVICE_NAME):
             await self._health.set(name, _status(health is not Health.DOWN))
         await self._health.set(FRESH_NAME, _status(health is Health.FRESH))

@@ -37,7 +37,7 @@ class Standing:
     def examine(self, reply: Any) -> None:
         """Take note of the reply to `command`. Raises redis.ConnectionError of a replica that is cut off."""
         if isinstance(reply, Exception):
-            self._not_told(reply)
+            self._unknown(reply)
             return
         about = dict(line.partition(":")[::2] for line in bytes(reply).decode("utf-8", "replace").splitlines())
         is_replica = about.get("role") == "slave"
@@ -59,7 +59,7 @@ class Standing:
             self._down_since_s = now_s
         return max(now_s - self._down_since_s, float(about.get("master_link_down_since_seconds", -1)))
 
-    def _not_told(self, error: Exception) -> None:
+    def _unknown(self, error: Exception) -> None:
         """A user without the right to ask, or a proxy that does not know the command, is no reason not to read."""
         self.was_demoted, self._is_replica = False, None
         if not is_transient(error) and self._may_ask:

@@ -172,9 +172,9 @@ class WatchHub:
         for namespace, user_ids in changed.items():
             for user_id, found in zip(user_ids, await self._reader.read(user_ids, namespace), strict=True):
                 if not found.stale:
-                    self._tell((namespace, user_id), found)
+                    self._offer((namespace, user_id), found)
 
-    def _tell(self, key: tuple[str | None, str], found: Found) -> None:
+    def _offer(self, key: tuple[str | None, str], found: Found) -> None:
         if key not in self._watches:
             return  # nobody is left who watched it
         self._versions[key] = found.version

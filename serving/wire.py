@@ -10,10 +10,13 @@ from functools import lru_cache
 from driftline import wire
 from driftline.serving.v1 import score_service_pb2 as pb
 
-_STATUS = {status: bytes([2 << 3, status]) for status in pb.ResultStatus.values()}  # UserResult.status
+_STATUS = {
+    status: wire.tag(pb.UserResult.STATUS_FIELD_NUMBER, delimited=False) + wire.varint(status)
+    for status in pb.ResultStatus.values()
+}
 _prefix = lru_cache(maxsize=4_096)(wire.prefix)  # scores are of few sizes
-_STALE = bytes([2 << 3, 1])  # GetScoresResponse.stale, true
-_STALE_RESULT = bytes([4 << 3, 1])  # UserResult.stale, true
+_STALE = wire.tag(pb.GetScoresResponse.STALE_FIELD_NUMBER, delimited=False) + wire.varint(1)
+_STALE_RESULT = wire.tag(pb.UserResult.STALE_FIELD_NUMBER, delimited=False) + wire.varint(1)
 
 
 def get_scores_response(scores: bytes, *, stale: bool = False) -> bytes:

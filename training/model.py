@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,10 +38,6 @@ class Report:
     train_examples: int
     test_examples: int
     left_out: dict[str, int]  # events of the history that made no example, by cause
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
-        return asdict(self)
 
 
 def split(examples: Examples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

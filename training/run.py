@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from driftline.models import Manifest, ModelFolder, OnnxModel
@@ -47,4 +48,4 @@ def train(
     check_parity(pipeline, model, examples.vectors[test])
     report = evaluate(model, examples, training, test)
     stamp = f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%dT%H%M%S}"
-    return folder.store(onnx, trained_at_ms=now_ms, stamp=stamp, metrics=report.as_dict()), report
+    return folder.store(onnx, trained_at_ms=now_ms, stamp=stamp, metrics=asdict(report)), report

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -63,9 +63,9 @@ def prune(settings: StackSettings) -> list[Kept]:
     """Delete what is not needed, and return it."""
     home = Home(settings.home)
     with home.lock():  # not while a stack starts or stops
-        unneeded = [one for one in list_kept(settings) if not one.needed]
-        for one in unneeded:
-            shutil.rmtree(one.folder)
+        unneeded = [kept for kept in list_kept(settings) if not kept.needed]
+        for kept in unneeded:
+            shutil.rmtree(kept.folder)
     return unneeded
 
 
@@ -77,31 +77,31 @@ def mark_needed(found: Iterable[Kept], running: Iterable[str], restored: Iterabl
         running: ids of the jobs that run.
         restored: paths that they were restored from, and may still read.
     """
-    by_age = sorted(found, key=lambda one: -one.made_at_s)
+    by_age = sorted(found, key=lambda kept: -kept.made_at_s)
     ids, paths = set(running), {_local(path) for path in restored}
     newest: set[str] = set()
     marked = []
-    for one in by_age:
-        owner = one.job or one.job_id
+    for kept in by_age:
+        owner = kept.job or kept.job_id
         needed = ""
-        if any(job_id.startswith(one.job_id) for job_id in ids):
+        if any(job_id.startswith(kept.job_id) for job_id in ids):
             needed = "running"
-        elif one.path is not None and any(path.is_relative_to(one.folder) for path in paths):
+        elif kept.path is not None and any(path.is_relative_to(kept.folder) for path in paths):
             needed = "restored by a running job"
-        elif one.path is not None and owner not in newest:
+        elif kept.path is not None and owner not in newest:
             needed = "newest"
-        if one.path is not None:
+        if kept.path is not None:
             newest.add(owner)
-        marked.append(Kept(**{**vars(one), "needed": needed}))
+        marked.append(replace(kept, needed=needed))
     return marked
 
 
 def _found(home: Home, names: dict[str, str]) -> Iterator[Kept]:
     flink = home.path / "flink"
     for folder in sorted((flink / "checkpoints").glob("*")):
-        complete = [one for one in folder.glob("chk-*") if (one / _METADATA).is_file()]
-        path = max(complete, key=lambda one: int(one.name.removeprefix("chk-")), default=None)
-        yield _kept("checkpoints", folder, path, folder.name, names)
+        complete = [path for path in folder.glob("chk-*") if (path / _METADATA).is_file()]
+        newest = max(complete, key=lambda path: int(path.name.removeprefix("chk-")), default=None)
+        yield _kept("checkpoints", folder, newest, folder.name, names)
     for folder in sorted((flink / "savepoints").glob("savepoint-*")):
         path = folder if (folder / _METADATA).is_file() else None
         start = folder.name.removeprefix("savepoint-")[:_JOB_ID_IN_NAME]

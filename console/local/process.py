@@ -123,12 +123,12 @@ def stop(records: Iterable[ProcessRecord]) -> list[ProcessRecord]:
     descendants = [child for process in processes for child in _descendants(process)]
     for process in processes:
         _signal(process, force=False)
-    _, stubborn = psutil.wait_procs(processes, timeout=TERMINATE_WAIT_S)
-    for process in [*stubborn, *descendants]:
+    _, still_running = psutil.wait_procs(processes, timeout=TERMINATE_WAIT_S)
+    for process in [*still_running, *descendants]:
         _signal(process, force=True)
-    _, immortal = psutil.wait_procs(stubborn, timeout=KILL_WAIT_S)
-    if immortal:
-        message = f"pid {immortal[0].pid} ({immortal[0].name()}) does not stop, not even when killed"
+    _, unkillable = psutil.wait_procs(still_running, timeout=KILL_WAIT_S)
+    if unkillable:
+        message = f"pid {unkillable[0].pid} ({unkillable[0].name()}) does not stop, not even when killed"
         raise StackError(message)
     for record, _ in running:
         exit_code(record.pid)

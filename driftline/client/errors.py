@@ -86,7 +86,8 @@ class DeadlineExceededError(ScoresError, ServiceUnavailable):
     status = "DEADLINE_EXCEEDED"
 
 
-_TOO_LARGE = re.compile(r"request_bytes_max|SERVER: .*larger than max")  # what the server says, and gRPC there
+# gRPC has one status for too many calls and for one that is too large, so the words tell: our server's, or gRPC's own.
+_TOO_LARGE = re.compile(r"request_bytes_max|SERVER: .*larger than max")
 _BY_STATUS: dict[str, type[ScoresError]] = {kind.status: kind for kind in ScoresError.__subclasses__()}
 
 

@@ -1,4 +1,4 @@
-"""The client for asyncio."""
+"""The client for asyncio; see face_sync.py for what the two have in common."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The blocking client."""
+"""The blocking client. It repeats face_async.py; tests/client_faces.py runs the same tests over both."""
 
 from __future__ import annotations
 

@@ -12,10 +12,3 @@ def redis_server() -> Iterator[RedisServer]:
     """A Redis for tests that leave it running."""
     with RedisServer() as server:
         yield server
-
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A Redis that the test may stop, restart or pause."""
-    with RedisServer() as server:
-        yield server

@@ -22,13 +22,6 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    """A Redis that the test may stop, restart or pause."""
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
 def own_store(own_redis: RedisServer) -> Iterator[RedisScoreStore]:
     """A store in the test's own Redis, namespace main."""
     store = RedisScoreStore.connect(own_redis.url)

@@ -27,7 +27,7 @@ class AbortedError(Exception):
     pass
 
 
-class CallerWithoutPatience:
+class CallerWithShortDeadline:
     """The part of a ServicerContext that the service uses; its channel would hide the server's own status."""
 
     def invocation_metadata(self) -> None:
@@ -54,7 +54,7 @@ def test_call_of_redis_ends_with_the_callers_deadline() -> None:
         details: Any = SimpleNamespace(method="/driftline.serving.v1.ScoreService/GetScores")
         arrivals = Arrivals(wait_s=10, calls_max=1, peer_calls_max=1)
         handler: Any = service.handler(arrivals).service(details)
-        context: Any = CallerWithoutPatience()
+        context: Any = CallerWithShortDeadline()
         try:
             await handler.stream_unary(None, context)
         finally:
