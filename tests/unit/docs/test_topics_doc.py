@@ -22,10 +22,10 @@ def _kept(topic: Topic) -> str:
 def test_the_topics_are_those_of_the_code() -> None:
     section = DOC.read_text().partition("\n## Topics\n")[2].partition("\n## ")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| `"]
-    assert rows == [
+    assert sorted(rows) == sorted(
         [f"`{topic.name}`", f"`{topic.role}`", topic.key, topic.value, topic.written_by, _kept(topic)]
-        for topic in sorted(all_topics(), key=lambda topic: [row[0] for row in rows].index(f"`{topic.name}`"))
-    ]
+        for topic in all_topics()
+    )
 
 
 def test_every_topic_has_its_setting_in_the_job() -> None:
