@@ -41,14 +41,9 @@ class JobFigures(FlinkRest):
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """The last ten completed ones, oldest first."""
-        listed = self.get(f"/jobs/{job_id}/checkpoints")["history"]
-        return [
-            Checkpoint(
-                one["trigger_timestamp"], one["end_to_end_duration"], one["state_size"], one["checkpointed_size"]
-            )
-            for one in reversed(listed)
-            if one["status"] == "COMPLETED"
-        ]
+        history = reversed(self.get(f"/jobs/{job_id}/checkpoints")["history"])
+        names = ("trigger_timestamp", "end_to_end_duration", "state_size", "checkpointed_size")
+        return [Checkpoint(*(found[name] for name in names)) for found in history if found["status"] == "COMPLETED"]
 
     def trigger_checkpoint(self, job_id: str) -> None:
         """Ask for one of the kind that the job makes by itself."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError
@@ -15,11 +16,12 @@ from console.accounting import Account, PartitionAccount
 from console.extents import connect_consumer, extents_of, partitions_of
 from console.settings import StackSettings
 from driftline.errors import InputError, ServiceUnavailable
-from sink_connectors.score_store import Progress, RedisScoreStore, ShardReport
+from sink_connectors.score_store import Progress, RedisScoreStore, ShardReport, read_live_namespace
 
 _READ_EVERY_S = 1.0  # how often offsets that may be no records are read at most
 _READ_S_MAX = 2.0  # and for how long at a time: a look must stay a look
 _POLL_MS = 500
+_RETRY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,13 @@ class Drained:
         return sum(end - begin for begin, end in self.lost.values())
 
 
+class _Settled(NamedTuple):
+    """What the records of a partition themselves have shown."""
+
+    below: int  # every record below this offset is processed
+    no_events: int  # so many offsets, of those that nothing accounted for, were no events
+
+
 class TopicProgress:
     """Compares a topic with the progress of a namespace; `look` as often as needed, then `close`.
 
@@ -55,14 +64,15 @@ class TopicProgress:
 
     def __init__(self, settings: StackSettings, namespace: str = "") -> None:
         self._topic = settings.events_topic
-        self.namespace = namespace or settings.namespace or _live_namespace(settings)
+        redis = settings.redis_address
+        self.namespace = namespace or settings.namespace or read_live_namespace(redis, retry_s=_RETRY_S)
         with ExitStack() as opened:
-            store = RedisScoreStore.connect(settings.redis_address, namespace=self.namespace, retry_s=5.0)
+            store = RedisScoreStore.connect(redis, namespace=self.namespace, retry_s=_RETRY_S)
             self._store = opened.enter_context(closing(store))
             self._consumer = opened.enter_context(closing(connect_consumer(settings)))
             self._partitions = partitions_of(self._consumer, self._topic)
             self._close = opened.pop_all().close
-        self._settled: dict[int, tuple[int, int]] = {}  # partition: all is processed below, and what then was no event
+        self._settled: dict[int, _Settled] = {}  # by partition
         self._read_at_s = 0.0
 
     def look(self) -> Drained:
@@ -78,16 +88,16 @@ class TopicProgress:
         self._check(account)
         reading = self._read(account)
         no_events = {
-            partition: min(one.unaccounted, self._settled.get(partition, (0, 0))[1])
-            for partition, one in account.partitions.items()
+            partition: min(part.unaccounted, self._settled_of(partition).no_events)
+            for partition, part in account.partitions.items()
         }
-        open_offsets = sum(one.unaccounted - no_events[partition] for partition, one in account.partitions.items())
+        open_offsets = sum(part.unaccounted - no_events[partition] for partition, part in account.partitions.items())
         return Drained(
             published=account.totals.events + open_offsets,
             totals=account.totals,
-            lost={partition: one.lost for partition, one in account.partitions.items() if one.lost},
+            lost={partition: part.lost for partition, part in account.partitions.items() if part.lost},
             no_events=sum(no_events.values()),
-            skipped=sum(one.skipped for one in account.partitions.values()),
+            skipped=sum(part.skipped for part in account.partitions.values()),
             reading=reading,
             unknown_types=_unknown_types(reports),
         )
@@ -101,32 +111,32 @@ class TopicProgress:
         self._close()
 
     def _check(self, account: Account) -> None:
-        for partition, one in account.partitions.items():
-            if one.end < one.furthest:
+        for partition, part in account.partitions.items():
+            if part.end < part.furthest:
                 message = (
-                    f"partition {partition} of {self._topic} ends at offset {one.end:,}, and the job in namespace "
-                    f"{self.namespace} has processed it up to {one.furthest:,}: another topic, one that was made anew, "
-                    "or another isolation_level than the job's"
+                    f"partition {partition} of {self._topic} ends at offset {part.end:,}, and the job in namespace "
+                    f"{self.namespace} has processed it up to {part.furthest:,}: another topic, one that was made "
+                    "anew, or another isolation_level than the job's"
                 )
                 raise InputError(message)
 
     def _read(self, account: Account) -> str:
         """Look for unprocessed records where numbers do not meet; returns what is still unknown, empty if nothing."""
-        doubtful = [partition for partition, one in account.partitions.items() if self._is_doubtful(partition, one)]
+        doubtful = [partition for partition, part in account.partitions.items() if self._is_doubtful(partition, part)]
         if not doubtful or time.monotonic() < self._read_at_s + _READ_EVERY_S:
             return ""
         deadline_s = time.monotonic() + _READ_S_MAX
         try:
             for partition in doubtful:
-                one = account.partitions[partition]
-                begin = max(one.open_from, self._settled.get(partition, (0, 0))[0])
+                part = account.partitions[partition]
+                begin = max(part.open_from, self._settled_of(partition).below)
                 reached, is_open = self._first_open(account, partition, begin, deadline_s)
-                self._settled[partition] = reached, self._settled.get(partition, (0, 0))[1]
+                self._settled[partition] = _Settled(reached, self._settled_of(partition).no_events)
                 if is_open:
                     continue
-                if reached < one.end:
-                    return f"offsets {reached:,} to {one.end:,} of partition {partition}"
-                self._settled[partition] = reached, one.unaccounted
+                if reached < part.end:
+                    return f"offsets {reached:,} to {part.end:,} of partition {partition}"
+                self._settled[partition] = _Settled(reached, part.unaccounted)
         except KafkaError as error:
             message = f"Kafka: {error}"
             raise ServiceUnavailable(message) from None
@@ -134,24 +144,27 @@ class TopicProgress:
             self._read_at_s = time.monotonic()
         return ""
 
-    def _is_doubtful(self, partition: int, one: PartitionAccount) -> bool:
-        return one.unaccounted > self._settled.get(partition, (0, 0))[1]
+    def _settled_of(self, partition: int) -> _Settled:
+        return self._settled.get(partition, _Settled(0, 0))
+
+    def _is_doubtful(self, partition: int, part: PartitionAccount) -> bool:
+        return part.unaccounted > self._settled_of(partition).no_events
 
     def _first_open(self, account: Account, partition: int, begin: int, deadline_s: float) -> tuple[int, bool]:
         """The first offset whose record is not processed, and True; else how far was read, and False."""
-        one = account.partitions[partition]
+        part = account.partitions[partition]
         where = TopicPartition(self._topic, partition)
         self._consumer.assign([where])
         self._consumer.seek(where, begin)
         reached = begin
-        while reached < one.end and time.monotonic() < deadline_s:
+        while reached < part.end and time.monotonic() < deadline_s:
             for record in self._consumer.poll(timeout_ms=_POLL_MS).get(where, ()):
-                if record.offset >= one.end:
+                if record.offset >= part.end:
                     break
                 if not account.is_processed(partition, record.offset, record.key):
                     return record.offset, True
             reached = self._consumer.position(where)
-        return min(reached, one.end), False
+        return min(reached, part.end), False
 
 
 def _unknown_types(reports: Mapping[int, ShardReport]) -> dict[str, int]:
@@ -170,8 +183,3 @@ def lost_text(topic: str, lost: Mapping[int, tuple[int, int]]) -> str:
     ]
     total = sum(end - begin for begin, end in lost.values())
     return f"Kafka has deleted {total:,} events of {topic} before the job has read them: {', '.join(spans)}"
-
-
-def _live_namespace(settings: StackSettings) -> str:
-    with closing(RedisScoreStore.connect(settings.redis_address, retry_s=5.0)) as store:
-        return store.live_namespace()

@@ -21,9 +21,11 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from jobs.flink.running import run
 from jobs.register import JOBS
-from tests.second_job import ENTRY
+from tests import second_job
 
-JOBS[ENTRY.name] = ENTRY
+JOBS[second_job.ENTRY.name] = second_job.ENTRY
+build = second_job.build
+second_job.build = lambda env, settings, submission: (print(submission.restored), build(env, settings, submission))
 conf, arguments = json.loads(sys.argv[1])
 made = StreamExecutionEnvironment.get_execution_environment(Configuration())
 for key, value in conf.items():
@@ -47,6 +49,7 @@ SAFE = {
     "execution.checkpointing.interval": "10s",
     "restart-strategy.type": "none",
 }
+RESTORED = {"execution.state-recovery.path": "s3://bucket/savepoints/one"}
 
 
 def submit(tmp_path: Path, conf: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -55,11 +58,15 @@ def submit(tmp_path: Path, conf: dict[str, str], *arguments: str) -> subprocess.
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=ROOT)
 
 
-def test_another_job_is_laid_out_and_submitted_by_the_same_lines(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("conf", "restored"), [(SAFE, "False"), (SAFE | RESTORED, "True")])
+def test_another_job_is_laid_out_and_submitted_by_the_same_lines(
+    tmp_path: Path, conf: dict[str, str], restored: str
+) -> None:
     given = ["group_id=g", "parallelism=2", "namespace=n", "copies_topic=it's", "allow=no-restart-bound"]
-    done = submit(tmp_path, SAFE, "--set", *given)
+    done = submit(tmp_path, conf, "--set", *given)
     assert done.returncode == 0, done.stderr[-3000:]
-    *_, graph, said = done.stdout.splitlines()
+    *_, seen, graph, said = done.stdout.splitlines()
+    assert seen == restored
     assert said == "submitted copy-events as job 0123"
     name, nodes = json.loads(graph)
     assert name == "copy-events n"

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import psutil
 import pytest
 import redis
 
+from console.flink_rest import FlinkRest
 from console.local import flink_client, flink_env, free_ports
 from console.local.topics import topics
 from console.settings import StackSettings
@@ -99,8 +99,7 @@ def beside(cli: Cli, tmp_path: Path) -> Iterator[Callable[..., Cli]]:
 
 
 def slots(cli: Cli) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{cli.env['DRIFTLINE_FLINK_PORT']}/overview") as reply:
-        return int(json.load(reply)["slots-total"])
+    return int(FlinkRest(f"http://127.0.0.1:{cli.env['DRIFTLINE_FLINK_PORT']}").get("/overview")["slots-total"])
 
 
 def test_status_shows_every_service_with_its_pid(cli: Cli) -> None:
