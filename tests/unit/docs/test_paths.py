@@ -1,4 +1,4 @@
-"""Every path and heading that a document names exists."""
+"""Every path, heading and module that a document names exists."""
 
 from __future__ import annotations
 
@@ -68,6 +68,12 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert target.exists(), path
         if anchor and target.suffix == ".md":
             assert anchor in _anchors(target), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_modules_that_are_run_exist(document: Path) -> None:
+    for module in re.findall(rf"python -m ((?:{FOLDERS})[\w.]*)", document.read_text()):
+        assert (REPOSITORY / f"{module.replace('.', '/')}.py").exists(), module
 
 
 def test_paths_are_looked_for_in_every_package() -> None:
