@@ -17,7 +17,7 @@ from benchmarks.workbench import ROOT, Workbench, say
 from console.flink_rest import FlinkRest
 from console.local.topics import create_topics
 from console.progress import Drained, TopicProgress
-from driftline.metrics import JobMetric
+from driftline.metrics import JobGauge, JobMetric
 
 TRAINING = ("--users", "3000", "--events", "60000", "--seed", "1")
 LOOK_S = 0.05
@@ -51,12 +51,21 @@ class JobFigures(FlinkRest):
 
     def counter(self, job_id: str, metric: JobMetric) -> float:
         """One of the job's counters, summed over its slots; up to a second old."""
-        ending = f".driftline.{metric.value}"
+        vertex_id, names = self._of_operator(job_id, metric.value)
+        return sum(self.metric_sum(job_id, vertex_id, found) for found in names)
+
+    def gauge_max(self, job_id: str, gauge: JobGauge) -> float:
+        """One of the job's gauges, the largest of its slots; up to a second old."""
+        vertex_id, names = self._of_operator(job_id, gauge.value)
+        return max((self.metric_max(job_id, vertex_id, found) for found in names), default=0.0)
+
+    def _of_operator(self, job_id: str, metric: str) -> tuple[str, set[str]]:
+        """The vertex of the job's operator, and the full names of one of its metrics."""
         for vertex_id, name in self.vertices(job_id).items():
             if "score blocks" in name:
-                names = {found for found in self.metrics(job_id, vertex_id) if found.endswith(ending)}
-                return sum(self.metric_sum(job_id, vertex_id, found) for found in names)
-        return 0.0
+                ending = f".driftline.{metric}"
+                return vertex_id, {found for found in self.metrics(job_id, vertex_id) if found.endswith(ending)}
+        return "", set()
 
 
 def train(bench: Workbench) -> None:

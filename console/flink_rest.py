@@ -100,8 +100,16 @@ class FlinkRest:
 
     def metric_sum(self, job_id: str, vertex_id: str, metric: str) -> float:
         """Sum a metric over the subtasks of a vertex; 0 while it is not reported."""
-        found = self.get(f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics?get={metric}&agg=sum")
-        return float(found[0]["sum"]) if found else 0.0
+        return self._metric(job_id, vertex_id, metric, "sum")
+
+    def metric_max(self, job_id: str, vertex_id: str, metric: str) -> float:
+        """The largest value of a metric among the subtasks of a vertex; 0 while it is not reported."""
+        return self._metric(job_id, vertex_id, metric, "max")
+
+    def _metric(self, job_id: str, vertex_id: str, metric: str, over_subtasks: str) -> float:
+        path = f"/jobs/{job_id}/vertices/{vertex_id}/subtasks/metrics?get={metric}&agg={over_subtasks}"
+        found = self.get(path)
+        return float(found[0][over_subtasks]) if found else 0.0
 
     def vertices(self, job_id: str) -> dict[str, str]:
         """Return the names of the job's vertices by id."""

@@ -15,7 +15,7 @@ from pyflink.common import Row, Time, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
-from driftline.metrics import JobMetric, JobNamed
+from driftline.metrics import JobGauge, JobMetric, JobNamed
 from driftline.state.v1.state_pb2 import QuietList, ShardState
 from driftline.units import DAY_MS, wall_clock_ms
 from jobs import lineage
@@ -46,6 +46,9 @@ CODE_VERSION = code_version(__name__)
 
 # Users who are due within so long of each other share a timer.
 GRID_MS_MAX = 10_000
+
+# A timer's call is followed by a rest of the same length, up to half of this: a call that took longer is an exception.
+REST_MS_MAX = 100
 
 # Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
 # margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
@@ -102,6 +105,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             MapStateDescriptor(names.DUE, Types.LONG(), Types.PICKLED_BYTE_ARRAY())
         )
         self._due_pages = runtime_context.get_map_state(MapStateDescriptor(names.DUE_PAGES, Types.LONG(), Types.LONG()))
+        self._rest_until_ms = self._timer_ms_max = 0
         self._queues: dict[int, DueQueue] = {}  # by shard; this operator is their only user
         self._shard = runtime_context.get_state(ValueStateDescriptor(names.SHARD, Types.PICKLED_BYTE_ARRAY()))
         group = runtime_context.get_metrics_group().add_group("driftline")
@@ -174,7 +178,22 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
         """Look at some of the shard's users who are due; a moment later, at the rest."""
         at_ms = max(timestamp, wall_clock_ms())  # the clock may have been set back since the timer was set
+        if at_ms < self._rest_until_ms <= at_ms + REST_MS_MAX:  # another shard of this thread has just had its turn
+            ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
+            return []
+        began_s = time.monotonic()
         queue = self._due_queue(int(ctx.get_current_key()))
+        outputs = self._look_again(timestamp, at_ms, queue, ctx)
+        took_ms = 1 + int((time.monotonic() - began_s) * 1_000)
+        # Blocks and barriers pass in between: without a rest, the timers of all shards would be served before them.
+        self._rest_until_ms = at_ms + took_ms + min(took_ms, REST_MS_MAX // 2)
+        if queue.has_come(at_ms):
+            ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
+        self._timer_ms_max = max(self._timer_ms_max, took_ms)
+        self._gauges.show({JobGauge.TIMER_MS_MAX: self._timer_ms_max})
+        return outputs
+
+    def _look_again(self, timestamp: int, at_ms: int, queue: DueQueue, ctx: Any) -> list[Any]:
         if (listed := self._quiet.get(timestamp)) is not None:  # by an earlier release
             self._quiet.remove(timestamp)
             queue.put(timestamp, [Due(user_id, timestamp) for user_id in codec.decode(listed, QuietList).user_ids])
@@ -182,8 +201,6 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         result = self._processor.look_again(due, self._users, at_ms)
         queue.put(due_ms, due[result.taken :])
         self._wait(queue, result, ctx, after_ms=at_ms)
-        if queue.has_come(at_ms):
-            ctx.timer_service().register_processing_time_timer(at_ms + 1)  # blocks and barriers pass in between
         self._users.put_all(result.timelines, keep=False)
         result.count(JobMetric.QUIET_CHECKS, result.taken)
         return self._hand_over(result)

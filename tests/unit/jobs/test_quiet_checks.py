@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import jobs.operators.score_blocks
 from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.state.v1.state_pb2 import QuietList
+from jobs.operators.score_blocks import REST_MS_MAX
 from state_schemas import codec
 from state_schemas.due import PAGE_USERS_MAX
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
@@ -56,10 +59,26 @@ def test_a_crowd_that_goes_quiet_is_looked_at_in_small_calls(task: Task) -> None
         calls += 1
     assert sorted(seen) == sorted(crowd)
     assert calls <= 2_500 // PAGE_USERS_MAX + 2
-    assert task.now_ms <= NOW + GAP_MS + GRID_MS + calls
+    assert task.now_ms <= NOW + GAP_MS + GRID_MS + calls * REST_MS_MAX
     assert task.mails == [1] * calls
     assert not task.backend.maps["due"][KEYS[3]]
     assert not task.backend.maps["due_pages"][KEYS[3]]
+
+
+def test_the_thread_rests_between_the_looks_of_all_its_shards(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flink serves all timers that are due before the next block, so shards must not take turns without a pause."""
+    clock_s = iter(n / 50 for n in range(1_000_000))  # a look takes 20 ms
+    monkeypatch.setattr(jobs.operators.score_blocks.time, "monotonic", lambda: next(clock_s))
+    for key in KEYS[:4]:
+        send(task, [f"{key}-{number}" for number in range(3 * PAGE_USERS_MAX)], key)
+    task.now_ms = NOW + GAP_MS + GRID_MS
+    looks: list[int] = []
+    while task.timers:
+        task.now_ms = max(task.now_ms, min(task.timers)[0])
+        if published(task.fire()):
+            looks.append(task.now_ms)
+    assert len(looks) >= 12
+    assert all(later - earlier > 20 for earlier, later in pairwise(looks))
 
 
 def test_shards_look_at_different_moments(task: Task) -> None:

@@ -1,0 +1,126 @@
+"""A million users gone quiet after a backlog: the longest call of a timer, the memory, and freshness beside it.
+
+    python -m benchmarks.quiet_users [--users 1000000] [--gap-s 240] [--seconds 50]
+
+A backlog with an event of each user is folded; a session gap later all of them are due to be looked at. Freshness is
+probed before that, and while they are looked at, under the same live traffic. The job has to have closed every user's
+session in the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from statistics import quantiles
+from typing import Any
+
+from benchmarks.probes import Probe, Probing
+from benchmarks.topic_runs import JobFigures, drain, fill, live_traffic, own_topic, submit
+from benchmarks.workbench import Workbench, machine, save, say, workbench
+from driftline.metrics import JobGauge, JobMetric
+
+RATE = 300  # events a second of live traffic, probes not counted
+PROBES_A_SECOND = 40
+WARM_UP_S = 20.0
+LOOK_S = 1.0
+ENDED_S_MAX = 900.0
+CALL_MS_MAX, P99_RATIO_MAX = 50, 1.5  # what is required
+
+
+def main() -> None:
+    """Measure, print, and keep."""
+    options = _options()
+    with workbench() as bench:
+        result = {"machine": machine(), **measure(bench, options)}
+    save("quiet_users", result)
+    say(summary(result))
+
+
+def measure(bench: Workbench, options: argparse.Namespace) -> dict[str, Any]:
+    """Fold the backlog, wait for its users to be due, and probe before and meanwhile."""
+    bench = own_topic(bench, "events-quiet")
+    say(f"publishing an event of each of {options.users:,} users")
+    published = fill(bench, users=options.users, events=options.users // 20, everyone=True)
+    job_id = submit(bench, "main", [f"session_gap_ms={options.gap_s * 1_000}"])
+    began_s = time.monotonic()
+    drain(bench, "main", ENDED_S_MAX)
+    folded_s = time.monotonic() - began_s
+    say(f"folded {published:,} events in {folded_s:.0f} s")
+    if folded_s + WARM_UP_S + options.seconds > options.gap_s:
+        message = f"--gap-s {options.gap_s} leaves no time to probe before the first user is due"
+        raise ValueError(message)
+    figures = JobFigures(bench.settings.flink_address)
+    before = _probe(bench, options.seconds)
+    looked_before = figures.counter(job_id, JobMetric.QUIET_CHECKS)
+    time.sleep(max(0.0, began_s + options.gap_s + 5 - time.monotonic()))
+    say("the users are due")
+    beside = _probe(bench, options.seconds)
+    looked_beside = figures.counter(job_id, JobMetric.QUIET_CHECKS)
+    ended_s = _await_sessions(figures, job_id, options.users)
+    memory = {name: rss for name, (_, rss) in bench.usage().items()}
+    return {
+        "users": options.users,
+        "folded_s": folded_s,
+        "before": _percentiles(before),
+        "beside": _percentiles(beside),
+        "looks_before": looked_before,
+        "looks_beside_a_second": (looked_beside - looked_before) / (options.seconds + WARM_UP_S),
+        "ended_after_s": ended_s,
+        "timer_ms_max": figures.gauge_max(job_id, JobGauge.TIMER_MS_MAX),
+        "sessions_closed": figures.counter(job_id, JobMetric.SESSIONS_CLOSED),
+        "memory_mib": memory,
+    }
+
+
+def _probe(bench: Workbench, seconds: float) -> list[Probe]:
+    with live_traffic(bench, rate=RATE, users_of=RATE, seconds=WARM_UP_S + seconds + 5):
+        time.sleep(WARM_UP_S)
+        return Probing(bench.settings, PROBES_A_SECOND, seconds).run()
+
+
+def _await_sessions(figures: JobFigures, job_id: str, users: int) -> float:
+    """Wait until every user's session is closed; returns how long that took."""
+    began_s = time.monotonic()
+    while figures.counter(job_id, JobMetric.SESSIONS_CLOSED) < users:
+        if time.monotonic() > began_s + ENDED_S_MAX:
+            message = f"not all sessions of {users:,} users are closed after {ENDED_S_MAX:g} s"
+            raise TimeoutError(message)
+        time.sleep(LOOK_S)
+    return time.monotonic() - began_s
+
+
+def _percentiles(probes: list[Probe]) -> dict[str, float]:
+    took_ms = [probe.took_ms for probe in probes]
+    hundredths = quantiles(took_ms, n=100)
+    return {"p50_ms": hundredths[49], "p99_ms": hundredths[98], "max_ms": max(took_ms)}
+
+
+def summary(result: dict[str, Any]) -> str:
+    """Return what was measured, and whether it is what is required."""
+    before, beside = result["before"], result["beside"]
+    ratio = beside["p99_ms"] / before["p99_ms"]
+    lines = [
+        f"{result['users']:,} users quiet after a backlog",
+        f"longest call of a timer: {result['timer_ms_max']:.0f} ms (required: under {CALL_MS_MAX})",
+        f"freshness before: p50 {before['p50_ms']:.0f}, p99 {before['p99_ms']:.0f} ms; beside "
+        f"{result['looks_beside_a_second']:,.0f} looks/s: p50 {beside['p50_ms']:.0f}, p99 {beside['p99_ms']:.0f} ms; "
+        f"p99 by p99 {ratio:.2f} (required: at most {P99_RATIO_MAX})",
+        f"all sessions closed {result['ended_after_s']:.0f} s after the second probing",
+        "memory: " + json.dumps({name: f"{rss:,.0f} MiB" for name, rss in result["memory_bytes"].items()}),
+    ]
+    return "\n".join(lines)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument(
+        "--gap-s", type=int, default=240, help="session gap; longer than the backlog takes, and a probing"
+    )
+    parser.add_argument("--seconds", type=float, default=50, help="how long freshness is probed, twice")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
