@@ -215,5 +215,5 @@ def by_place(samples: Iterable[Sampled], thread: str) -> Counter[str]:
     return seen
 
 
-def _begins(one: Frame, beginning: tuple[str, str]) -> bool:
-    return one.module == beginning[0] and one.function.startswith(beginning[1])
+def _begins(called: Frame, beginning: tuple[str, str]) -> bool:
+    return called.module == beginning[0] and called.function.startswith(beginning[1])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from driftline.words import NameCounts, most_frequent
 from udfs.refused import RefusedIds
 
+_SETTINGS = {"userId": "refused_ids", "eventId": "refused_event_ids"}  # of the job, by the field that it is about
+
 
 class RefusedCounts:
     """Events of a file that the job will refuse for their ids, counted by id.
@@ -15,7 +17,7 @@ class RefusedCounts:
 
     def __init__(self, refused: RefusedIds) -> None:
         self._refused = refused
-        self._counts = {"userId": NameCounts(), "eventId": NameCounts()}
+        self._counts = {field: NameCounts() for field in _SETTINGS}
 
     def look(self, user_id: str, event_id: str) -> None:
         """Count an event that is none of FORGET, which the job obeys for any id."""
@@ -27,10 +29,8 @@ class RefusedCounts:
     def warnings(self) -> list[str]:
         """A line for each field that there is something to say of."""
         return [
-            f"events that the job refuses for their {field} ({setting}): {counted.total:,} "
+            f"events that the job refuses for their {field} ({_SETTINGS[field]}): {counted.total:,} "
             f"({most_frequent(counted.counts)})"
-            for (field, counted), setting in zip(
-                self._counts.items(), ("refused_ids", "refused_event_ids"), strict=True
-            )
+            for field, counted in self._counts.items()
             if counted.total
         ]

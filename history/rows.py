@@ -34,7 +34,8 @@ def rows_of(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
         FileError: the mapping names a column that the CSV file does not have, or the file cannot be read on.
     """
     first, text = first_byte_of(text)
-    yield from (_json_rows if first in (b"{", b"[") else _csv_rows)(text, mapping, found)
+    make_rows = _json_rows if first in (b"{", b"[") else _csv_rows
+    yield from make_rows(text, mapping, found)
 
 
 def _csv_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:

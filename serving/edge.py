@@ -31,9 +31,8 @@ class Edge:
     credentials: grpc.ServerCredentials | None = None
     middlewares: list[Middleware] = field(default_factory=list)
     observer: Observer = field(default_factory=Observer)
-    reader: type[ScoreReader] = (
-        ScoreReader  # another class for traces: spans enclose a read, an observer hears of its end
-    )
+    # A subclass where there are traces: a span is around a read, while an observer hears of its end alone.
+    reader: type[ScoreReader] = ScoreReader
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def pack(*command: str | bytes) -> bytes:
     return bytes(hiredis.pack_command(command))  # type: ignore[arg-type]  # its stub knows commands of one word only
 
 
-class Examined(Protocol):
+class Examiner(Protocol):
     """Looks at a Redis before it is read."""
 
     command: bytes  # packed; one reply
@@ -71,12 +71,12 @@ class RedisLink:
     """
 
     def __init__(
-        self, locate: Callable[[], Awaitable[Endpoint]], *, timeout_s: float, examined: Examined | None = None
+        self, locate: Callable[[], Awaitable[Endpoint]], *, timeout_s: float, examiner: Examiner | None = None
     ) -> None:
-        """A new connection is `examined` before anything is read from it."""
+        """The `examiner` sees a new connection before anything is read from it."""
         self._locate = locate
         self._timeout_s = timeout_s
-        self._examined = examined
+        self._examiner = examiner
         self._wire: _Wire | None = None
         self._connecting: asyncio.Task[_Wire] | None = None
         self._closed = False
@@ -153,15 +153,15 @@ class RedisLink:
 
     async def _greet(self, wire: _Wire, greeting: list[bytes]) -> None:
         """Log in, and examine the server, in one round trip."""
-        commands = greeting if self._examined is None else [*greeting, self._examined.command]
+        commands = greeting if self._examiner is None else [*greeting, self._examiner.command]
         if not commands:
             return
         replies = await wire.send(b"".join(commands), len(commands))
         for reply in replies[: len(greeting)]:
             if isinstance(reply, Exception):
                 raise reply if is_transient(reply) else LoginRefusedError(str(reply))
-        if self._examined is not None:
-            self._examined.examine(replies[-1])
+        if self._examiner is not None:
+            self._examiner.examine(replies[-1])
 
 
 async def _open(endpoint: Endpoint, wire: _Wire) -> None:

@@ -23,7 +23,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        line = getattr(record, _FIELDS, {}) | line if hasattr(record, _FIELDS) else line
+        line = getattr(record, _FIELDS, {}) | line
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)

@@ -19,7 +19,7 @@ from redis.exceptions import RedisClusterException
 from driftline.errors import SettingError
 from driftline.redis_url import why_not, without_password
 from serving.link import Endpoint, LoginRefusedError, RedisLink, pack
-from serving.standing import Standing
+from serving.replication import Replication
 from sink_connectors.redis_address import FORMS, REDIS_PORT, RedisAddress, read_address
 from sink_connectors.redis_errors import is_outage
 from sink_connectors.redis_memory import RedisMemory, parse_info
@@ -55,15 +55,15 @@ class NodeSource:
     """One Redis at a time, found anew for every connection, and left where it is no longer the one to read."""
 
     def __init__(
-        self, locate: Locate, *, timeout_s: float, standing: Standing | None = None, sentinel: Any = None
+        self, locate: Locate, *, timeout_s: float, replication: Replication | None = None, sentinel: Any = None
     ) -> None:
-        """Without `standing` a replica is read without asking for its link to the master, as where replicas are wanted.
+        """Without `replication` a replica is read without asking for its link to the master, where replicas are wanted.
 
         The connections of a `sentinel`, which `locate` asks, are closed with the source.
         """
-        self._standing = standing
+        self._replication = replication
         self._sentinel = sentinel
-        self._link = RedisLink(locate, timeout_s=timeout_s, examined=standing)
+        self._link = RedisLink(locate, timeout_s=timeout_s, examiner=replication)
 
     async def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """See ScoreSource. One MGET for up to KEYS_MAX keys."""
@@ -82,7 +82,7 @@ class NodeSource:
     async def probe(self, key: str) -> bytes | None:
         """See ScoreSource. Where a master was demoted, the name is looked up again."""
         value = await self._look(key)
-        if self._standing is not None and self._standing.was_demoted:
+        if self._replication is not None and self._replication.was_demoted:
             self._link.drop("it is a replica now")
             value = await self._look(key)
         return value
@@ -98,11 +98,11 @@ class NodeSource:
             await client.aclose()
 
     async def _look(self, key: str) -> bytes | None:
-        if self._standing is None:
+        if self._replication is None:
             return (await self.values([key]))[0]
-        values, about = await self._link.call(pack("MGET", key) + self._standing.command, 2)
+        values, about = await self._link.call(pack("MGET", key) + self._replication.command, 2)
         try:
-            self._standing.examine(about)
+            self._replication.examine(about)
         except redis.RedisError as error:
             self._link.drop(str(error))
             raise
@@ -220,13 +220,13 @@ def open_source(
     Unless replicas are asked for, one whose master has been out of its reach for `cut_off_s_max` seconds is an outage.
     """
     found = read_address(url)
-    standing = None if read_from_replicas else Standing(cut_off_s_max=cut_off_s_max)
+    replication = None if read_from_replicas else Replication(cut_off_s_max=cut_off_s_max)
     try:
         login = _endpoint(found)
         if found.kind == "sentinel":
             sentinel = _sentinel(found, timeout_s)
             locate = _named_by(sentinel, found.service, login, read_from_replicas)
-            return NodeSource(locate, timeout_s=timeout_s, standing=standing, sentinel=sentinel)
+            return NodeSource(locate, timeout_s=timeout_s, replication=replication, sentinel=sentinel)
         if found.kind == "cluster":
             cluster = _cluster(found, timeout_s)
             return ClusterSource(cluster, login, timeout_s=timeout_s, read_from_replicas=read_from_replicas)
@@ -238,7 +238,7 @@ def open_source(
             "DRIFTLINE_SERVE_READ_FROM_REPLICAS needs a redis+sentinel:// or redis+cluster:// URL, which names them"
         )
         raise SettingError(message)
-    return NodeSource(_fixed(login), timeout_s=timeout_s, standing=standing)
+    return NodeSource(_fixed(login), timeout_s=timeout_s, replication=replication)
 
 
 def _sentinel(found: RedisAddress, timeout_s: float) -> Any:

@@ -42,7 +42,7 @@ class Watching:
         self._thread.start()
 
     def versions(self) -> list[int]:
-        return [one.scores.accepted_events if one.scores else 0 for one in self.seen]
+        return [result.scores.accepted_events if result.scores else 0 for result in self.seen]
 
     def ended(self) -> bool:
         return not self._thread.is_alive()

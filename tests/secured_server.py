@@ -45,7 +45,7 @@ class Secured:
     def revoked(self, name: str) -> Iterator[None]:
         """Meanwhile the file is without this client; afterwards the server knows all of them again."""
         everyone = ("reader", "auditor", BY_CERTIFICATE)
-        self.allow(*(one for one in everyone if one != name))
+        self.allow(*(client for client in everyone if client != name))
         try:
             yield
         finally:

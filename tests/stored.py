@@ -32,5 +32,5 @@ def stored_user(user_id: str, *, accepted: int = 42, generation: int = 1) -> tup
         generation=generation,
         written_at_ms=AT_MS + 40,
     )
-    features = struct.pack(f"<{len(V1)}f", *(_KNOWN.get(one.name, one.default) for one in V1))
+    features = struct.pack(f"<{len(V1)}f", *(_KNOWN.get(feature.name, feature.default) for feature in V1))
     return user_id, encode_value(generation, accepted, with_features(features, message.SerializeToString()))

@@ -125,6 +125,7 @@ class Kafka(Service):
 
 def _cluster_id() -> str:
     """A random id in Kafka's form: 16 bytes, base64 without padding, and no leading dash."""
-    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
-        pass
-    return made
+    while True:
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not cluster_id.startswith("-"):
+            return cluster_id

@@ -194,7 +194,7 @@ class TestSentinel:
                 assert client.wait(1, 10_000) == 1  # what the replica has not got yet is lost, whoever writes it
             primary.stop()
         assert write(store, "after") == 1
-        assert [one and one.accepted_events > 0 for one in store.read(["u", "after"])] == [True, True]
+        assert [stored and stored.accepted_events > 0 for stored in store.read(["u", "after"])] == [True, True]
         with replica.client() as client:
             assert client.role()[0] == b"master"
             assert client.exists(user_key("main", "after")) == 1
@@ -203,7 +203,7 @@ class TestSentinel:
 
     @staticmethod
     def _known(sentinel: Any) -> list[int]:
-        return [one["port"] for one in sentinel.sentinel_slaves("scores") if not one["is_sdown"]]
+        return [replica["port"] for replica in sentinel.sentinel_slaves("scores") if not replica["is_sdown"]]
 
     @staticmethod
     def _told(sentinel: Any) -> bool:

@@ -97,7 +97,7 @@ def test_the_server_logs_it_at_its_start_and_counts_it(evicting: RedisServer, ca
 
 def test_status_shows_it(evicting: RedisServer, tmp_path: Path) -> None:
     settings = StackSettings.load(redis_url=evicting.url, home=tmp_path)
-    (redis,) = [one for one in Stack(settings).status() if one.name == "redis"]
+    (redis,) = [service for service in Stack(settings).status() if service.name == "redis"]
     assert redis.state == "external"
     assert "allkeys-lru" in redis.warning and "noeviction" in redis.warning
     assert json.dumps(redis.warning)

@@ -142,7 +142,7 @@ class TestWrite:
         values = [(f"u{number}", value(1, scores=large)) for number in range(7)]
         values.insert(3, ("huge", value(1, scores=bytes(2 * BATCH_BYTES_MAX))))
         assert store.write(values, (1, ShardReport(Progress(accepted=7)))).accepted == len(values)
-        assert [one and len(one.scores) for one in store.read(["u0", "huge", "u6"])] == [
+        assert [stored and len(stored.scores) for stored in store.read(["u0", "huge", "u6"])] == [
             len(large),
             2 * BATCH_BYTES_MAX,
             len(large),

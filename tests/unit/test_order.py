@@ -20,9 +20,9 @@ def test_what_is_behind_is_what_the_fold_calls_late(data: st.DataObject, history
         Timeline.begin(bounds()),
         0,
     )
-    for one in data.draw(st.permutations(history)):
-        order(message("u", event_time_ms=one.time_ms, event_id=one.event_id))
-        late += timeline.offer(one) is Outcome.LATE
+    for arrived in data.draw(st.permutations(history)):
+        order(message("u", event_time_ms=arrived.time_ms, event_id=arrived.event_id))
+        late += timeline.offer(arrived) is Outcome.LATE
     assert order.behind == late
     assert bool(order.warning()) == bool(late)
 

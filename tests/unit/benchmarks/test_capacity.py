@@ -13,13 +13,13 @@ COSTS = Costs()
 
 @given(st.floats(1, 1e8), st.floats(1, 1e9))
 def test_no_thread_is_busier_than_planned(events_s: float, users: float) -> None:
-    one = plan(events_s, users, COSTS)
-    each_s = events_s / one.cells
-    blocks_s = min(one.shards * 20, each_s)
-    busy = (each_s * COSTS.event_s + blocks_s * COSTS.block_s) / one.slots
+    planned = plan(events_s, users, COSTS)
+    each_s = events_s / planned.cells
+    blocks_s = min(planned.shards * 20, each_s)
+    busy = (each_s * COSTS.event_s + blocks_s * COSTS.block_s) / planned.slots
     assert busy <= COSTS.busy_max * 1.001
     assert each_s * COSTS.redis_write_s <= COSTS.busy_max * 1.001
-    assert one.slots <= one.shards <= 128
+    assert planned.slots <= planned.shards <= 128
 
 
 @given(st.floats(1, 1e7), st.floats(1, 10))

@@ -92,7 +92,7 @@ def test_only_calls_of_the_operator_are_counted() -> None:
 
 
 def test_every_stage_and_group_has_one_name() -> None:
-    names = [one.name for one in stages.STAGES]
+    names = [stage.name for stage in stages.STAGES]
     groups = [name for name, _ in stages.THREADS]
     assert len({*names, stages.OWN}) == len(names) + 1
     assert len(set(groups)) == len(groups)

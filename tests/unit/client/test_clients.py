@@ -56,8 +56,8 @@ class TestCalls:
         fake.put(user("a"), user("b"))
         asked = ["b", *(f"nobody{number}" for number in range(2_000)), "a", "b"]
         results = ask(target, "batch", asked, timeout_s=5)
-        assert [one.user_id for one in results] == asked
-        assert [one.status for one in results] == ["OK", *["NOT_FOUND"] * 2_000, "OK", "OK"]
+        assert [result.user_id for result in results] == asked
+        assert [result.status for result in results] == ["OK", *["NOT_FOUND"] * 2_000, "OK", "OK"]
         assert [len(request.user_ids) for _, request, _ in fake.calls] == [1_000, 1_000, 3]
 
     def test_batch_of_nobody_may_still_be_refused(self, fake: FakeScores, target: str, ask: Ask) -> None:

@@ -27,7 +27,7 @@ def scored(generation: int, accepted: int) -> Result:
 )
 def test_only_what_is_new(arriving: list[Result], yielded: list[Result]) -> None:
     state = WatchState(())
-    assert [news for one in arriving if (news := state.news(one))] == yielded
+    assert [news for result in arriving if (news := state.news(result))] == yielded
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.none() | st.tuples(st.integers(1, 3), st.integers(1, 5)))))
@@ -43,7 +43,7 @@ def test_versions_never_fall(arriving: list[tuple[str, tuple[int, int] | None]])
 
 def test_version_that_was_not_asked_for_is_not_shown() -> None:
     state = WatchState(["generation"])
-    news = [state.news(one) for one in (scored(1, 1), scored(1, 1), scored(1, 2))]
+    news = [state.news(result) for result in (scored(1, 1), scored(1, 1), scored(1, 2))]
     assert news == [scored(1, 0), None, scored(1, 0)]
 
 

@@ -65,7 +65,7 @@ def test_both_faces_give_the_same(server: Client) -> None:
         answers = client.get("u1"), client.batch(["0", "nobody", ""]), client.explain("u1")
     assert answers == asyncio.run(ask())
     assert answers[0].affinities[0] == c.Affinity("shoes", 0.75)
-    assert [one.status for one in answers[1]] == ["OK", "NOT_FOUND", "INVALID_ARGUMENT"]
+    assert [answer.status for answer in answers[1]] == ["OK", "NOT_FOUND", "INVALID_ARGUMENT"]
     assert answers[2].features[0].name == "session_events"
 
 

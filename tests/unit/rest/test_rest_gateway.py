@@ -87,7 +87,7 @@ class TestAnswers:
     def test_batch_and_explanation(self, fake: FakeScores, gateway: httpx.Client) -> None:
         fake.put(user("a/b"))
         results = gateway.post("/v1/scores:batchGet", json={"userIds": ["nobody", "a/b"]}).json()["results"]
-        assert [(one["userId"], one["status"]) for one in results] == [
+        assert [(result["userId"], result["status"]) for result in results] == [
             ("nobody", "RESULT_STATUS_NOT_FOUND"),
             ("a/b", "RESULT_STATUS_OK"),
         ]

@@ -74,7 +74,7 @@ def test_batch(gateway: httpx.Client) -> None:
         gateway.post("/v1/scores:batchGet", json=asked, headers={"Authorization": f"Bearer {token}"})
         for token in (READER[0], "wrong")
     ]
-    assert [one.status_code for one in answers] == [200, 401]
+    assert [answer.status_code for answer in answers] == [200, 401]
     assert READER[0] not in answers[0].text and "wrong" not in answers[1].text
 
 
@@ -89,7 +89,7 @@ def test_revoked_token_ends_a_stream_with_a_problem(secured: Secured, gateway: h
         with secured.revoked("auditor"):
             rest = list(lines)
     assert "event: problem" in rest
-    problem = json.loads(next(one for one in reversed(rest) if one.startswith("data: ")).removeprefix("data: "))
+    problem = json.loads(next(line for line in reversed(rest) if line.startswith("data: ")).removeprefix("data: "))
     assert (problem["status"], problem["code"]) == (401, "UNAUTHENTICATED")
 
 

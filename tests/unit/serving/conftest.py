@@ -40,8 +40,8 @@ def telemetry_samples() -> Iterator[tuple[Any, Callable[[str], float]]]:
                 with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
                     families = list(text_string_to_metric_families(answer.read().decode()))
                 name, labels = "driftline_serving_rejected_calls_total", {"reason": reason}
-                samples = [one for family in families for one in family.samples]
-                return sum(one.value for one in samples if one.name == name and one.labels == labels)
+                samples = [sample for family in families for sample in family.samples]
+                return sum(sample.value for sample in samples if sample.name == name and sample.labels == labels)
 
             yield Telemetry(0), rejected
     finally:

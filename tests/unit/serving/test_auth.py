@@ -230,7 +230,7 @@ class TestFile:
         file = tmp_path / "tokens.toml"
         file.write_text(toml_of(Client(name="a", tokens_sha256=(old_hash, new_hash), methods=frozenset({"*"}))))
         clients = read_clients(file)
-        assert [getattr(clients.with_token(one), "name", None) for one in (old, new, "", "x\udc80")] == [
+        assert [getattr(clients.with_token(token), "name", None) for token in (old, new, "", "x\udc80")] == [
             "a", "a", None, None,
         ]  # fmt: skip
 

@@ -111,7 +111,7 @@ class TestStreamsThatSendNothing:
             running_server(redis.url, request_wait_ms=WAIT_MS) as client,
             silent_streams(20, lambda: Silent(client, method, answers_once=answers_once)) as streams,
         ):
-            wait_until(lambda: {one.code for one in streams} == {grpc.StatusCode.DEADLINE_EXCEEDED})
+            wait_until(lambda: {stream.code for stream in streams} == {grpc.StatusCode.DEADLINE_EXCEEDED})
             assert streams[0].details == "no message came within 0.3 s"
             assert client.get("u").scores.user_id == "u"
 
@@ -129,7 +129,7 @@ class TestStreamsThatSendNothing:
             another_address(client) as greedy,
             silent_streams(20, lambda: Silent(greedy, f"{SERVICE}/GetScores")) as streams,
         ):
-            wait_until(lambda: [one.code for one in streams].count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 14)
+            wait_until(lambda: [stream.code for stream in streams].count(grpc.StatusCode.RESOURCE_EXHAUSTED) == 14)
             assert client.get("u").scores.user_id == "u"
 
     def test_half_closed_without_a_message_is_no_request(self, redis: RedisServer) -> None:
@@ -141,7 +141,7 @@ class TestStreamsThatSendNothing:
         with running_server(redis.url, in_flight_max=4, client_in_flight_max=4) as client:
             for _ in range(5):
                 with silent_streams(4, lambda: Silent(client, f"{SERVICE}/GetScores")) as streams:
-                    assert {one.code for one in streams} == {None}
+                    assert {stream.code for stream in streams} == {None}
                 wait_until(lambda: code_of(lambda: client.get("u")) is grpc.StatusCode.OK)
 
 
@@ -186,7 +186,7 @@ class TestCallsInFlight:
             redis.pause()
             with ThreadPoolExecutor(8) as pool:
                 greedy = [pool.submit(call, "greedy") for _ in range(3)]
-                wait_until(lambda: sum(one.done() for one in greedy) == 1)
+                wait_until(lambda: sum(call.done() for call in greedy) == 1)
                 other = pool.submit(call, "other")
                 redis.resume()
                 assert other.result() is grpc.StatusCode.OK

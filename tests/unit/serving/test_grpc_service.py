@@ -44,7 +44,10 @@ def answers(client: Client, user_id: str) -> bool:
 
 def put(store: RedisScoreStore, *messages: UserScores) -> None:
     generation = next(GENERATIONS)
-    values = [(one.user_id, encode_value(generation, one.accepted_events, one.SerializeToString())) for one in messages]
+    values = [
+        (scores.user_id, encode_value(generation, scores.accepted_events, scores.SerializeToString()))
+        for scores in messages
+    ]
     assert store.write(values, None).accepted == len(messages)
 
 
@@ -76,7 +79,7 @@ class TestGetScores:
         with pytest.raises(grpc.RpcError) as caught:
             client.get("forgotten")
         assert caught.value.code() == grpc.StatusCode.NOT_FOUND
-        assert [one.status for one in client.batch(["forgotten"])] == [pb.RESULT_STATUS_NOT_FOUND]
+        assert [result.status for result in client.batch(["forgotten"])] == [pb.RESULT_STATUS_NOT_FOUND]
 
     @pytest.mark.parametrize("user_id", ["", "x" * 129, "é" * 65])
     def test_bad_id(self, client: Client, user_id: str) -> None:
@@ -103,13 +106,13 @@ class TestBatchGetScores:
         assert client.batch([]) == []
 
     def test_only_bad_ids(self, client: Client) -> None:
-        assert [one.status for one in client.batch([""])] == [pb.RESULT_STATUS_INVALID_ARGUMENT]
+        assert [result.status for result in client.batch([""])] == [pb.RESULT_STATUS_INVALID_ARGUMENT]
 
     def test_a_thousand_ids_and_one_more(self, client: Client, store: RedisScoreStore) -> None:
         messages = [user_scores(f"u{number}") for number in range(1_000)]
         put(store, *messages)
-        asked = [one.user_id for one in messages]
-        assert [one.scores for one in client.batch(asked)] == messages
+        asked = [message.user_id for message in messages]
+        assert [result.scores for result in client.batch(asked)] == messages
         with pytest.raises(grpc.RpcError, match="1,000 user ids") as caught:
             client.batch([*asked, "u0"])
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -199,7 +202,7 @@ def test_reflection_lists_the_services(client: Client) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(client.channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     (reply,) = stub.ServerReflectionInfo(iter([request]))
-    names = {one.name for one in reply.list_services_response.service}
+    names = {service.name for service in reply.list_services_response.service}
     assert names == {SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"}
 
 

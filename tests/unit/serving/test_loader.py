@@ -121,8 +121,8 @@ def test_what_nobody_waits_for_any_more_is_not_read() -> None:
         loader = Loader(reads, keys_max=1)
         gone = [loader.load(key) for key in ("a", "b")]
         stays = loader.load("c")
-        for one in gone:
-            one.cancel()
+        for caller in gone:
+            caller.cancel()
         assert await stays == b"c"
         assert reads.keys == [["c"]]
 

@@ -88,10 +88,10 @@ def _expire(guarded: Guarded) -> None:
 
 
 CASES = {
-    "token gone": Case(lambda one: one.allow(lines(OTHER_HASH)), "UNAUTHENTICATED"),
-    "client gone": Case(lambda one: one.allow("clients = []"), "UNAUTHENTICATED"),
-    "method gone": Case(lambda one: one.allow(lines(HASH, methods=("GetScores",))), "PERMISSION_DENIED"),
-    "namespace gone": Case(lambda one: one.allow(lines(HASH, namespace="rebuilt")), "PERMISSION_DENIED"),
+    "token gone": Case(lambda server: server.allow(lines(OTHER_HASH)), "UNAUTHENTICATED"),
+    "client gone": Case(lambda server: server.allow("clients = []"), "UNAUTHENTICATED"),
+    "method gone": Case(lambda server: server.allow(lines(HASH, methods=("GetScores",))), "PERMISSION_DENIED"),
+    "namespace gone": Case(lambda server: server.allow(lines(HASH, namespace="rebuilt")), "PERMISSION_DENIED"),
     "expired": Case(_expire, "UNAUTHENTICATED"),
 }
 
@@ -178,7 +178,7 @@ class TestStreamWhileAllowed:
             log.append("checked")
 
         async def run() -> list[bytes]:
-            return [one async for one in stream_while_allowed(responses(), check, every_s=CALL_S)]
+            return [response async for response in stream_while_allowed(responses(), check, every_s=CALL_S)]
 
         assert asyncio.run(run()) == [b"a", b"b"]
         assert log == ["made", "checked"] * 2

@@ -99,7 +99,7 @@ class TestCluster:
     def test_server_reads_from_it(self, cluster_port: int) -> None:
         with running_server(f"redis+cluster://127.0.0.1:{cluster_port}", redis_timeout_ms=2_000) as client:
             assert client.get("a").scores.user_id == "a"
-            assert [one.scores.user_id for one in client.batch(["c", "nobody", "b"])] == ["c", "", "b"]
+            assert [result.scores.user_id for result in client.batch(["c", "nobody", "b"])] == ["c", "", "b"]
             assert client.health() == "SERVING"
 
 

@@ -40,9 +40,9 @@ def scrape(address: str) -> Samples:
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     return {
-        one.name + "".join(f"|{name}={value}" for name, value in sorted(one.labels.items())): one.value
+        sample.name + "".join(f"|{name}={value}" for name, value in sorted(sample.labels.items())): sample.value
         for family in families
-        for one in family.samples
+        for sample in family.samples
     }
 
 
@@ -191,7 +191,7 @@ class TestEndpoint:
 
 
 class TestCatalogue:
-    @pytest.mark.parametrize("metric", ServingMetric, ids=lambda one: one.name)
+    @pytest.mark.parametrize("metric", ServingMetric, ids=lambda metric: metric.name)
     def test_names_follow_prometheus(self, metric: ServingMetric) -> None:
         about = metric.value
         assert re.fullmatch(r"driftline_serving_[a-z_]+", about.name)
@@ -204,7 +204,7 @@ class TestCatalogue:
     def test_document_lists_every_metric(self) -> None:
         text = (REPOSITORY / "docs" / "metrics.md").read_text()
         rows = [line for line in text.splitlines() if line.startswith("| `driftline_serving_")]
-        assert rows == [_row(one.value) for one in ServingMetric]
+        assert rows == [_row(metric.value) for metric in ServingMetric]
 
 
 def _row(metric: Metric) -> str:

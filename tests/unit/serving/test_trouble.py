@@ -148,7 +148,7 @@ class TestStale:
             own_redis.stop()
             assert client.get("u0") == pb.GetScoresResponse(scores=fresh.scores, stale=True)
             results = client.batch(["nobody", "u1", "", "u0"])
-            assert [(one.status, one.stale, one.scores.user_id) for one in results] == [
+            assert [(result.status, result.stale, result.scores.user_id) for result in results] == [
                 (pb.RESULT_STATUS_NOT_FOUND, True, ""),
                 (pb.RESULT_STATUS_OK, True, "u1"),
                 (pb.RESULT_STATUS_INVALID_ARGUMENT, False, ""),

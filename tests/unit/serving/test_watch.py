@@ -114,7 +114,7 @@ class TestWatch:
         own_store.write([value("u1")], None)
         watching = Watching(client, "u1", "u2", "u1")
         first = [watching.next(), watching.next()]
-        assert [(one.user_id, one.status) for one in first] == [
+        assert [(result.user_id, result.status) for result in first] == [
             ("u1", pb.RESULT_STATUS_OK),
             ("u2", pb.RESULT_STATUS_NOT_FOUND),
         ]
@@ -224,9 +224,9 @@ class TestExplain:
         explained = self.explain(client, "u1")
         assert explained.scores.user_id == "u1"
         assert not explained.scores.feature_values
-        assert [one.value for one in explained.features] == values
-        assert [(one.name, one.unit, one.default_value, one.formula) for one in explained.features] == [
-            (one.name, one.unit, one.default, one.formula) for one in V1
+        assert [feature.value for feature in explained.features] == values
+        assert [(shown.name, shown.unit, shown.default_value, shown.formula) for shown in explained.features] == [
+            (feature.name, feature.unit, feature.default, feature.formula) for feature in V1
         ]
         assert not client.get("u1").scores.feature_values
         assert not client.batch(["u1"])[0].scores.feature_values

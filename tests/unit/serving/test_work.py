@@ -63,9 +63,9 @@ class Ids(list[str]):
     looked_at = 0
 
     def __iter__(self) -> Iterator[str]:
-        for one in super().__iter__():
+        for user_id in super().__iter__():
             self.looked_at += 1
-            yield one
+            yield user_id
 
 
 def service() -> tuple[ScoreService, Stored]:
@@ -96,8 +96,8 @@ def steps(call: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[int, Any]:
 
 def batch(user_ids: list[str], paths: list[str]) -> tuple[int, Any]:
     request = pb.BatchGetScoresRequest(user_ids=user_ids, read_mask=FieldMask(paths=paths))
-    one = service()[0]
-    return steps(lambda: one.batch_get_scores(request, cast("Any", Context())))
+    asked = service()[0]
+    return steps(lambda: asked.batch_get_scores(request, cast("Any", Context())))
 
 
 def test_mask_of_many_paths_is_refused_without_reading_them() -> None:
@@ -121,9 +121,9 @@ def test_mask_costs_each_user_no_more_than_the_message_has_fields() -> None:
 
 
 def test_repeated_ids_are_read_and_masked_once() -> None:
-    one, reader = service()
+    asked, reader = service()
     request = pb.BatchGetScoresRequest(user_ids=["u"] * 1_000, read_mask=FieldMask(paths=["user_id"]))
-    taken, response = steps(lambda: one.batch_get_scores(request, cast("Any", Context())))
+    taken, response = steps(lambda: asked.batch_get_scores(request, cast("Any", Context())))
     assert reader.users == 1
     assert len(pb.BatchGetScoresResponse.FromString(response).results) == 1_000
     assert taken < 1_000 * 8
@@ -137,10 +137,10 @@ def test_too_many_ids_are_refused_without_a_look_at_them(method: str) -> None:
         def HasField(self, _name: str) -> bool:  # noqa: N802  (protobuf's name)
             return False
 
-    one, reader = service()
+    asked, reader = service()
 
     async def call() -> None:
-        answer = getattr(one, method)(Request(), Context())
+        answer = getattr(asked, method)(Request(), Context())
         await (answer if asyncio.iscoroutine(answer) else anext(answer))
 
     _, refused = steps(call)
@@ -165,7 +165,7 @@ def test_log_line_is_as_long_as_it_is_worth(caplog: pytest.LogCaptureFixture) ->
 
 def test_namespace_that_is_none_is_not_sent_back() -> None:
     """A status travels in a header, and headers have a bound of their own at the other end."""
-    one, _ = service()
+    asked, _ = service()
     context = cast("Any", Context(("driftline-namespace", "n" * 8_000)))
-    _, refused = steps(lambda: one.get_scores(pb.GetScoresRequest(user_id="u"), context))
+    _, refused = steps(lambda: asked.get_scores(pb.GetScoresRequest(user_id="u"), context))
     assert isinstance(refused, Refused) and len(refused.details) < 300

@@ -96,8 +96,8 @@ class TestWorkers:
     def test_dead_worker_is_replaced_and_sigterm_drains_all(self, redis_server: RedisServer) -> None:
         with workers(redis_server.url, free_port()) as running:
             listening = [running.next("listening") for _ in range(2)]
-            assert {one["worker"] for one in listening} == {0, 1}
-            (address,) = {one["address"] for one in listening}
+            assert {line["worker"] for line in listening} == {0, 1}
+            (address,) = {line["address"] for line in listening}
             assert Client(address).health() == "SERVING"
             first = running.children()
             assert len(first) == 2

@@ -43,10 +43,10 @@ class Disk:
         return folder
 
     def needed(self) -> dict[Path, str]:
-        return {one.folder: one.needed for one in list_kept(self.settings)}
+        return {kept.folder: kept.needed for kept in list_kept(self.settings)}
 
     def prune(self) -> set[Path]:
-        return {one.folder for one in prune(self.settings)}
+        return {kept.folder for kept in prune(self.settings)}
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_newest_of_each_namespace_stays(disk: Disk) -> None:
     older = disk.savepoint(A, "0001")
     newest, other = disk.checkpoint(B, 7), disk.savepoint(C, "0002")
     assert disk.needed() == {old: "", older: "", newest: "newest", other: "newest"}
-    listed = {one.folder: one for one in list_kept(disk.settings)}
+    listed = {kept.folder: kept for kept in list_kept(disk.settings)}
     assert listed[old].path == old / "chk-4"
     assert listed[old].job == "score-events main"
     assert listed[old].size_bytes == 2 * 1_024

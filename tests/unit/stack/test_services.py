@@ -45,8 +45,8 @@ def test_retention_is_a_setting() -> None:
 def test_a_cluster_id_is_no_option() -> None:
     made = {_cluster_id() for _ in range(500)}
     assert len(made) == 500
-    assert not any(one.startswith("-") for one in made)
-    assert {len(one) for one in made} == {22}
+    assert not any(cluster_id.startswith("-") for cluster_id in made)
+    assert {len(cluster_id) for cluster_id in made} == {22}
 
 
 def test_redis_keeps_scores_and_listens_on_loopback(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whether the Redis that a name leads to is one to read: a master, or a replica that still hears from its master."""
+"""Whether the Redis that a name leads to may be read: a master, or a replica that still hears from its master."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sink_connectors.redis_errors import is_transient
 log = logging.getLogger(__name__)
 
 
-class Standing:
+class Replication:
     """What the Redis in use says of its replication.
 
     After a failover behind a DNS name, a virtual IP or a proxy, connections that exist stay with the old master. It

@@ -11,7 +11,7 @@ import grpc
 import pytest
 import redis
 
-from serving.standing import Standing
+from serving.replication import Replication
 from sink_connectors.score_store import RedisScoreStore
 from tests.forwarder import Forwarder
 from tests.grpc_server import Client, running_server
@@ -34,44 +34,44 @@ def cut_off(down_s: int) -> bytes:
 
 
 class TestWhatRedisSays:
-    def standing(self) -> tuple[Standing, list[float]]:
+    def replication(self) -> tuple[Replication, list[float]]:
         now = [100.0]
-        return Standing(cut_off_s_max=10, clock=lambda: now[0]), now
+        return Replication(cut_off_s_max=10, clock=lambda: now[0]), now
 
     def test_master_and_a_replica_that_hears_from_it_are_read(self) -> None:
-        standing, _ = self.standing()
+        replication, _ = self.replication()
         for about in (MASTER, HEARING, cut_off(9), MASTER):
-            standing.examine(about)
+            replication.examine(about)
 
     def test_replica_that_has_been_cut_off_for_long_is_an_outage_at_first_sight(self) -> None:
-        standing, _ = self.standing()
+        replication, _ = self.replication()
         with pytest.raises(redis.ConnectionError, match=r"replica.*10\.0\.0\.7:6379.*down for 10 s"):
-            standing.examine(cut_off(10))
+            replication.examine(cut_off(10))
 
     def test_link_that_never_was_up_is_timed_from_here(self) -> None:
-        standing, now = self.standing()
-        standing.examine(cut_off(-1))
+        replication, now = self.replication()
+        replication.examine(cut_off(-1))
         now[0] += 9.9
-        standing.examine(cut_off(-1))
+        replication.examine(cut_off(-1))
         now[0] += 0.1
         with pytest.raises(redis.ConnectionError):
-            standing.examine(cut_off(-1))
-        standing.examine(HEARING)
-        standing.examine(cut_off(-1))
+            replication.examine(cut_off(-1))
+        replication.examine(HEARING)
+        replication.examine(cut_off(-1))
 
     def test_demotion_is_told_once(self) -> None:
-        standing, _ = self.standing()
+        replication, _ = self.replication()
         told = []
         for about in (HEARING, MASTER, HEARING, HEARING, MASTER):
-            standing.examine(about)
-            told.append(standing.was_demoted)
+            replication.examine(about)
+            told.append(replication.was_demoted)
         assert told == [False, False, True, False, False]
 
     def test_redis_that_does_not_tell_is_read_and_that_is_said_once(self, caplog: pytest.LogCaptureFixture) -> None:
-        standing, _ = self.standing()
+        replication, _ = self.replication()
         for _ in range(3):
-            standing.examine(redis.ResponseError("NOPERM this user has no permissions to run the 'info' command"))
-        standing.examine(redis.ResponseError("LOADING Redis is loading the dataset in memory"))
+            replication.examine(redis.ResponseError("NOPERM this user has no permissions to run the 'info' command"))
+        replication.examine(redis.ResponseError("LOADING Redis is loading the dataset in memory"))
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
