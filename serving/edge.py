@@ -37,10 +37,10 @@ class Edge:
 
 @contextmanager
 def prepared(settings: ServeSettings) -> Iterator[None]:
-    """What is done once, in the process that starts the workers or is the only one.
+    """Do what is done once for all workers, in the process that starts them or is the only one.
 
-    Checks the files, so that they are one clear error and not one a worker; warns; answers Prometheus for all workers
-    that are started meanwhile. Raises SettingError and StackError.
+    Checks the files, so that a broken one is one clear error and not one for each worker; warns; answers Prometheus for
+    all workers that are started meanwhile. Raises SettingError and StackError.
     """
     _credentials(settings)
     if settings.tokens_file is not None:

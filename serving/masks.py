@@ -1,7 +1,7 @@
 """Read masks: which fields of UserScores a caller wants.
 
-A mask costs the server what the message costs, not what the caller sent: it is read once, into one bit a path, and a
-mask of the same paths in any order, however often repeated, is the same mask.
+What a mask costs the server does not grow with what the caller sent: it is read once, into one bit for each path, and
+masks of the same paths, in any order and however often repeated, are one mask.
 """
 
 from __future__ import annotations
@@ -69,5 +69,5 @@ def read_mask(request: Any) -> ReadMask | None:
 
 @functools.lru_cache(maxsize=256)
 def _resolved(bits: int) -> ReadMask:
-    """Keeps nothing of a request: an entry is a number and names that the module has anyway."""
+    """The cache holds nothing of a request: an entry is a number, and names that the module has anyway."""
     return ReadMask(frozenset(path for path, bit in _BITS.items() if bits & bit))

@@ -1,4 +1,4 @@
-"""A value made of files, made again when they change."""
+"""A value that is loaded from files, and loaded again when they change."""
 
 from __future__ import annotations
 

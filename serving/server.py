@@ -32,9 +32,9 @@ from sink_connectors.redis_memory import LOOK_S
 
 POLL_S = 0.5  # a promoted namespace is followed, and an outage shown, within a second
 PING_GAP_MS_MIN = 20_000  # our client pings every 30 s; gRPC's own 5 min would end a silent watch at the third ping
-# Above request_bytes_max the service refuses, and so the call is counted; above this multiple of it gRPC does, unseen.
+# A request above request_bytes_max is refused by the service, which counts it; above this multiple, by gRPC, uncounted.
 TRANSPORT_FACTOR = 4
-HEALTH_BYTES_MAX = 1_024  # a name
+HEALTH_BYTES_MAX = 1_024  # of a request of the health service, which holds a name
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class ScoreServer:
 
 
 def channel_bounds(settings: ServeSettings) -> list[tuple[str, int]]:
-    """What gRPC itself bounds, as arguments of the server."""
+    """The bounds that gRPC itself enforces, as arguments of the server."""
     return [
         ("grpc.max_receive_message_length", TRANSPORT_FACTOR * settings.request_bytes_max),
         ("grpc.http2.min_ping_interval_without_data_ms", PING_GAP_MS_MIN),

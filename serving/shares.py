@@ -1,4 +1,4 @@
-"""How much of what all share one client may have, so that none can have all of it."""
+"""Bounds the share of each client in what all clients use, so that none can take all of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def client_of(context: Context) -> str:
 
 
 class Shares:
-    """Counts what each client has. Used by one event loop."""
+    """Counts what each client uses. Used by one event loop."""
 
     def __init__(self, what: str, each_max: int, setting: str) -> None:
         self._what = what
@@ -30,7 +30,7 @@ class Shares:
         self._taken: dict[str, int] = {}
 
     def take(self, client: str, amount: int = 1) -> None:
-        """Raises Refused beyond the bound, and takes nothing then."""
+        """Count `amount` more. Raises Refused beyond the bound, and counts nothing then."""
         taken = self._taken.get(client, 0) + amount
         if taken > self._each_max:
             message = f"one client has at most {self._each_max:,} {self._what} of a worker ({self._setting})"
@@ -38,7 +38,7 @@ class Shares:
         self._taken[client] = taken
 
     def give_back(self, client: str, amount: int = 1) -> None:
-        """What was taken."""
+        """Undo `take`."""
         left = self._taken[client] - amount
         if left:
             self._taken[client] = left

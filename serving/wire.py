@@ -1,6 +1,6 @@
 """Protobuf responses around scores that are passed on as they were stored, without decoding them.
 
-Written byte by byte: a generated message a user of a batch took as long as all else that the batch costs in Python.
+Written byte by byte: building a generated message for each user took as long as everything else about a batch.
 """
 
 from __future__ import annotations

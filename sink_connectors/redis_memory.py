@@ -52,7 +52,7 @@ class RedisMemory:
 
     @property
     def dangers(self) -> frozenset[str]:
-        """What there is to warn of, by name; the same until something changes for the better or worse."""
+        """Names of what to warn of."""
         found = {
             "policy": bool(self.limit_bytes and self.policy and self.policy not in _SAFE),
             "evicted": self.evicted_keys > 0,
@@ -78,7 +78,7 @@ class RedisMemory:
 
 
 class MemoryWatch:
-    """The job's looks at the memory of its Redis: two gauges, and a line in the log when what it warns of changes."""
+    """The job's watch over the memory of its Redis: two gauges, and a line in the log when what to warn of changes."""
 
     def __init__(self, look: Callable[[], RedisMemory | None]) -> None:
         """`look` returns None where Redis does not say, and raises nothing."""

@@ -10,7 +10,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from driftline.client.channel import Tls
 from driftline.client.errors import InvalidRequestError, ScoresError, error_of
-from driftline.limits import BATCH_IDS_MAX
+from driftline.limits import BATCH_IDS_MAX, NAMESPACE_CHARACTERS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 
 DEADLINE_S = 0.5  # of a call, unless the caller says otherwise: long for a healthy server, short for a page view
@@ -62,7 +62,7 @@ class Calls:
         chosen = self._namespace if namespace is None else namespace
         if chosen:
             if not (chosen.isascii() and chosen.isprintable()):
-                message = "a namespace must have 1 to 64 letters, digits, '_', '.' or '-'"
+                message = f"a namespace must have 1 to {NAMESPACE_CHARACTERS_MAX} letters, digits, '_', '.' or '-'"
                 raise self.invalid(message)
             pairs.append(("driftline-namespace", chosen))
         token = self._token if isinstance(self._token, str) else self._token()

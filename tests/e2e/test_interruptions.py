@@ -43,8 +43,8 @@ def test_a_killed_task_manager_loses_and_repeats_nothing(
     victim = psutil.Process(stack.pid("taskmanager-2"))
     family = [victim, *victim.children(recursive=True)]
     with Feed(crashed, history.lines) as feed:
-        behind = _Behind(crashed, job_id)
-        feed.trickle(behind.far, "events follow a checkpoint", EVENTS - 2_000)
+        lag = _CheckpointLag(crashed, job_id)
+        feed.trickle(lag.is_long, "events follow a checkpoint", EVENTS - 2_000)
         os.kill(victim.pid, signal.SIGKILL)
         processed = crashed.processed()
         stack.driftline("status", exit_code=1)
@@ -54,13 +54,13 @@ def test_a_killed_task_manager_loses_and_repeats_nothing(
 
     assert crashed.drain() == Counters(EVENTS, EVENTS, EVENTS, 0, 0, 0)
     assert_same_scores(crashed.export(), reference.export)
-    assert stack.rest(f"/jobs/{job_id}/checkpoints")["latest"]["restored"]["id"] == behind.checkpoint
+    assert stack.rest(f"/jobs/{job_id}/checkpoints")["latest"]["restored"]["id"] == lag.checkpoint
     _assert_replayed(stack, job_id, processed)
     _, left = psutil.wait_procs(family, timeout=10)
     assert not left, "the killed TaskManager left processes behind"
 
 
-def test_an_outage_of_redis_beyond_its_patience_loses_and_repeats_nothing(
+def test_an_outage_of_redis_longer_than_it_is_retried_loses_and_repeats_nothing(
     stack: RealStack, history: History, reference: Reference
 ) -> None:
     away = Namespace(stack, "away", {"redis_retry_s": 1})
@@ -85,7 +85,7 @@ def _restarts(stack: RealStack, job_id: str) -> int:
     return int(found[0]["value"]) if found else 0
 
 
-class _Behind:
+class _CheckpointLag:
     """Tells when a job's newest checkpoint is well behind its progress: a crash then makes it read events again."""
 
     def __init__(self, namespace: Namespace, job_id: str) -> None:
@@ -94,7 +94,7 @@ class _Behind:
         self._processed = 0
         self.checkpoint = 0
 
-    def far(self) -> bool:
+    def is_long(self) -> bool:
         """Whether that many events have been processed since, and no other checkpoint is on its way."""
         processed = self._namespace.processed()
         seen = self._namespace.stack.rest(self._path)

@@ -61,6 +61,6 @@ def test_an_attempt_is_no_good_time(conf: dict[str, str]) -> None:
     assert longest_s * 5 < seconds(conf[_STRATEGY + "reset-backoff-threshold"])
 
 
-def test_a_wait_for_redis_ends_before_flink_loses_patience(conf: dict[str, str]) -> None:
+def test_a_wait_for_redis_ends_before_flink_gives_up(conf: dict[str, str]) -> None:
     longest_s = ScoreEventsSettings.load().redis_retry_s + CONNECT_TIMEOUT_S + READ_TIMEOUT_S
     assert longest_s < seconds(conf["execution.checkpointing.timeout"]) < CANCEL_WATCHDOG_S
