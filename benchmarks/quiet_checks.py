@@ -12,6 +12,7 @@ import argparse
 import time
 from collections.abc import Callable
 
+from driftline.state.v1.state_pb2 import ShardState
 from jobs.pipeline import bounds_of, processor_of
 from jobs.settings import ScoreEventsSettings
 from state_schemas.due import PAGE_USERS_MAX, DueQueue
@@ -78,12 +79,13 @@ def look_s(users: int, *, active: bool) -> float:
             for timeline_read in part.values():
                 timeline_read.last_arrival_ms = now_ms - 1_000  # type: ignore[union-attr]
         kept.put_all(part, keep=active)  # type: ignore[arg-type]
+    shard = ShardState(generation=1)
     queue.put(now_ms, [Due(user_id, now_ms) for user_id in ids])
 
     def look() -> None:
         while queue.has_come(now_ms):
             at_ms, due = queue.take(now_ms)
-            result = processor.look_again(due, kept, now_ms)
+            result = processor.look_again(due, shard, kept, now_ms)
             queue.put(at_ms, due[result.taken :])
             queue.add([Due(user, at) for at, listed in result.due.items() for user in listed], now_ms)
             kept.put_all(result.timelines, keep=False)

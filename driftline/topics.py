@@ -80,7 +80,6 @@ DEAD_LETTER: Final = Topic(
 LATE: Final = Topic(
     role="late",
     name="events.late",
-    key="as it came",
     value="as it came; headers say how late it was",
     written_by="score-events",
     retention_setting="late_retention_days",

@@ -120,13 +120,13 @@ class BlockProcessor:
             result.timelines = touched
         return result
 
-    def look_again(self, due: Sequence[Due], users: Users, now_ms: int) -> BlockResult:
+    def look_again(self, due: Sequence[Due], shard: ShardState, users: Users, now_ms: int) -> BlockResult:
         """Hand users who are due to the stages, as many of them as a call may cost.
 
         The caller puts the result's timelines back, without keeping them, and lets those who were not taken wait.
         """
         result = BlockResult()
-        batch = Batch(result.timelines, 0, now_ms, result)
+        batch = Batch(result.timelines, shard.generation, now_ms, result)
         events = users.taken_bytes = 0
         for user_id, due_ms in due:
             if result.taken and (events > _LOOK_EVENTS_MAX or users.taken_bytes > self.bytes_max):

@@ -62,9 +62,10 @@ class Decoder:
             InvalidEventError: the record is poison; carries the reason.
         """
         message = self._parse(key, value)
-        user_id, event = self._admitted(message)
-        if key != message.user_id.encode():
-            raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, message.user_id))
+        user_id = message.user_id
+        event = self._admitted(message, user_id)
+        if key != user_id.encode():
+            raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
         self._check_time(event, timestamp_ms, now_ms)
         if event.type == CUSTOM and (word := _unknown_type(message)):
             self.unknown_types(word)
@@ -77,16 +78,16 @@ class Decoder:
 
     def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
         """Return the event of a message that was not read from a record; arguments and errors are those of `decode`."""
-        _, event = self._admitted(message)
+        event = self._admitted(message, message.user_id)
         self._check_time(event, timestamp_ms, now_ms)
         return event
 
-    def _admitted(self, message: UserEvent) -> tuple[str, Event]:
-        """Return the user whose event it is, as the gates see it, and the event."""
-        user_id, event = message.user_id, validate(message, self.currencies)
+    def _admitted(self, message: UserEvent, user_id: str) -> Event:
+        """Return the event of a message as it is behind all gates."""
+        event = validate(message, self.currencies)
         for gate in self.gates:
-            user_id = gate.admit(user_id, event)
-        return user_id, event
+            gate.admit(user_id, event)
+        return event
 
     def _check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
         """Refuse an event whose time cannot be right, and note when it was known at the latest.

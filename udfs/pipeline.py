@@ -14,10 +14,10 @@ from udfs.user import Timeline
 
 
 class Gate(Protocol):
-    """What an event passes between decoding and its user's timeline: it may refuse, complete or reassign the event."""
+    """What an event passes between decoding and its user's timeline: it may refuse the event or complete it."""
 
-    def admit(self, user_id: str, event: Event) -> str:
-        """Return the id of the user whose event it is; the event may be changed in place.
+    def admit(self, user_id: str, event: Event) -> None:
+        """Let the event pass, changed in place if need be. Its user stays: the record's key has chosen the shard.
 
         Raises:
             InvalidEventError: the event is refused, and becomes a dead letter.
@@ -41,4 +41,7 @@ class Stage(Protocol):
         """Take all users of a block at once; a model is called once a block."""
 
     def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
-        """Take a user who was to be looked at from `due_ms` on; returns whether the timeline has to be written."""
+        """Take a user who was to be looked at from `due_ms` on; returns whether the timeline has to be written.
+
+        It may emit and have the user looked at again. Scores need an event: the number of events is their version.
+        """

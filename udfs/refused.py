@@ -65,14 +65,13 @@ class RefusedIds:
         self.users = users
         self.events = events
 
-    def admit(self, user_id: str, event: Event) -> str:
-        """Return the user's id; raises InvalidEventError with REFUSED_ID."""
+    def admit(self, user_id: str, event: Event) -> None:
+        """Raise InvalidEventError with REFUSED_ID for an event that does not pass."""
         if event.type != FORGET:
             if user_id in self.users:
                 raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_USER)
             if event.event_id in self.events:
                 raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_EVENT)
-        return user_id
 
 
 _REFUSED_USER: Final = (

@@ -29,7 +29,13 @@ def rows_of(outputs: Mapping[str, Sequence[Output]], channels: Sequence[str]) ->
     """Return rows that hold all outputs; a key's second output on a channel follows in a row of its own.
 
     The entries of a map reach the topic in the order of their hashes, those of one row before those of the next.
+
+    Raises:
+        KeyError: an output is for a channel that has no column; its stage does not name the topic in its entry.
     """
+    if not outputs.keys() <= set(channels):
+        message = f"outputs for {sorted(outputs)}, but the stages' entries name {list(channels)} (jobs/pipeline.py)"
+        raise KeyError(message)
     columns = [_maps(outputs[channel]) if channel in outputs else [] for channel in channels]
     depth = max(map(len, columns), default=0)
     return [Row(*(maps[n] if n < len(maps) else {} for maps in columns)) for n in range(depth)]

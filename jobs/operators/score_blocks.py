@@ -182,8 +182,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
             return []
         began_s = time.monotonic()
-        queue = self._due_queue(int(ctx.get_current_key()))
-        outputs = self._look_again(timestamp, at_ms, queue, ctx)
+        key = int(ctx.get_current_key())
+        queue = self._due_queue(key)
+        outputs = self._look_again(timestamp, at_ms, key, ctx)
         took_ms = 1 + int((time.monotonic() - began_s) * 1_000)
         # Blocks and barriers pass in between: without a rest, the timers of all shards would be served before them.
         self._rest_until_ms = at_ms + took_ms + min(took_ms, REST_MS_MAX // 2)
@@ -193,12 +194,13 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._gauges.show({JobGauge.TIMER_MS_MAX: self._timer_ms_max})
         return outputs
 
-    def _look_again(self, timestamp: int, at_ms: int, queue: DueQueue, ctx: Any) -> list[Any]:
+    def _look_again(self, timestamp: int, at_ms: int, key: int, ctx: Any) -> list[Any]:
+        queue = self._due_queue(key)
         if (listed := self._quiet.get(timestamp)) is not None:  # by an earlier release
             self._quiet.remove(timestamp)
             queue.put(timestamp, [Due(user_id, timestamp) for user_id in codec.decode(listed, QuietList).user_ids])
         due_ms, due = queue.take(at_ms)
-        result = self._processor.look_again(due, self._users, at_ms)
+        result = self._processor.look_again(due, self._shards[key], self._users, at_ms)
         queue.put(due_ms, due[result.taken :])
         self._wait(queue, result, ctx, after_ms=at_ms)
         self._users.put_all(result.timelines, keep=False)

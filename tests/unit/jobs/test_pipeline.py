@@ -35,25 +35,22 @@ def test_an_output_is_a_file_and_an_entry(place: int, monkeypatch: pytest.Monkey
     assert row[column] == {"u1": b"bye", "u2": b"bye"}
 
 
-def test_a_gate_is_a_file_and_an_entry_and_may_reassign_complete_or_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Nicknames:
-        def admit(self, user_id: str, event: Event) -> str:
+def test_a_gate_is_a_file_and_an_entry_and_may_complete_or_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Tidy:
+        def admit(self, user_id: str, event: Event) -> None:
             if event.category == "spam":
                 raise InvalidEventError(Reason.REFUSED_ID, "no spam")
-            event.category = event.category or "unsorted"
-            return "robert" if user_id == "bob" else user_id
+            event.category = event.category or f"unsorted {user_id}"
 
-    monkeypatch.setattr(jobs.pipeline, "GATES", (*jobs.pipeline.GATES, lambda _: Nicknames()))
+    monkeypatch.setattr(jobs.pipeline, "GATES", (*jobs.pipeline.GATES, lambda _: Tidy()))
     processor = processor_of(job_settings(), lambda: None)
-    records = block(
-        message("bob"), message("robert", at_ms=1, category="hats"), message("bob", at_ms=2, category="spam")
-    )
+    records = block(message("bob"), message("bob", at_ms=1, category="hats"), message("bob", at_ms=2, category="spam"))
     shard, users = ShardState(generation=1), timelines()
     result = fold_block(processor, records, shard, users, NOW)
-    assert set(scores_of(result)) == {"robert"}
-    robert = users.get("robert")
-    assert robert is not None
-    assert [event.category for event in robert.tail] == ["unsorted", "hats"]
+    assert set(scores_of(result)) == {"bob"}
+    bob = users.get("bob")
+    assert bob is not None
+    assert [event.category for event in bob.tail] == ["unsorted bob", "hats"]
     assert [dead.headers["driftline.errors.message"] for dead in result.dead_letters] == [b"no spam"]
     assert (shard.accepted, shard.dead_letter) == (2, 1)
 
@@ -63,3 +60,11 @@ def test_a_second_output_of_a_key_follows_in_a_row_of_its_own(monkeypatch: pytes
     rows = Task(monkeypatch, NOW).block(KEY, columns(message("u1"), message("u2")))
     assert [set(row[2]) for row in rows] == [{"u1", "u2"}, {"u1", "u2"}]
     assert [set(row[0]) for row in rows] == [{"u1", "u2"}, set()]
+
+
+def test_an_output_for_a_topic_that_no_entry_names_is_an_error_and_does_not_vanish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs.pipeline, "STAGES", (*jobs.pipeline.STAGES, ENTRY._replace(writes=())))
+    with pytest.raises(KeyError, match="greetings"):
+        Task(monkeypatch, NOW).block(KEY, columns(message("u1")))

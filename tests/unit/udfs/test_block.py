@@ -117,7 +117,7 @@ def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again()
     assert (listed, check_at_ms) == (["quiet", "busy"], NOW + 30 * MINUTE)
     later = fold_block(fold, block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
     assert later.due == {}
-    result = fold.look_again([Due(user, check_at_ms) for user in (*listed, "unknown")], users, check_at_ms)
+    result = fold.look_again([Due(user, check_at_ms) for user in (*listed, "unknown")], shard, users, check_at_ms)
     (session,) = sessions_of(result)
     assert (session.user_id, session.session_id) == ("quiet", f"quiet:{T0}")
     assert session.closed_by == ClosedSession.CLOSED_BY_QUIET
