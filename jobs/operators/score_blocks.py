@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
-import time
+from time import monotonic
 from typing import Any
 
 from pyflink.common import Row, Time, Types
@@ -123,7 +123,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
         self._memory = MemoryWatch(self._store.memory)
-        self._gauges.show(self._memory.gauges(time.monotonic()))
+        self._gauges.show(self._memory.gauges(monotonic()))
         self._watermarks: dict[int, int] = {}  # by shard, as of its last block
         self._shards = self._take_up_shards(Subtask(runtime_context))
 
@@ -172,7 +172,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             self._count(JobMetric.BLOCKS_SPLIT)
         self._shard.update(codec.encode(shard))
         self._gauges.show(self._model.gauges())
-        self._gauges.show(self._memory.gauges(time.monotonic()))
+        self._gauges.show(self._memory.gauges(monotonic()))
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
@@ -181,11 +181,11 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         if at_ms < self._rest_until_ms <= at_ms + REST_MS_MAX:  # another shard of this thread has just had its turn
             ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
             return []
-        began_s = time.monotonic()
+        began_s = monotonic()
         key = int(ctx.get_current_key())
         queue = self._due_queue(key)
         outputs = self._look_again(timestamp, at_ms, key, ctx)
-        took_ms = 1 + int((time.monotonic() - began_s) * 1_000)
+        took_ms = 1 + int((monotonic() - began_s) * 1_000)
         # Blocks and barriers pass in between: without a rest, the timers of all shards would be served before them.
         self._rest_until_ms = at_ms + took_ms + min(took_ms, REST_MS_MAX // 2)
         if queue.has_come(at_ms):

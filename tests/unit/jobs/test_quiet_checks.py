@@ -68,7 +68,7 @@ def test_a_crowd_that_goes_quiet_is_looked_at_in_small_calls(task: Task) -> None
 def test_the_thread_rests_between_the_looks_of_all_its_shards(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flink serves all timers that are due before the next block, so shards must not take turns without a pause."""
     clock_s = iter(n / 50 for n in range(1_000_000))  # a look takes 20 ms
-    monkeypatch.setattr(jobs.operators.score_blocks.time, "monotonic", lambda: next(clock_s))
+    monkeypatch.setattr(jobs.operators.score_blocks, "monotonic", lambda: next(clock_s))
     for key in KEYS[:4]:
         send(task, [f"{key}-{number}" for number in range(3 * PAGE_USERS_MAX)], key)
     task.now_ms = NOW + GAP_MS + GRID_MS
