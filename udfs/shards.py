@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import re
 import struct
+from typing import Final
 
 from driftline.errors import SettingError
 
-KEY_GROUPS = 128  # the job's maximum parallelism; part of the state's format
+KEY_GROUPS: Final = 128  # the job's maximum parallelism; part of the state's format
 
-# KEYS[n] is the smallest integer that Flink puts into key group n of 128 when it is the one field of a row key (murmur
-# hash of Row.hashCode). tests/flink/test_shards.py compares them with Flink's own KeyGroupRangeAssignment.
-# fmt: off
-KEYS: tuple[int, ...] = (
-    250, 57, 89, 134, 39, 19, 220, 235, 295, 91, 136, 72, 23, 325, 73, 283, 299, 4, 195, 81, 230, 43, 36, 201,
-    95, 475, 42, 65, 40, 30, 49, 31, 13, 0, 87, 152, 157, 11, 332, 150, 55, 66, 12, 69, 1, 10, 138, 111, 238,
-    121, 362, 214, 348, 15, 194, 41, 16, 14, 137, 191, 116, 32, 37, 457, 22, 60, 53, 272, 47, 275, 212, 50, 239,
-    46, 141, 341, 280, 338, 107, 179, 8, 35, 176, 33, 21, 180, 923, 145, 44, 80, 143, 78, 84, 151, 132, 331,
-    113, 2, 306, 117, 119, 290, 62, 102, 3, 287, 59, 17, 79, 18, 273, 573, 101, 20, 307, 311, 24, 399, 52, 9,
-    29, 265, 114, 172, 25, 6, 67, 85,
-)
-# fmt: on
+_ROW_HASH: Final = 62  # Row.hashCode of a row whose one field is the integer 0; the integer is added to it
+_32_BITS: Final = 0xFFFFFFFF
+
+
+def _key_group(key: int) -> int:
+    """Return the key group that Flink puts a row into whose one field is this integer.
+
+    MurmurHash3 of the row's 32-bit hash, as org.apache.flink.util.MathUtils has it (its sign dropped), modulo the
+    number of groups.
+    """
+    code = (_ROW_HASH + key) * 0xCC9E2D51 & _32_BITS
+    code = (code << 15 | code >> 17) * 0x1B873593 & _32_BITS
+    code = (code << 13 | code >> 19) & _32_BITS
+    code = code * 5 + 0xE6546B64 & _32_BITS ^ 4  # its length in bytes
+    code = (code ^ code >> 16) * 0x85EBCA6B & _32_BITS
+    code = (code ^ code >> 13) * 0xC2B2AE35 & _32_BITS
+    code ^= code >> 16
+    return abs(code - (code >> 31 << 32)) % KEY_GROUPS
+
+
+def _smallest_keys() -> tuple[int, ...]:
+    found: dict[int, int] = {}
+    key = 0
+    while len(found) < KEY_GROUPS:
+        found.setdefault(_key_group(key), key)
+        key += 1
+    return tuple(found[group] for group in range(KEY_GROUPS))
+
+
+# KEYS[n] is the smallest integer that Flink puts into key group n: tests/flink/test_shards.py asks Flink's own
+# KeyGroupRangeAssignment.
+KEYS: Final = _smallest_keys()
 
 
 def shard_keys(shards: int) -> tuple[int, ...]:
