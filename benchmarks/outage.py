@@ -39,7 +39,7 @@ class Outage:
 
     kind: str
     away_s: float
-    codes: dict[str, int]  # of calls sent while Redis was away
+    codes: dict[str, int]  # of calls sent while Redis was unavailable
     p50_ms: float  # of the same calls
     longest_ms: float  # of all calls
     first_good_s: float  # from Redis' return to the first good answer; infinite if there was none

@@ -63,7 +63,7 @@ def soak(bench: Workbench, seconds: float, rate: int, rng: random.Random) -> Non
                 _kill(bench, VICTIMS[kills % len(VICTIMS)])
                 kills += 1
                 next_kill = time.monotonic() + KILL_EVERY_S * rng.uniform(0.5, 1.5)
-            if traffic.poll() is not None and time.monotonic() < ends:  # Kafka was away for longer than it retries
+            if traffic.poll() is not None and time.monotonic() < ends:  # Kafka was unavailable for too long
                 traffic = _traffic(bench, rate, ends - time.monotonic())
     finally:
         traffic.terminate()

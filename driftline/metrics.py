@@ -159,8 +159,8 @@ class ServingMetric(Enum):
         "driftline_serving_stale_answers_total",
         "counter",
         "users",
-        "users answered from memory because Redis was away (serve_stale)",
-        "rising: Redis is away; it ends stale_age_s_max after the outage began",
+        "users answered from memory because Redis was unavailable (serve_stale)",
+        "rising: Redis is unavailable; it ends stale_age_s_max after the outage began",
     )
     BREAKER = Metric(
         "driftline_serving_breaker_state",
@@ -175,7 +175,7 @@ class ServingMetric(Enum):
         "gauge",
         "state",
         "0 does not serve, 1 serves from memory alone (serve_stale), 2 fresh; the lowest of the workers",
-        "below 2: Redis is away; at 1 users that were not seen lately get UNAVAILABLE, and at 0 all do",
+        "below 2: Redis is unavailable; at 1 users that were not seen lately get UNAVAILABLE, and at 0 all do",
     )
     REDIS_MEMORY = Metric(
         "driftline_serving_redis_memory_ratio",

@@ -65,7 +65,7 @@ def test_a_probe_takes_until_the_scores_contain_the_event() -> None:
     assert probed(Server(readable_s=0.06)).last_ms == pytest.approx(60, abs=4)
 
 
-def test_a_server_that_is_away_is_waited_for() -> None:
+def test_a_server_that_is_unavailable_is_waited_for() -> None:
     assert probed(Server(readable_s=0.0, down_until_s=0.5)).last_ms == pytest.approx(500, abs=4)
 
 

@@ -1,4 +1,4 @@
-"""The monitor: rates, and what happens while a service is away."""
+"""The monitor: rates, and what happens while a service is unavailable."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class World:
     def __init__(self) -> None:
         self.now_s = 100.0
         self.seen = Drained(60_000, Progress(accepted=60_000))
-        self.away = False
+        self.unavailable = False
 
     def clock(self) -> float:
         return self.now_s
 
     def look(self) -> Drained:
-        if self.away:
-            message = "Redis is away"
+        if self.unavailable:
+            message = "Redis is unavailable"
             raise ServiceUnavailable(message)
         return self.seen
 
@@ -84,15 +84,15 @@ def test_a_snapshot_gathers_everything() -> None:
     assert (shown.model_version, shown.trouble) == ("m1", "")
 
 
-def test_a_service_that_is_away_is_shown_and_the_rest_stays() -> None:
+def test_a_service_that_is_unavailable_is_shown_and_the_rest_stays() -> None:
     world = World()
     monitor, _ = watch(world)
     monitor.snapshot()
-    world.away = True
+    world.unavailable = True
     shown = monitor.snapshot()
-    assert shown.trouble == "Redis is away"
+    assert shown.trouble == "Redis is unavailable"
     assert shown.totals.accepted == 60_000
-    world.away = False
+    world.unavailable = False
     assert monitor.snapshot().trouble == ""
 
 
@@ -100,9 +100,9 @@ def test_a_service_that_stays_away_ends_the_demo() -> None:
     world = World()
     monitor, _ = watch(world)
     monitor.snapshot()
-    world.away = True
+    world.unavailable = True
     world.now_s += TROUBLE_S_MAX
     monitor.snapshot()
     world.now_s += 0.1
-    with pytest.raises(ServiceUnavailable, match="Redis is away"):
+    with pytest.raises(ServiceUnavailable, match="Redis is unavailable"):
         monitor.snapshot()

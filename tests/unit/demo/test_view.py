@@ -24,7 +24,7 @@ def lines(shown: Snapshot, width: int = 120, height: int = 40) -> list[str]:
 
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (60, 20), (40, 16), (20, 10)])
 def test_it_fits(width: int, height: int) -> None:
-    shown = lines(snapshot(trouble="Redis is away " * 20), width, height)
+    shown = lines(snapshot(trouble="Redis is unavailable " * 20), width, height)
     assert max(map(len, shown)) <= width
     assert len(shown) <= max(height, 16)
 
@@ -56,7 +56,7 @@ def test_before_the_first_event_it_is_a_view_too() -> None:
 
 
 def test_trouble_is_shown() -> None:
-    assert lines(snapshot(trouble="Redis is away"))[-1] == "Redis is away"
+    assert lines(snapshot(trouble="Redis is unavailable"))[-1] == "Redis is unavailable"
 
 
 @pytest.mark.parametrize(("left_s", "shown"), [(None, "Ctrl-C ends it"), (20.0, "ends in 20 s")])
@@ -76,7 +76,7 @@ def test_without_a_terminal_it_is_a_line() -> None:
         " + 13 dead letters; freshness p50 61 ms, p99 95 ms"
     )
     assert "no freshness yet" in plain_line(snapshot(freshness=Freshness()))
-    assert plain_line(snapshot(trouble="Redis is away")).endswith("; Redis is away")
+    assert plain_line(snapshot(trouble="Redis is unavailable")).endswith("; Redis is unavailable")
 
 
 def test_plain_lines_come_every_five_seconds() -> None:

@@ -133,7 +133,7 @@ def test_balancers_keep_a_server_that_serves_from_memory() -> None:
             wait_until(lambda: statuses() == [200, 200, 200])
 
 
-def test_redis_away() -> None:
+def test_redis_unavailable() -> None:
     with RedisServer() as redis, running_server(redis.url) as server, rest_gateway(server.address) as gateway:
         redis.stop()
         answer = gateway.get("/v1/users/u1/scores")

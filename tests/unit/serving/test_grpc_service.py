@@ -171,7 +171,7 @@ class TestOutage:
             wait_until(lambda: client.health() == client.health(SERVICE) == "SERVING", timeout_s=2)
         store.close()
 
-    def test_redis_that_was_away_from_the_start(self, own_redis: RedisServer) -> None:
+    def test_redis_that_was_unavailable_from_the_start(self, own_redis: RedisServer) -> None:
         own_redis.stop()
         with running_server(own_redis.url) as client:
             assert client.health() == "NOT_SERVING"

@@ -26,7 +26,7 @@ class Heard(Observer):
 
 
 async def fail() -> None:
-    message = "away"
+    message = "unavailable"
     raise redis.ConnectionError(message)
 
 

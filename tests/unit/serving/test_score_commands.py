@@ -156,7 +156,7 @@ class TestScores:
         assert result.exit_code == 2
         assert "128 bytes" in result.output
 
-    def test_redis_away(self, own_redis: RedisServer) -> None:
+    def test_redis_unavailable(self, own_redis: RedisServer) -> None:
         own_redis.stop()
         result = CliRunner().invoke(app, ["scores", "u1"])
         assert isinstance(result.exception, ServiceUnavailable)
@@ -230,7 +230,7 @@ class TestExportScores:
         assert exported() == ["old"]
         rebuilt.close()
 
-    def test_redis_away(self, stack: RedisScoreStore, own_redis: RedisServer) -> None:
+    def test_redis_unavailable(self, stack: RedisScoreStore, own_redis: RedisServer) -> None:
         own_redis.stop()
         result = CliRunner().invoke(app, ["export-scores"])
         assert isinstance(result.exception, ServiceUnavailable)

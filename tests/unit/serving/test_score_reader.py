@@ -70,7 +70,7 @@ def test_call_of_redis_ends_with_the_callers_deadline() -> None:
 
 @pytest.mark.redis
 def test_first_read_is_of_the_live_namespace(own_redis: RedisServer) -> None:
-    """Even before the first poll: a server that started while Redis was away must not read an older namespace."""
+    """Before the first poll, too: if Redis was unavailable at its start, a server must not read an older namespace."""
     store = RedisScoreStore.connect(own_redis.url, namespace="rebuilt")
     store.write([("u", encode_value(1, 1, b"scores"))], None)
     store.promote("rebuilt")

@@ -84,7 +84,7 @@ def test_redis_goes_and_comes_back_under_load(own_redis: RedisServer, own_store:
         own_redis.pause() if trouble == "paused" else own_redis.stop()
         wait_until(lambda: running.statuses[grpc.StatusCode.UNAVAILABLE] > 100)
         begin = time.monotonic()
-        assert status(client, "u0") == grpc.StatusCode.UNAVAILABLE  # at once: Redis is known to be away
+        assert status(client, "u0") == grpc.StatusCode.UNAVAILABLE  # at once: Redis is known to be unavailable
         own_redis.resume() if trouble == "paused" else own_redis.start()
         if trouble == "killed":
             put(own_store, *USERS)
