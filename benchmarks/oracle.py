@@ -15,7 +15,7 @@ from driftline.models import ModelFolder
 from sink_connectors.in_memory_store import InMemoryScoreStore
 from sink_connectors.score_store import RedisScoreStore
 from udfs.decode import validate
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 
 def expected_scores(history: Path, events: int, models: ModelFolder) -> list[str]:

@@ -20,7 +20,7 @@ from state_schemas.user_state import encode_user
 from state_schemas.users import Timelines
 from udfs.event import Event
 from udfs.results import Due
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 T0_MS = 1_767_225_600_000
 LISTED = 60  # users of a block that are listed, as at 10,000 events/s in 8 shards

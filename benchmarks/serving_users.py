@@ -22,7 +22,7 @@ from sink_connectors.score_value import encode_value
 from udfs.decode import validate
 from udfs.score_bytes import Scorable
 from udfs.scoring import score
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 USERS = 100_000
 SHOPPERS = 2_000  # that many histories are folded; each is stored under 50 ids

@@ -1,8 +1,8 @@
 """Stacks and threads of a profile, folded into the stages that an event passes.
 
 A frame is known by the last part of its module's name and its qualified name, whether py-spy saw it in the interpreter
-(`Timeline.offer (udfs/user.py:127)`) or a profiler of native code saw what mypyc made of it
-(`CPyDef_user___Timeline___offer`).
+(`Timeline.offer (udfs/timeline.py:127)`) or a profiler of native code saw what mypyc made of it
+(`CPyDef_timeline___Timeline___offer`).
 """
 
 from __future__ import annotations
@@ -53,11 +53,17 @@ STAGES = (
     Stage("decoding events", (("decode", ""),)),
     Stage(
         "timelines: repeats, order, fold of what is settled",
-        (("user", "Timeline.offer"), ("user", "Timeline.begin"), ("seen_ids", "")),
+        (("timeline", "Timeline.offer"), ("timeline", "Timeline.begin"), ("seen_ids", "")),
     ),
     Stage(
         "features and scores: fold of the tail, vectors, messages",
-        (("scores", "Scores"), ("user", "Timeline.profile"), ("scoring", ""), ("features", ""), ("score_bytes", "")),
+        (
+            ("scores", "Scores"),
+            ("timeline", "Timeline.profile"),
+            ("scoring", ""),
+            ("features", ""),
+            ("score_bytes", ""),
+        ),
     ),
     Stage(CROSSING, (("converters", ""),), "^Jcp"),
     Stage(

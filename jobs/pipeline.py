@@ -23,7 +23,7 @@ from udfs.scoring import Model
 from udfs.stages.overflows import Overflows
 from udfs.stages.scores import Scores
 from udfs.stages.sessions import Sessions
-from udfs.user import TimelineBounds
+from udfs.timeline import TimelineBounds
 
 ModelOfTheMoment = Callable[[], Model | None]
 

@@ -14,7 +14,7 @@ from udfs.event import FORGET, Event
 from udfs.profile import SLOTS, Profile
 from udfs.published import Published, PublishedSessions
 from udfs.seen_ids import SeenIds
-from udfs.user import Timeline, TimelineBounds
+from udfs.timeline import Timeline, TimelineBounds
 
 _VALUES: Final = struct.Struct(f"<{SLOTS}d")
 _SLOTS_ALWAYS: Final = 37  # those behind are for few users, and a shorter list reads as 0 from there on

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Final, Protocol
 
 from state_schemas.user_state import decode_user, encode_user
-from udfs.user import Timeline, TimelineBounds
+from udfs.timeline import Timeline, TimelineBounds
 
 # Bytes that a decoded timeline takes beside those of its encoded state; tests/unit/state_schemas/test_users.py compares
 # the sum with what Python allocates.

@@ -16,7 +16,7 @@ from udfs.event import CUSTOM, VIEW, Event
 from udfs.money import NUMBERS
 from udfs.results import BlockResult
 from udfs.scoring import Model
-from udfs.user import TimelineBounds
+from udfs.timeline import TimelineBounds
 
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000

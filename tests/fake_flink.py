@@ -19,7 +19,7 @@ from jobs.operators.score_blocks import ScoreBlocks
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.in_memory_store import InMemoryScoreStore
 from udfs.shards import KEYS
-from udfs.user import ALL_READ_MS
+from udfs.timeline import ALL_READ_MS
 
 GENERATION = 7
 

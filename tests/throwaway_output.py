@@ -5,7 +5,7 @@ from __future__ import annotations
 from driftline.topics import Topic
 from jobs.pipeline import StageEntry
 from udfs.pipeline import Batch
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 GREETINGS = Topic(role="greetings", name="greetings", value="a word", written_by="score-events")
 

@@ -1,6 +1,6 @@
 """Labelled examples from a history of events, made by the code that serves.
 
-What the job would refuse, call late or have forgotten makes no example: `udfs.decode` and `udfs.user` decide.
+What the job would refuse, call late or have forgotten makes no example: `udfs.decode` and `udfs.timeline` decide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from udfs.features import affinities, vector
 from udfs.hashing import hash64
 from udfs.profile import Profile, ProfileBounds
 from udfs.rejects import InvalidEventError
-from udfs.user import Outcome, Timeline, TimelineBounds
+from udfs.timeline import Outcome, Timeline, TimelineBounds
 
 HORIZON_MS = 30 * MINUTE_MS  # a purchase within this time after the event makes the label 1
 _EVENTS_A_NOTE = 10_000

@@ -11,7 +11,7 @@ from history.reading import EventReader
 from training.examples import make_examples, read_history
 from training.model import Report, check_parity, evaluate, fit, split, to_onnx
 from udfs.decode import Decoder
-from udfs.user import TimelineBounds
+from udfs.timeline import TimelineBounds
 
 
 def train(

@@ -17,7 +17,7 @@ from udfs.pipeline import Batch, Stage
 from udfs.rejects import HEADER_PREFIX, InvalidEventError, Reason, late, reject
 from udfs.results import BlockResult, Due
 from udfs.reused_ids import id_reused
-from udfs.user import ALL_READ_MS, Outcome, Timeline, TimelineBounds
+from udfs.timeline import ALL_READ_MS, Outcome, Timeline, TimelineBounds
 
 UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
 _LOOK_EVENTS_MAX: Final = 2_000  # folded by one look at users who are due

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from udfs.user import ALL_READ_MS
+from udfs.timeline import ALL_READ_MS
 
 _ROW = struct.Struct("<2q")  # partition, newest timestamp
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from udfs.event import Event
 from udfs.results import BlockResult
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 
 class Gate(Protocol):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from driftline.metrics import JobMetric, JobNamed
 from udfs.rejects import Reject
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 
 class Due(NamedTuple):

@@ -18,7 +18,7 @@ from bytewax.run import cli_main
 
 from benchmarks.contenders.duty import GuardedWriter, Task, accounts, decode, read_state, score_users, write_state
 from udfs.event import Event
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 EPOCH = timedelta(seconds=10)
 

@@ -29,7 +29,7 @@ from udfs.decode import validate
 from udfs.event import Event
 from udfs.score_bytes import Scorable
 from udfs.scoring import score
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 _SETTINGS: ScoreEventsSettings = ScoreEventsSettings.load()  # Driftline's defaults are everybody's
 BOUNDS = bounds_of(_SETTINGS)

@@ -10,7 +10,7 @@ import sys
 from confluent_kafka import Consumer
 
 from benchmarks.contenders.duty import Task, accounts, decode, read_state, score_users
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 BATCH_MAX = 1_000
 WAIT_S = 0.05

@@ -13,7 +13,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from benchmarks.contenders.duty import GuardedWriter, Task, accounts, decode, read_state, score_users, write_state
 from udfs.event import Event
-from udfs.user import Outcome
+from udfs.timeline import Outcome
 
 
 class ScoreEvent(KeyedProcessFunction):

@@ -18,7 +18,7 @@ from pyflink.datastream.state import ListStateDescriptor, MapStateDescriptor
 from benchmarks.contenders.duty import Task, accounts, decode, read_state, score_users, write_state
 from driftline.event.v1.event_pb2 import UserEvent
 from udfs.hashing import hash64
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 SHARDS = 4
 FLUSH_MS = 100

@@ -7,7 +7,7 @@ import sys
 from quixstreams import Application, State
 
 from benchmarks.contenders.duty import GuardedWriter, Task, accounts, decode, read_state, score_users, write_state
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 
 def main(task: Task) -> None:

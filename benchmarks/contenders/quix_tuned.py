@@ -11,7 +11,7 @@ from quixstreams import Application, State
 from quixstreams.sinks import BatchingSink, SinkBatch
 
 from benchmarks.contenders.duty import Task, accounts, decode, read_state, score_users, write_state
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 COMMIT_S = 1.0
 KEPT_MAX = 50_000  # users

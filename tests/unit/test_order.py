@@ -10,7 +10,7 @@ from history.order import OrderWatch
 from tests.builders import DAY, MINUTE, NOW, T0, bounds, event, message
 from tests.unit.udfs.strategies import histories
 from udfs.event import FORGET, VIEW, Event
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 
 @given(st.data(), histories(kinds=st.just(VIEW)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from driftline.metrics import JobMetric, JobNamed
 from udfs.pipeline import Batch
 from udfs.results import BlockResult
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 
 class Overflows:

@@ -9,7 +9,7 @@ from udfs.pipeline import Batch
 from udfs.results import Scored
 from udfs.score_bytes import Scorable
 from udfs.scoring import Model, score
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 
 class Scores:

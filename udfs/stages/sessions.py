@@ -6,7 +6,7 @@ from driftline.metrics import JobMetric
 from driftline.topics import SESSIONS
 from udfs.pipeline import Batch
 from udfs.published import session_message
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 
 class Sessions:

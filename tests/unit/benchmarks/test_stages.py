@@ -35,10 +35,10 @@ WRITE = [
 @pytest.mark.parametrize(
     ("text", "known"),
     [
-        ("Timeline.offer (udfs/user.py:127)", Frame("user", "Timeline.offer")),
+        ("Timeline.offer (udfs/timeline.py:127)", Frame("timeline", "Timeline.offer")),
         ("run.<locals>.<lambda> (sink_connectors/score_store.py:302)", Frame("score_store", "run.<locals>.<lambda>")),
         ("id_hash (hashing.py)", Frame("hashing", "id_hash")),
-        ("CPyDef_user___Timeline___offer", Frame("user", "Timeline.offer")),
+        ("CPyDef_timeline___Timeline___offer", Frame("timeline", "Timeline.offer")),
         ("CPyDef_block___BlockProcessor____fold", Frame("block", "BlockProcessor._fold")),
         ("CPyDef_udfs___block___BlockProcessor____fold", Frame("block", "BlockProcessor._fold")),
         ("CPyPy_decode___validate (udfs/decode.cpython-311-x86_64-linux-gnu.so)", Frame("decode", "validate")),
@@ -57,7 +57,7 @@ def test_a_function_is_known_by_its_module_and_name_interpreted_or_compiled(text
     ("frames", "name"),
     [
         ([*FOLD, "Decoder.decode (udfs/decode.py:49)", "validate (udfs/decode.py:80)"], "decoding events"),
-        ([*FOLD, "Timeline.offer (udfs/user.py:129)", "Profile.fold (udfs/profile.py:174)"], "timelines"),
+        ([*FOLD, "Timeline.offer (udfs/timeline.py:129)", "Profile.fold (udfs/profile.py:174)"], "timelines"),
         ([*PROCESS, "Scores.run (udfs/stages/scores.py:30)", "Profile.fold (udfs/profile.py:174)"], "features"),
         (
             [*FOLD, "Timelines.get (state_schemas/users.py:48)", "MapStateImpl.get (pyflink/x/state_impl.py:208)"],

@@ -14,7 +14,7 @@ from driftline.settings import Format
 from jobs.pipeline import decoder_of
 from tests.builders import NOW, T0, bounds, job_settings
 from udfs.rejects import InvalidEventError, Reason
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 SHARES = Shares(repeats=0.1, late=0.1, malformed=0.1)
 

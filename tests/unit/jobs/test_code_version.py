@@ -39,7 +39,7 @@ def test_other_code_is_refused_with_the_way_out() -> None:
     "file",
     [
         "jobs/operators/score_blocks.py",
-        "udfs/user.py",
+        "udfs/timeline.py",
         "jobs/flink/subtask.py",
         "jobs/code_version.py",
         "jobs/settings.py",

@@ -21,7 +21,7 @@ from udfs.event import ADD_TO_CART, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, E
 from udfs.money import LEFT_OUT, NUMBERS
 from udfs.offsets import advance
 from udfs.profile import CURRENCY, SLOTS
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

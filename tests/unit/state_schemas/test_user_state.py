@@ -16,7 +16,7 @@ from tests.builders import bounds
 from tests.unit.udfs.strategies import Arrival, arrivals, histories
 from udfs.event import Event
 from udfs.profile import SLOTS
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 SLOTS_ALWAYS = 37  # the first release's
 

@@ -10,7 +10,7 @@ import pytest
 from state_schemas.user_state import decode_user, encode_user
 from state_schemas.users import Timelines, memory_bytes
 from tests.builders import HOUR, SECOND, States, bounds, event, timelines
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 MIB = 2**20
 

@@ -41,7 +41,7 @@ from training.examples import HORIZON_MS, LeftOut, make_examples, read_history
 from training.model import evaluate, fit, split, to_onnx
 from udfs.event import FORGET, PURCHASE, Event
 from udfs.features import affinities, vector
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 DECODER = decoder_of(job_settings())
 END = event(HOUR * 5, event_id="end")  # so that the history does not end right after what a test looks at

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.clocks import PartitionClocks
-from udfs.user import ALL_READ_MS
+from udfs.timeline import ALL_READ_MS
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2**50))), st.integers(0, 50))

@@ -76,37 +76,37 @@ def checkout(tmp_path: Path) -> Path:
     """Two sources, compiled as they are."""
     (tmp_path / "udfs").mkdir()
     (tmp_path / "udfs" / f"core__mypyc{EXTENSION_SUFFIXES[0]}").touch()
-    for name in ("profile", "user"):
+    for name in ("profile", "timeline"):
         (tmp_path / "udfs" / f"{name}.py").write_text(f"# {name}")
-    record(tmp_path, ["udfs/profile.py", "udfs/user.py"])
+    record(tmp_path, ["udfs/profile.py", "udfs/timeline.py"])
     return tmp_path
 
 
 @pytest.mark.parametrize("change", [lambda source: source.write_text("# other"), Path.unlink])
 def test_a_source_changed_since_it_was_compiled_is_refused(checkout: Path, change: Callable[[Path], object]) -> None:
-    change(checkout / "udfs" / "user.py")
-    with pytest.raises(StaleCoreError, match=r"user\.py has changed since it was compiled; `make setup`"):
+    change(checkout / "udfs" / "timeline.py")
+    with pytest.raises(StaleCoreError, match=r"timeline\.py has changed since it was compiled; `make setup`"):
         require_current(checkout)
 
 
 def test_a_copy_whose_files_have_other_times_is_fine(checkout: Path) -> None:
-    os.utime(checkout / "udfs" / "user.py", (4_000_000_000, 4_000_000_000))
+    os.utime(checkout / "udfs" / "timeline.py", (4_000_000_000, 4_000_000_000))
     require_current(checkout)
 
 
 def test_without_a_compiled_core_sources_may_change(checkout: Path) -> None:
     (checkout / "udfs" / f"core__mypyc{EXTENSION_SUFFIXES[0]}").unlink()
-    (checkout / "udfs" / "user.py").write_text("# other")
+    (checkout / "udfs" / "timeline.py").write_text("# other")
     require_current(checkout)
 
 
 def test_an_installation_is_not_looked_at(checkout: Path) -> None:
     (checkout / "udfs" / "compiled_from.sha256").unlink()
-    (checkout / "udfs" / "user.py").write_text("# other")
+    (checkout / "udfs" / "timeline.py").write_text("# other")
     require_current(checkout)
 
 
 @pytest.mark.skipif(not COMPILED, reason="the core is interpreted: no C compiler, or DRIFTLINE_COMPILE=0")
 def test_set_up_has_recorded_what_it_compiled() -> None:
     recorded = (ROOT / "udfs" / "compiled_from.sha256").read_text()
-    assert {"udfs/profile.py", "udfs/user.py", "state_schemas/user_state.py"} <= set(recorded.split())
+    assert {"udfs/profile.py", "udfs/timeline.py", "state_schemas/user_state.py"} <= set(recorded.split())

@@ -16,7 +16,7 @@ from udfs.event import PURCHASE, REFUND, VIEW, Event
 from udfs.features import affinities, after_silence, churn_risk, engagement, vector
 from udfs.money import LEFT_OUT, NUMBERS
 from udfs.profile import Profile
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 CURRENCIES = (0, NUMBERS["EUR"], NUMBERS["EUR"], NUMBERS["USD"], LEFT_OUT)
 CATEGORIES = [f"c{number:02}" for number in range(20)]  # more than are served, fewer than are kept

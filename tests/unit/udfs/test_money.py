@@ -35,7 +35,7 @@ from udfs.event import ADD_TO_CART, CUSTOM, PURCHASE, REFUND, VIEW, Event
 from udfs.features import affinities, churn_risk, vector
 from udfs.money import AS_GIVEN, LEFT_OUT, NUMBERS, Currencies
 from udfs.profile import Profile
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 IN_EUR = Currencies("EUR", {"JPY": 0.01, "USD": 0.5})
 

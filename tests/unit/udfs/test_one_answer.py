@@ -26,7 +26,7 @@ from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
 from udfs.event import FORGET, Event
 from udfs.features import affinities, vector
 from udfs.profile import FIRST_MS
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 
 def folded(events: Iterable[Event]) -> tuple[Timeline, list[Outcome]]:

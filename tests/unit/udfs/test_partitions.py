@@ -12,7 +12,7 @@ from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, HOUR, MINUTE, bounds, event
 from tests.unit.udfs.strategies import DISORDER_MS, histories
 from udfs.event import REFUND, VIEW, Event
-from udfs.user import ALL_READ_MS, Outcome, Timeline
+from udfs.timeline import ALL_READ_MS, Outcome, Timeline
 
 AFTER_MS = 2 * HOUR
 

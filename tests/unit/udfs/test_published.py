@@ -13,7 +13,7 @@ from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
 from tests.unit.udfs.strategies import arrivals, histories
 from udfs.event import CUSTOM, VIEW, Event
 from udfs.published import ClosedSession
-from udfs.user import Timeline
+from udfs.timeline import Timeline
 
 GAP = 30 * MINUTE
 DEEP = bounds(disorder_ms=3 * DAY, dedupe_horizon_ms=4 * DAY)

@@ -29,7 +29,7 @@ from tests.builders import (
 from training.examples import make_examples
 from udfs.event import CLICK, FORGET, PURCHASE, VIEW, Event
 from udfs.reused_ids import differing
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 ACCEPTED, DUPLICATE, LATE, ID_REUSED = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.LATE, Outcome.ID_REUSED
 FIRST: dict[str, Any] = {"kind": PURCHASE, "event_id": "x", "value": 5.0, "category": "shoes"}

@@ -7,7 +7,7 @@ import pytest
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
 from udfs.event import ADD_TO_CART, FORGET, PURCHASE, VIEW, Event
 from udfs.profile import EVENTS, FIRST_MS
-from udfs.user import Outcome, Timeline
+from udfs.timeline import Outcome, Timeline
 
 ACCEPTED, DUPLICATE, LATE, ID_REUSED = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.LATE, Outcome.ID_REUSED
 GAP = 30 * MINUTE
