@@ -78,17 +78,17 @@ def look_s(users: int, *, active: bool) -> float:
         if active:
             for timeline_read in part.values():
                 timeline_read.last_arrival_ms = now_ms - 1_000  # type: ignore[union-attr]
-        kept.put_all(part, keep=active)  # type: ignore[arg-type]
+        kept.put_all(part, cache=active)  # type: ignore[arg-type]
     shard = ShardState(generation=1)
     queue.put(now_ms, [Due(user_id, now_ms) for user_id in ids])
 
     def look() -> None:
-        while queue.has_come(now_ms):
+        while queue.has_due(now_ms):
             at_ms, due = queue.take(now_ms)
-            result = processor.look_again(due, shard, kept, now_ms)
+            result = processor.check_due(due, shard, kept, now_ms)
             queue.put(at_ms, due[result.taken :])
             queue.add([Due(user, at) for at, listed in result.due.items() for user in listed], now_ms)
-            kept.put_all(result.timelines, keep=False)
+            kept.put_all(result.timelines, cache=False)
 
     return _seconds(look) / users
 

@@ -34,7 +34,7 @@ def _sizes(events: int, days: float, model: Model) -> dict[str, Any]:
     settings: ScoreEventsSettings = ScoreEventsSettings.load()
     processor = processor_of(settings, lambda: model)
     states, shard, values = _States(), ShardState(generation=1_800_000_000_000), dict[str, bytes]()
-    users = Timelines(states, processor.bounds, kept_max=0, kept_bytes_max=0)
+    users = Timelines(states, processor.bounds, cached_max=0, cached_bytes_max=0)
     count = min(USERS_MAX, EVENTS_MAX // events)
     history = simulate(SimulationSpec(users=count, events=count * events, days=days, seed=3))
     records = [

@@ -22,6 +22,11 @@ def varint(number: int) -> bytes:
     return bytes(parts)
 
 
+def number_field(tagged: bytes, number: int) -> bytes:
+    """Return a field that holds a number, by its tag; nothing for 0, which protobuf leaves out."""
+    return tagged + varint(number) if number else b""
+
+
 def tag(field_number: int, *, delimited: bool) -> bytes:
     """Return what is in front of a field: of a number, or of a text, bytes or message before its length."""
     return varint(field_number << 3 | (_LENGTH_DELIMITED if delimited else _VARINT))

@@ -1,1 +1,1 @@
-"""The keyed state's schema and codec."""
+"""How keyed state is stored: names, message formats, and access to users and due users."""

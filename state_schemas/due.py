@@ -1,8 +1,7 @@
-"""Whom a shard looks at again, and when: pages of users under the time at which they are due.
+"""The due queue of a shard: pages of users to check, stored under the time at which they are due.
 
-A page is written once, by the block whose users it holds, and never extended, so what a block writes does not grow with
-the users that are waiting. Pages of a time are taken from the newest to the oldest: the number of those that are left,
-kept beside them, says where the next one is.
+A block writes new pages for its users and never extends one, so what it writes does not grow with the number of users
+that wait. The pages of a time are numbered and taken from the last to the first; how many are left is stored, too.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from driftline.state.v1.state_pb2 import DuePage
 from state_schemas import codec
 from udfs.results import Due
 
-PAGE_USERS_MAX = 64  # a look at one takes 60 to 190 us, and a call looks at up to two pages
-_PAGES_MAX = 1 << 20  # of one time; a key is the time and the page's number behind it
+PAGE_USERS_MAX = 64  # checking a user takes 60 to 190 us, and a call checks up to two pages
+_PAGES_MAX = 1 << 20  # of one time; a page's key is time * _PAGES_MAX + number
 
 
 class PageStates(Protocol):
-    """Pages by key; Flink's MapState is one, and so is a dictionary but for `put` and `remove`."""
+    """The part of Flink's MapState that pages by key are kept with."""
 
     def get(self, key: int) -> bytes | None:
         """Return a page."""
@@ -33,10 +32,10 @@ class PageStates(Protocol):
 
 
 class PageCounts(Protocol):
-    """The number of pages by time; Flink's MapState is one."""
+    """The part of Flink's MapState that numbers of pages by time are kept with."""
 
     def items(self) -> Iterable[tuple[int, int]]:
-        """Return all of the shard's."""
+        """Return all times of the shard with their numbers."""
 
     def put(self, at_ms: int, pages: int) -> None:
         """Write a number."""
@@ -46,15 +45,15 @@ class PageCounts(Protocol):
 
 
 class DueQueue:
-    """The users of one shard that wait to be looked at.
+    """The users of one shard that wait to be checked.
 
-    Every change goes to the states at once. What is kept beside them are the numbers of pages, of at most one time a
-    grid step until the last user is due.
+    Every change is written to keyed state at once. In memory are only the numbers of pages: one for each step of the
+    grid until the last user is due.
 
     Args:
-        pages, counts: where the states are; those of the shard at hand whenever this shard's queue is called.
-        grid_ms: users that are due within so long of each other share a time, which is never before they are due.
-        offset_ms: of the grid, so that shards do not look at the same moment.
+        pages, counts: the keyed states; Flink's current key must be this shard whenever the queue is called.
+        grid_ms: times are rounded up to a grid of this width, so that users share timers.
+        offset_ms: of the grid, so that the timers of shards do not fire at the same moment.
     """
 
     def __init__(self, pages: PageStates, counts: PageCounts, *, grid_ms: int, offset_ms: int) -> None:
@@ -65,22 +64,22 @@ class DueQueue:
         self._waiting: dict[int, int] = dict(counts.items())
 
     def add(self, due: Iterable[Due], after_ms: int = 0) -> list[int]:
-        """Let users wait until they are due, and past `after_ms`; returns the times that need a timer."""
+        """Queue users until they are due, but past `after_ms`; returns the times that need a new timer."""
         by_time: dict[int, list[Due]] = {}
-        for one in due:
-            by_time.setdefault(self._on_grid(max(one.at_ms, after_ms + 1)), []).append(one)
+        for user in due:
+            by_time.setdefault(self._on_grid(max(user.at_ms, after_ms + 1)), []).append(user)
         new = [at_ms for at_ms in by_time if at_ms not in self._waiting]
         for at_ms, users in by_time.items():
             self.put(at_ms, users)
         return new
 
     def put(self, at_ms: int, users: Sequence[Due]) -> None:
-        """Let users wait until a time that has a timer; for those that were taken from it, or are from elsewhere."""
+        """Queue users under a time that already has a timer, like those that were taken and not checked."""
         for start in range(0, len(users), PAGE_USERS_MAX):
             self._push(at_ms, users[start : start + PAGE_USERS_MAX])
 
     def take(self, now_ms: int) -> tuple[int, list[Due]]:
-        """Take users of the earliest time that has come, at most two pages of them; returns the time, too."""
+        """Remove up to two pages of users from the earliest time, if it has come; returns that time and the users."""
         at_ms = min(self._waiting, default=now_ms + 1)
         taken: list[Due] = []
         if at_ms <= now_ms:
@@ -88,18 +87,18 @@ class DueQueue:
                 taken += self._pop(at_ms)
         return at_ms, taken
 
-    def has_come(self, now_ms: int) -> bool:
-        """Whether there are users to take."""
+    def has_due(self, now_ms: int) -> bool:
+        """Whether users are due."""
         return min(self._waiting, default=now_ms + 1) <= now_ms
 
     def _on_grid(self, at_ms: int) -> int:
-        steps = -(-(at_ms - self._offset_ms) // self._grid_ms)
-        return steps * self._grid_ms + self._offset_ms
+        behind_ms = (at_ms - self._offset_ms) % self._grid_ms  # how far after a time of the grid
+        return at_ms if behind_ms == 0 else at_ms - behind_ms + self._grid_ms
 
     def _push(self, at_ms: int, users: Sequence[Due]) -> None:
         number = self._waiting.get(at_ms, 0)
-        page = DuePage(user_ids=[one.user_id for one in users])
-        page.due_at_ms = array("q", [one.at_ms for one in users]).tobytes()
+        page = DuePage(user_ids=[user.user_id for user in users])
+        page.due_at_ms = array("q", [user.at_ms for user in users]).tobytes()
         self._pages.put(at_ms * _PAGES_MAX + number, codec.encode(page))
         self._count(at_ms, number + 1)
 
@@ -110,7 +109,7 @@ class DueQueue:
         self._pages.remove(key)
         self._count(at_ms, number)
         page = codec.decode(state, DuePage) if state is not None else DuePage()
-        return [Due(*one) for one in zip(page.user_ids, array("q", page.due_at_ms), strict=True)]
+        return [Due(*row) for row in zip(page.user_ids, array("q", page.due_at_ms), strict=True)]
 
     def _count(self, at_ms: int, pages: int) -> None:
         if pages:

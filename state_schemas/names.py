@@ -1,6 +1,6 @@
-"""The names by which a savepoint finds things: of states within the operator, and of operators within the job.
+"""The names in savepoints: of keyed states within the operator, and of operators within the job.
 
-On disk for ever. A name that is missing from a later release loses what stands under it; one that changes, too.
+They never change: if a later release drops or changes a name, the state that is stored under it is lost.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ SCORE_BLOCKS: Final = "score-blocks"  # the operator of score-events
 # Its keyed states, by the shard's key.
 USERS: Final = "users"  # map: user id to UserState
 SHARD: Final = "shard"  # ShardState
-DUE: Final = "due"  # map: time and page to DuePage
+DUE: Final = "due"  # map: time and number of a page to DuePage
 DUE_PAGES: Final = "due_pages"  # map: time to the number of its pages
-QUIET: Final = "quiet"  # map: time to QuietList; of releases before DuePage, read and never written
+QUIET: Final = "quiet"  # map: time to QuietList; older releases wrote it instead of DuePage, now only read
 
-# The uids of the operators that SQL makes, where they are not `<role>-<kind>` (jobs/flink/uids.py): until savepoints of
-# the first releases are no more, those that the planner gave there. Nothing is ever added.
+# The uids of operators that the SQL planner makes, where they are not `<role>-<kind>` (jobs/flink/uids.py): the planner
+# gave these in the first releases, whose savepoints need them. Nothing is ever added.
 FIRST_UIDS: Final[Mapping[str, str]] = {
     "input-kafka": "1_kafka",
     "input-calc-2": "2_calc",

@@ -1,4 +1,4 @@
-"""A user's timeline as bytes, and back. Equal timelines give equal bytes."""
+"""Encodes timelines as UserState and decodes them. Equal timelines give equal bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from array import array
 from typing import Final
 
 from driftline.state.v1.state_pb2 import UserState
-from driftline.wire import tag, varint
+from driftline.wire import number_field, tag, varint
 from state_schemas import codec
 from udfs.event import FORGET, Event
 from udfs.profile import SLOTS, Profile
@@ -17,7 +17,7 @@ from udfs.seen_ids import SeenIds
 from udfs.timeline import Timeline, TimelineBounds
 
 _VALUES: Final = struct.Struct(f"<{SLOTS}d")
-_SLOTS_ALWAYS: Final = 37  # those behind are for few users, and a shorter list reads as 0 from there on
+_SLOTS_ALWAYS: Final = 37  # the slots after these are rarely used: zeros at their end are not written, and read as 0
 
 _SEEN_HASHES: Final = tag(UserState.SEEN_HASHES_FIELD_NUMBER, delimited=True)
 _SEEN_TIMES_MS: Final = tag(UserState.SEEN_TIMES_MS_FIELD_NUMBER, delimited=True)
@@ -47,8 +47,8 @@ _FORGOTTEN_THROUGH_MS: Final = tag(UserState.FORGOTTEN_THROUGH_MS_FIELD_NUMBER, 
 def encode_user(timeline: Timeline) -> bytes:
     """Return the state bytes of a timeline.
 
-    Written field by field, in the order of their numbers: every event's user is written, and the generated class took
-    longer for the same bytes (docs/performance.md, tests/unit/state_schemas/test_user_state.py).
+    Written field by field, in the order of field numbers, because it is done for every user of every block and the
+    generated class took longer for the same bytes (docs/performance.md, tests/unit/state_schemas/test_user_state.py).
     """
     parts = [codec.PREFIX]
     tail, published = timeline.tail, timeline.published
@@ -57,15 +57,17 @@ def encode_user(timeline: Timeline) -> bytes:
     _profile_parts(parts, timeline.committed)
     if tail:
         _tail_parts(parts, tail)
-    _number(parts, _NEWEST_EVENT_TIME_MS, timeline.newest_ms)
-    _number(parts, _COMMITTED_THROUGH_MS, timeline.committed_through_ms)
-    _number(parts, _ACCEPTED_EVENTS, timeline.accepted)
-    _number(parts, _PUBLISHED_START_TIME_MS, published.start_ms)
-    _number(parts, _PUBLISHED_EVENTS, published.events)
-    _number(parts, _PUBLISHED_REVISION, published.revision)
-    _number(parts, _QUIET_CHECK_AT_MS, timeline.quiet_check_at_ms)
-    _number(parts, _LAST_ARRIVAL_MS, timeline.last_arrival_ms)
-    _number(parts, _FORGOTTEN_THROUGH_MS, timeline.forgotten_through_ms)
+    parts += (
+        number_field(_NEWEST_EVENT_TIME_MS, timeline.newest_ms),
+        number_field(_COMMITTED_THROUGH_MS, timeline.committed_through_ms),
+        number_field(_ACCEPTED_EVENTS, timeline.accepted),
+        number_field(_PUBLISHED_START_TIME_MS, published.start_ms),
+        number_field(_PUBLISHED_EVENTS, published.events),
+        number_field(_PUBLISHED_REVISION, published.revision),
+        number_field(_QUIET_CHECK_AT_MS, timeline.quiet_check_at_ms),
+        number_field(_LAST_ARRIVAL_MS, timeline.last_arrival_ms),
+        number_field(_FORGOTTEN_THROUGH_MS, timeline.forgotten_through_ms),
+    )
     if tail:
         _known_parts(parts, tail)
     if published.before:
@@ -80,19 +82,14 @@ def _payload(parts: list[bytes], tagged: bytes, payload: bytes) -> None:
         parts += (tagged, varint(len(payload)), payload)
 
 
-def _number(parts: list[bytes], tagged: bytes, number: int) -> None:
-    if number:
-        parts += (tagged, varint(number))
-
-
-def _texts(parts: list[bytes], tagged: bytes, texts: list[str]) -> None:
-    for text in texts:
-        payload = text.encode()
+def _strings(parts: list[bytes], tagged: bytes, strings: list[str]) -> None:
+    for string in strings:
+        payload = string.encode()
         parts += (tagged, varint(len(payload)), payload)
 
 
 def _profile_parts(parts: list[bytes], profile: Profile) -> None:
-    categories = sorted(profile.categories)  # a dict's own order depends on history
+    categories = sorted(profile.categories)  # the order in the dict depends on history
     values = profile.values
     slots = SLOTS
     while slots > _SLOTS_ALWAYS and not values[slots - 1]:
@@ -100,7 +97,7 @@ def _profile_parts(parts: list[bytes], profile: Profile) -> None:
     packed = _VALUES.pack(*values)
     _payload(parts, _VALUES_TAG, packed if slots == SLOTS else packed[: 8 * slots])
     if categories:
-        _texts(parts, _CATEGORIES, categories)
+        _strings(parts, _CATEGORIES, categories)
         weights = array("d", [profile.categories[name] for name in categories])
         _payload(parts, _CATEGORY_WEIGHTS, weights.tobytes())
     _payload(parts, _LAST_CATEGORY, profile.last_category.encode())
@@ -108,10 +105,10 @@ def _profile_parts(parts: list[bytes], profile: Profile) -> None:
 
 def _tail_parts(parts: list[bytes], tail: list[Event]) -> None:
     _payload(parts, _TAIL_TIMES_MS, array("q", [event.time_ms for event in tail]).tobytes())
-    _texts(parts, _TAIL_EVENT_IDS, [event.event_id for event in tail])
+    _strings(parts, _TAIL_EVENT_IDS, [event.event_id for event in tail])
     _payload(parts, _TAIL_TYPES, bytes([event.type for event in tail]))
     _payload(parts, _TAIL_VALUES, array("d", [event.value for event in tail]).tobytes())
-    _texts(parts, _TAIL_CATEGORIES, [event.category for event in tail])
+    _strings(parts, _TAIL_CATEGORIES, [event.category for event in tail])
 
 
 def _known_parts(parts: list[bytes], tail: list[Event]) -> None:
@@ -129,7 +126,7 @@ def _currency_parts(parts: list[bytes], tail: list[Event]) -> None:
 
 
 def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
-    """Read what `encode_user` wrote, in this release or an older one.
+    """Decode bytes that `encode_user` of this release or an older one wrote.
 
     Raises:
         StateFormatError: unknown version byte.
@@ -152,14 +149,14 @@ def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
 
 
 def _carry_out_forgets(timeline: Timeline) -> None:
-    """Read what a release wrote that kept FORGET events in the tail, after which it had erased what came before."""
+    """Carry out the FORGET events in the tail, where an older release kept them."""
     forgets_ms = [event.time_ms for event in timeline.tail if event.type == FORGET]
     timeline.forgotten_through_ms = max(timeline.forgotten_through_ms, *forgets_ms)
     timeline.tail[:] = [event for event in timeline.tail if event.known_ms > timeline.forgotten_through_ms]
 
 
 def _profile(message: UserState) -> Profile:
-    packed = message.values.ljust(_VALUES.size, b"\0")  # the last ones are 0, or not known to the release that wrote it
+    packed = message.values.ljust(_VALUES.size, b"\0")  # slots that were not written are 0
     values = list(_VALUES.unpack_from(packed))
     weights = array("d", message.category_weights)
     return Profile(values, dict(zip(message.categories, weights, strict=True)), message.last_category)
@@ -178,7 +175,7 @@ def _tail(message: UserState) -> list[Event]:
     times = array("q", message.tail_times_ms)
     values = array("d", message.tail_values)
     known = array("q", message.tail_known_ms) or times
-    currencies = array("H", message.tail_currencies) or [0] * len(times)  # none where none was named
+    currencies = array("H", message.tail_currencies) or [0] * len(times)  # empty if no event had one
     types, categories = message.tail_types, message.tail_categories
     columns = zip(times, message.tail_event_ids, types, values, categories, known, currencies, strict=True)
     return [Event(*event) for event in columns]

@@ -1,4 +1,4 @@
-"""The timelines of users, from their states and back, with the recently used ones kept decoded."""
+"""Reads and writes users' timelines as keyed state, with a cache of recently used ones."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Final, Protocol
 from state_schemas.user_state import decode_user, encode_user
 from udfs.timeline import Timeline, TimelineBounds
 
-# Bytes that a decoded timeline takes beside those of its encoded state; tests/unit/state_schemas/test_users.py compares
-# the sum with what Python allocates.
+# Bytes that a timeline takes in memory besides those of its encoded state; tests/unit/state_schemas/test_users.py
+# compares the estimate with what Python allocates.
 _TIMELINE_BYTES: Final = 1_800
 _TAIL_EVENT_BYTES: Final = 260
 _CATEGORY_BYTES: Final = 70
 
 
 class UserStates(Protocol):
-    """The encoded states of a shard's users; Flink's MapState is one."""
+    """The part of Flink's MapState that the encoded states of a shard's users are kept with."""
 
     def get(self, user_id: str) -> bytes | None:
         """Return the user's state, None for a new one."""
@@ -28,49 +28,50 @@ class UserStates(Protocol):
 class Timelines:
     """Reads and writes timelines.
 
-    Every `put_all` goes to the states at once, so a checkpoint misses nothing. Recently used timelines are also kept as
-    objects, because the events of a session come in blocks close to each other, and reading one back from RocksDB costs
-    as much as folding several events. What is kept is only right while all writes pass here: one instance belongs to
-    one operator, whose failure ends both.
+    Every `put_all` is written to keyed state at once, so a checkpoint misses nothing. Recently used timelines are also
+    cached as objects, because the events of a session come in blocks close to each other, and reading a timeline from
+    RocksDB costs as much as folding several events. The cache is only right while all writes go through it: an instance
+    belongs to one operator and ends with it.
 
     Args:
-        states: where the states are; in Flink those of the shard at hand, and no user is in two shards.
+        states: the keyed state, of Flink's current key; no user is in two shards.
         bounds: of the timelines.
-        kept_max: how many users are kept; the longest unused one leaves first.
-        kept_bytes_max: how much memory they take together, by `memory_bytes`.
+        cached_max: how many timelines are cached; the least recently used one is evicted first.
+        cached_bytes_max: how much memory they may take together, by `memory_bytes`.
 
     Attributes:
         taken_bytes: memory of the timelines that were read since the last `put_all`.
     """
 
-    def __init__(self, states: UserStates, bounds: TimelineBounds, kept_max: int, kept_bytes_max: int) -> None:
+    def __init__(self, states: UserStates, bounds: TimelineBounds, cached_max: int, cached_bytes_max: int) -> None:
         self._states = states
         self._bounds = bounds
-        self._kept_max = kept_max
-        self._kept_bytes_max = kept_bytes_max
-        self._kept_bytes = 0
-        # In order of use. Not a dict, whose first key takes longer to find with every one that has been deleted.
-        self._kept: OrderedDict[str, tuple[Timeline, int]] = OrderedDict()
+        self._cached_max = cached_max
+        self._cached_bytes_max = cached_bytes_max
+        self._cached_bytes = 0
+        # In order of use. In a dict, finding the first key takes longer with every earlier key that has been deleted.
+        self._cached: OrderedDict[str, tuple[Timeline, int]] = OrderedDict()
         self.taken_bytes = 0
 
     def get(self, user_id: str) -> Timeline | None:
-        """Return the user's timeline, None for a user without state. Not kept until it is put back."""
-        kept = self._kept.pop(user_id, None)
-        if kept is None:
+        """Return the user's timeline, None for a user without state. It leaves the cache until `put_all` writes it."""
+        cached = self._cached.pop(user_id, None)
+        if cached is None:
             return self._read(user_id)
-        self._kept_bytes -= kept[1]
-        self.taken_bytes += kept[1]
-        return kept[0]
+        timeline, size = cached
+        self._cached_bytes -= size
+        self.taken_bytes += size
+        return timeline
 
-    def look(self, user_id: str) -> Timeline | None:
-        """Return the user's timeline without using it: one that is kept stays, and in its place."""
-        kept = self._kept.get(user_id)
-        return kept[0] if kept is not None else self._read(user_id)
+    def peek(self, user_id: str) -> Timeline | None:
+        """Return the user's timeline, None for a user without state; the cache and its order do not change."""
+        cached = self._cached.get(user_id)
+        return cached[0] if cached is not None else self._read(user_id)
 
-    def put_all(self, timelines: dict[str, Timeline], *, keep: bool = True) -> None:
-        """Write timelines; what they gathered for their caller (closed sessions, overflows) is cleared.
+    def put_all(self, timelines: dict[str, Timeline], *, cache: bool = True) -> None:
+        """Write timelines and clear what they gathered for their caller (closed sessions, overflows).
 
-        Without `keep` they are not kept, and leave those that are in use alone.
+        Without `cache` they are not cached, and so evict no users who are active.
         """
         self.taken_bytes = 0
         if not timelines:
@@ -78,16 +79,17 @@ class Timelines:
         states = {user_id: encode_user(timeline) for user_id, timeline in timelines.items()}
         self._states.put_all(states)
         for user_id, timeline in timelines.items():
-            timeline.settle()
-            before = self._kept.pop(user_id, None)
+            timeline.clear_gathered()
+            before = self._cached.pop(user_id, None)
             if before is not None:
-                self._kept_bytes -= before[1]
-            if keep:
+                self._cached_bytes -= before[1]
+            if cache:
                 size = memory_bytes(timeline, len(states[user_id]))
-                self._kept[user_id] = timeline, size
-                self._kept_bytes += size
-        while len(self._kept) > self._kept_max or self._kept_bytes > self._kept_bytes_max:
-            self._kept_bytes -= self._kept.popitem(last=False)[1][1]
+                self._cached[user_id] = timeline, size
+                self._cached_bytes += size
+        while len(self._cached) > self._cached_max or self._cached_bytes > self._cached_bytes_max:
+            _, (_, size) = self._cached.popitem(last=False)
+            self._cached_bytes -= size
 
     def _read(self, user_id: str) -> Timeline | None:
         state = self._states.get(user_id)
@@ -99,9 +101,9 @@ class Timelines:
 
 
 def memory_bytes(timeline: Timeline, state_bytes: int) -> int:
-    """Estimate what a timeline takes decoded, from the size of its encoded state.
+    """Estimate the memory that a timeline takes, from the size of its encoded state.
 
-    Texts beyond Latin-1 take up to four times their share of the state.
+    Strings with characters beyond Latin-1 may take four times as much as estimated.
     """
     parts = _TAIL_EVENT_BYTES * len(timeline.tail) + _CATEGORY_BYTES * len(timeline.committed.categories)
     return _TIMELINE_BYTES + state_bytes + parts

@@ -78,9 +78,9 @@ class States(dict[str, bytes]):
         self.update(states)
 
 
-def timelines(states: States | None = None, kept_max: int = 100, kept_bytes_max: int = 2**26) -> Timelines:
+def timelines(states: States | None = None, cached_max: int = 100, cached_bytes_max: int = 2**26) -> Timelines:
     """Timelines over states in memory."""
-    return Timelines(states if states is not None else States(), bounds(), kept_max, kept_bytes_max)
+    return Timelines(states if states is not None else States(), bounds(), cached_max, cached_bytes_max)
 
 
 def fold_block(fold: BlockProcessor, records: Block, shard: ShardState, users: Timelines, now_ms: int) -> BlockResult:

@@ -17,7 +17,7 @@ class Greetings:
         for user_id, timeline in batch.touched.items():
             batch.result.emit(GREETINGS.role, user_id, b"hello %d" % timeline.accepted)
 
-    def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+    def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
         batch.result.emit(GREETINGS.role, user_id, b"bye")
         return False
 

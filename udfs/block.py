@@ -1,4 +1,4 @@
-"""A block of records folded, scored and turned into what leaves the job. Pure: state and time come as arguments."""
+"""Folds a block of records and runs the stages over its users. Pure: state and time come as arguments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from driftline.words import add_names
 from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
 from udfs.offsets import advance
-from udfs.oversized import travelling
+from udfs.oversized import kept_bytes
 from udfs.pipeline import Batch, Stage
 from udfs.rejects import HEADER_PREFIX, InvalidEventError, Reason, late, reject
 from udfs.results import BlockResult, Due
@@ -20,12 +20,12 @@ from udfs.reused_ids import id_reused
 from udfs.timeline import ALL_READ_MS, Outcome, Timeline, TimelineBounds
 
 UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
-_LOOK_EVENTS_MAX: Final = 2_000  # folded by one look at users who are due
+_CHECK_EVENTS_MAX: Final = 2_000  # in the tails of the due users that one call checks
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Kafka records of one shard, as columns of equal length, in the order they were read from each partition."""
+    """Kafka records of one shard, as columns of equal length; each partition's are in the order of their offsets."""
 
     keys: Sequence[bytes | None]
     values: Sequence[bytes | None]
@@ -37,7 +37,7 @@ class Block:
         return len(self.values)
 
     def split(self, events_max: int, bytes_max: int) -> Iterator[Block]:
-        """Yield the block in parts of at most `events_max` records and `bytes_max` bytes of values, or one record."""
+        """Yield parts of at most `events_max` records and `bytes_max` bytes of values; a larger record comes alone."""
         if len(self) <= events_max and sum(map(len, filter(None, self.values))) <= bytes_max:
             yield self
             return
@@ -51,7 +51,7 @@ class Block:
         yield self.part(start)
 
     def part(self, start: int, end: int | None = None) -> Block:
-        """Return the records from `start` to before `end`, or to the last."""
+        """Return the records from `start` up to but not including `end`; by default up to the last."""
         part = slice(start, end)
         return Block(
             self.keys[part], self.values[part], self.partitions[part], self.offsets[part], self.timestamps_ms[part]
@@ -62,7 +62,7 @@ class Users(Protocol):
     """The timelines of a shard's users; state_schemas.users.Timelines is one.
 
     Attributes:
-        taken_bytes: memory of the timelines that were read since they were last put back.
+        taken_bytes: memory of the timelines that were read since the last write.
     """
 
     taken_bytes: int
@@ -70,20 +70,20 @@ class Users(Protocol):
     def get(self, user_id: str) -> Timeline | None:
         """Return the user's timeline, None for a user without state."""
 
-    def look(self, user_id: str) -> Timeline | None:
-        """Return the user's timeline without using it."""
+    def peek(self, user_id: str) -> Timeline | None:
+        """Return the user's timeline, and do not count that as a use."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BlockProcessor:
-    """Folds blocks, and hands their users to the stages.
+    """Folds blocks and passes the users they touched to the stages.
 
     Args:
         topic: the input topic, for the headers of rejected records.
-        decoder: decodes and validates its records, and lets them through the gates.
+        decoder: decodes and validates its records, and passes their events through the gates.
         bounds: of every user's timeline.
-        stages: what follows from the timelines, in this order.
-        bytes_max: of memory for the timelines of one call; one more may be above it.
+        stages: what runs after the timelines, in this order.
+        bytes_max: memory that the timelines of one call may take; the last one read may exceed it.
     """
 
     topic: str
@@ -95,14 +95,19 @@ class BlockProcessor:
     def process(
         self, block: Block, shard: ShardState, users: Users, now_ms: int, watermark_ms: int = ALL_READ_MS
     ) -> BlockResult:
-        """Fold a block into the states of its users, run the stages, and account for every record that was taken.
+        """Fold a block into the timelines of its users, run the stages, and count every record that was taken.
 
-        Where the states of its users are large, the rest of the block is left for another call.
-        Called once a block, with the shard's state, which it updates in place; `now_ms` is wall-clock time and decides
-        nothing about scores. No record of the block or of one to come is older than `watermark_ms`, as far as is known;
-        by default the partitions count as one log that is read in its order. The caller puts the result's timelines
-        back into `users` before the next call. Replaying a block on the state it was first given makes the same result.
-        Poison records become dead letters; any exception is a bug.
+        If the timelines take more than `bytes_max`, the rest of the block is left for another call: `taken` says how
+        many records were processed. The caller writes the result's timelines to `users` before the next call. The same
+        block on the same state gives the same result. Poison records become dead letters; any exception is a bug.
+
+        Args:
+            block: the records.
+            shard: the shard's state; updated in place.
+            users: the timelines of the shard's users.
+            now_ms: wall-clock time; it has no influence on scores.
+            watermark_ms: no record of this block or a later one is older, as far as is known. By default all partitions
+                count as one log that is read in order.
         """
         result = BlockResult()
         clocks = PartitionClocks(shard.partition_clocks, watermark_ms)
@@ -120,30 +125,30 @@ class BlockProcessor:
             result.timelines = touched
         return result
 
-    def look_again(self, due: Sequence[Due], shard: ShardState, users: Users, now_ms: int) -> BlockResult:
-        """Hand users who are due to the stages, as many of them as a call may cost.
+    def check_due(self, due: Sequence[Due], shard: ShardState, users: Users, now_ms: int) -> BlockResult:
+        """Let the stages check the users who are due, up to the bounds of one call.
 
-        The caller puts the result's timelines back, without keeping them, and lets those who were not taken wait.
+        The caller writes the result's timelines without caching them, and keeps those beyond `taken` in the queue.
         """
         result = BlockResult()
         batch = Batch(result.timelines, shard.generation, now_ms, result)
         events = users.taken_bytes = 0
         for user_id, due_ms in due:
-            if result.taken and (events > _LOOK_EVENTS_MAX or users.taken_bytes > self.bytes_max):
+            if result.taken and (events > _CHECK_EVENTS_MAX or users.taken_bytes > self.bytes_max):
                 break
             result.taken += 1
-            timeline = users.look(user_id) if user_id not in result.timelines else None
+            timeline = users.peek(user_id) if user_id not in result.timelines else None
             if timeline is None:
-                continue  # dropped by the state's time to live, or looked at already
+                continue  # removed by the state's time to live, or checked already
             for stage in self.stages:
-                if stage.look(user_id, timeline, due_ms, batch):
+                if stage.check(user_id, timeline, due_ms, batch):
                     result.timelines[user_id] = timeline
             if user_id in result.timelines:
                 events += len(timeline.tail)
         return result
 
     def _count_names(self, shard: ShardState, result: BlockResult) -> None:
-        """Count what has names: unknown types, which the shard's state remembers, and reasons of dead letters."""
+        """Count unknown event types, which the shard's state remembers, too, and dead letters by reason."""
         unknown_types = self.decoder.unknown_types.take()
         add_names(shard.unknown_types, unknown_types, UNKNOWN_TYPES_MAX)
         for name, number in unknown_types.items():
@@ -155,7 +160,7 @@ class BlockProcessor:
     def _fold(
         self, block: Block, users: Users, result: BlockResult, now_ms: int, *, clocks: PartitionClocks
     ) -> dict[str, Timeline]:
-        """Offer every event to its user's timeline; what is not folded goes to the result, with the reason."""
+        """Offer every event to its user's timeline; a record that is rejected goes to the result, with the reason."""
         timelines: dict[str, Timeline] = {}
         accepted = duplicate = users.taken_bytes = 0
         columns = block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets
@@ -164,13 +169,13 @@ class BlockProcessor:
             try:
                 user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
             except InvalidEventError as error:
-                record = travelling(key, value, too_large=error.reason is Reason.TOO_LARGE)
+                record = kept_bytes(key, value, too_large=error.reason is Reason.TOO_LARGE)
                 result.dead_letters.append(reject(record, (self.topic, partition, offset), error, now_ms))
                 continue
             timeline = timelines.get(user_id)
             if timeline is None:
                 if users.taken_bytes > self.bytes_max:
-                    self.decoder.put_back(key, value)
+                    self.decoder.uncount(key, value)  # it is decoded again by the next call
                     break
                 timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
             outcome = timeline.offer(event, read_ms, watermark_ms)
@@ -188,7 +193,7 @@ class BlockProcessor:
 
 
 def _add_totals(shard: ShardState, result: BlockResult) -> None:
-    """Add where the block's records went to what the shard's state counts."""
+    """Add the block's counts of records by outcome to the shard's totals."""
     counts = result.counts
     shard.accepted += counts.get(JobMetric.EVENTS_ACCEPTED, 0)
     shard.duplicate += counts.get(JobMetric.EVENTS_DUPLICATE, 0)

@@ -1,7 +1,7 @@
-"""How far a shard has read each partition in time: the newest record timestamp. Pure: packed in the shard's state.
+"""The clock of each partition: the newest record timestamp that a shard has read. Packed in the shard's state.
 
-A partition's own records are read in their order, so whether an event is behind its partition is the same in every
-order in which partitions are read (docs/decisions/0025-partitions.md).
+The records of one partition are always read in order, so how far an event is behind its own partition does not depend
+on the order in which partitions are read (docs/decisions/0025-partitions.md).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class PartitionClocks:
     """The clocks of a shard's partitions.
 
     Args:
-        packed: what `pack` made; empty at the beginning.
+        packed: the result of `pack`; empty at first.
         watermark_ms: no partition will deliver a record with an older timestamp, as far as is known.
     """
 
@@ -30,7 +30,7 @@ class PartitionClocks:
     def read(self, partition: int, timestamp_ms: int) -> tuple[int, int]:
         """Return the partition's clock after a record with this timestamp, and the watermark, in milliseconds.
 
-        Where the topic's records have none, it is as if all were read in their order.
+        A negative timestamp means that the topic has none; both are then ALL_READ_MS, as for one log read in order.
         """
         if timestamp_ms < 0:
             return ALL_READ_MS, ALL_READ_MS
@@ -40,5 +40,5 @@ class PartitionClocks:
         return newest_ms, self._watermark_ms
 
     def pack(self) -> bytes:
-        """Return a row of 16 bytes a partition, ascending."""
+        """Return a row of 16 bytes for each partition, ascending."""
         return b"".join([_ROW.pack(partition, self._newest_ms[partition]) for partition in sorted(self._newest_ms)])

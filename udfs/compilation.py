@@ -1,4 +1,4 @@
-"""Guards against the one trap of a compiled core: a module that was changed after it was compiled."""
+"""Refuses a compiled core whose sources have changed since: the old code would run without a warning."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-_RECORD = "udfs/compiled_from.sha256"  # as sha256sum writes it
-_LIBRARY = f"core__mypyc{EXTENSION_SUFFIXES[0]}"  # what all compiled modules are in
+_RECORD = "udfs/compiled_from.sha256"  # in the format of sha256sum
+_LIBRARY = f"core__mypyc{EXTENSION_SUFFIXES[0]}"  # holds all compiled modules
 
 
 class StaleCoreError(ImportError):
-    """A source is not the one that was compiled."""
+    """A source has changed since it was compiled."""
 
 
 def record(root: Path, sources: Iterable[str]) -> None:
-    """Note in a checkout what is compiled now; for setup.py.
+    """Record the digests of the sources that are compiled now; called by setup.py.
 
     Args:
         root: the folder of the packages.
@@ -26,12 +26,13 @@ def record(root: Path, sources: Iterable[str]) -> None:
 
 
 def require_current(root: Path) -> None:
-    """Refuse a checkout whose sources are not those that its compiled modules were made from.
+    """Refuse a checkout whose sources differ from those that were compiled.
 
-    By content: copies and branches change the times of files. An installation has no record, and is not edited.
+    Contents are compared, because copying files and switching branches change their times. An installation has no
+    record, and nobody edits its sources.
 
     Raises:
-        StaleCoreError: names a source, and what to do.
+        StaleCoreError: names the source and what to do.
     """
     if not (root / "udfs" / _LIBRARY).exists() or not (root / _RECORD).exists():
         return

@@ -1,4 +1,4 @@
-"""From a Kafka record to a validated event, or to the reason why not."""
+"""Decodes a Kafka record into a validated event, or tells why that is not possible."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from udfs.pipeline import Gate
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 TEXT_BYTES_MAX = 256
-VALUE_MAX = 1e12  # keeps every sum of values exact enough and finite
-_UNITS = (("seconds", 1), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000))  # and how many make a second
+VALUE_MAX = 1e12  # keeps sums of values finite and exact enough
+_UNITS = (("seconds", 1), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000))  # name, and units per second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,14 @@ class Decoder:
 
     Args:
         events_format: encoding of the values.
-        event_bytes_max: larger values are not decoded.
+        event_bytes_max: size of the largest value that is decoded.
         clock_skew_ms_max: how far an event may be ahead of its record's timestamp, and of now.
-        event_time_min_ms: the earliest time that an event may have; what is before is another unit, or a dead clock.
+        event_time_min_ms: the earliest time that an event may have; an earlier one is in another unit, or of a clock
+            that was never set.
         event_time_max_ms: the latest.
-        currencies: what amounts are in.
-        gates: what every event passes, in this order.
-        unknown_types: counts the types that this version does not know, which are folded as CUSTOM.
+        currencies: which currencies amounts may be in.
+        gates: the gates that every event passes, in this order.
+        unknown_types: counts the event types that this version does not know and folds as CUSTOM.
     """
 
     events_format: Literal["protobuf", "json"]
@@ -56,7 +57,7 @@ class Decoder:
             key: the record's key; must be the user's id.
             value: the record's value; None for a tombstone.
             timestamp_ms: the record's timestamp; below 0 where the topic has none.
-            now_ms: wall-clock time. It bounds how far ahead an event may be, and decides nothing else.
+            now_ms: wall-clock time; only bounds how far ahead an event may be.
 
         Raises:
             InvalidEventError: the record is poison; carries the reason.
@@ -71,8 +72,8 @@ class Decoder:
             self.unknown_types(word)
         return user_id, event
 
-    def put_back(self, key: bytes | None, value: bytes | None) -> None:
-        """Take back what decoding a record has counted: it is left, and will be decoded again."""
+    def uncount(self, key: bytes | None, value: bytes | None) -> None:
+        """Undo what `decode` has counted for a record that will be decoded again."""
         if word := _unknown_type(self._parse(key, value)):
             self.unknown_types.uncount(word)
 
@@ -83,20 +84,20 @@ class Decoder:
         return event
 
     def _admitted(self, message: UserEvent, user_id: str) -> Event:
-        """Return the event of a message as it is behind all gates."""
+        """Return the event of a message after it has passed all gates."""
         event = validate(message, self.currencies)
         for gate in self.gates:
             gate.admit(user_id, event)
         return event
 
     def _check_time(self, event: Event, timestamp_ms: int, now_ms: int) -> None:
-        """Refuse an event whose time cannot be right, and note when it was known at the latest.
+        """Refuse an event with an impossible time, and set when the event was known at the latest.
 
-        A FORGET is an order to erase all that came before: its time says no more than what that is. One that cannot be
-        right is replaced by the record's own.
+        A FORGET is never refused for its time if its record's timestamp can be right: that replaces an impossible time,
+        because an order to erase must be carried out.
 
         Args:
-            event: its `known_ms` is set, and the time of a FORGET if need be.
+            event: its `known_ms` is set, and the time of a FORGET where it is impossible.
             timestamp_ms: the record's timestamp; below 0 where there is none.
             now_ms: wall-clock time.
 
@@ -141,7 +142,7 @@ class Decoder:
         except (DecodeError, ValueError, RecursionError) as error:
             if (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
                 raise self._too_large(*sizes) from None
-            # Protobuf's own words are not ours to vouch for: a message must hold nothing of the payload.
+            # Protobuf's own message is not passed on: it might quote the payload, which may be personal.
             why = str(error) if isinstance(error, ValueError) else "the bytes are not a message of its schema"
             text = f"not a UserEvent in {self.events_format}: {why}{_likeness(value, self.events_format)}"
             raise InvalidEventError(Reason.UNDECODABLE, text, Stage.DECODE) from None
@@ -151,9 +152,9 @@ class Decoder:
         return InvalidEventError(Reason.TOO_LARGE, text, Stage.DECODE)
 
 
-# Not an erasure: that is an event with an id and a time of its own, so that it takes its place in any order.
+# A tombstone does not erase a user: an erasure needs an id and an event time, so that it is folded in any order.
 _TOMBSTONE = "the record has no value (tombstone); to erase a user, send a FORGET event"
-_FRAMING_BYTES = 5  # a zero byte and the id of a schema in four
+_FRAMING_BYTES = 5  # a zero byte, then four bytes of a schema's id
 _COMPRESSED = "looks compressed: leave compression to Kafka (compression.type)"
 _UTF_16 = "looks like UTF-16: send plain UTF-8"
 _BEGINNINGS = (
@@ -166,7 +167,7 @@ _BEGINNINGS = (
 
 
 def _likeness(value: bytes, events_format: str) -> str:
-    """What bytes that are no event look like, where that tells their producer what to change."""
+    """Say what undecodable bytes look like, if that tells their producer what to change; else empty."""
     if len(value) > _FRAMING_BYTES and value[0] == 0:
         return "; looks like Schema Registry framing (a zero byte and a schema id): send the plain value without it"
     for beginning, cause in _BEGINNINGS:
@@ -180,7 +181,7 @@ def _likeness(value: bytes, events_format: str) -> str:
 
 
 def _unknown_type(message: UserEvent) -> str:
-    """The word or number of a valid event's type, where this version does not know it; else empty."""
+    """The word or number of a valid event's type if this version does not know it; else empty."""
     if message.type == CUSTOM:
         return message.type_word
     return "" if 0 < message.type <= REFUND else f"number {message.type}"
@@ -202,9 +203,9 @@ def _key_mismatch(key: bytes | None, user_id: str) -> str:
 
 
 def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:
-    """Return the event of a message, its type folded to a known one, its amount as it is added up.
+    """Return the event of a message, with a known type and with its amount as it is added up.
 
-    Whether its time can be right is not checked.
+    Its time is not compared with any clock or bound.
 
     Raises:
         InvalidEventError: MISSING_FIELD or INVALID_VALUE.
@@ -233,7 +234,7 @@ def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:
         kind = CUSTOM
     currency = NO_CURRENCY
     if kind == PURCHASE or kind == REFUND:  # noqa: PLR1714, SIM109  (compiled, it compares numbers)
-        if value < 0.0:  # shops write what they give back as a purchase of less than nothing
+        if value < 0.0:  # some shops send a refund as a purchase with a negative value
             kind, value = REFUND, -value
         value, currency = currencies.amount(value, message.currency)
     return Event(time_ms, event_id, kind, value, category, time_ms, currency)

@@ -1,4 +1,4 @@
-"""The event as the logic sees it: what is left of a `UserEvent` once it has been decoded and validated."""
+"""The event as it is folded: the fields of a decoded and validated `UserEvent` that the fold needs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ REFUND: Final = 10
 class Event:
     """One accepted event. Ordered by (time_ms, event_id), the order in which a user's events are folded.
 
-    A plain class: compiled code reads its attributes itself, and asks Python for those of a named tuple.
+    A plain class, because mypyc reads its attributes directly (udfs/__init__.py).
 
     Attributes:
-        time_ms: when it happened, says whoever sent it.
-        known_ms: when it was known at the latest: the timestamp of its record where the event is dated ahead of it,
-            else its own time.
-        currency: of a PURCHASE's or REFUND's value, as a number of `udfs.money`; 0 elsewhere.
+        time_ms: when it happened, according to its producer.
+        known_ms: when it was known at the latest: the timestamp of its record if the event is dated after that, else
+            its own time.
+        currency: of the value of a PURCHASE or REFUND, as a number of `udfs.money`; 0 for other types.
     """
 
     __slots__ = ("category", "currency", "event_id", "known_ms", "time_ms", "type", "value")
 
-    def __init__(  # noqa: PLR0917  (what an event has)
+    def __init__(  # noqa: PLR0917  (the fields of an event)
         self,
         time_ms: int,
         event_id: str,
         type: int,  # noqa: A002
         value: float,
         category: str,
-        known_ms: int = -1,  # below 0: time_ms
+        known_ms: int = -1,  # negative: the same as time_ms
         currency: int = 0,
     ) -> None:
         self.time_ms = time_ms
@@ -64,7 +64,7 @@ class Event:
         return f"Event{self._fields()}"
 
     def __reduce__(self) -> tuple[type[Event], tuple[int, str, int, float, str, int, int]]:
-        return Event, self._fields()  # a compiled class does not pickle by itself, and frameworks hand events on
+        return Event, self._fields()  # a compiled class does not pickle by itself, and other frameworks pickle events
 
     def _fields(self) -> tuple[int, str, int, float, str, int, int]:
         return self.time_ms, self.event_id, self.type, self.value, self.category, self.known_ms, self.currency

@@ -1,6 +1,6 @@
-"""The feature set v1: a fixed vector made from a profile, as of the profile's newest event.
+"""The feature set v1: a fixed vector that is computed from a profile, as of the profile's newest event.
 
-driftline/catalogue.py names each position with formula, unit and default.
+driftline/catalogue.py has the name, formula, unit and default of each position.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from udfs import profile as p
 from udfs.profile import Profile
 
 AFFINITIES_MAX = 10
-_DIGITS = 1e12  # what is published has 12 decimals: processors differ in the last of a logarithm or a power
+_DIGITS = 1e12  # scores are rounded to 12 decimals: processors differ in the last digits of logarithms and powers
 
 
 def affinities(profile: Profile) -> list[tuple[str, float]]:
@@ -32,7 +32,7 @@ def _rank(item: tuple[str, float]) -> tuple[float, str]:
 
 
 def _total(ranked: list[tuple[str, float]]) -> float:
-    """Sum the weights in ranked order, one by one: a dict's order depends on history, `sum` on Python's version."""
+    """Add the weights in ranked order: a dict's order depends on history, and `sum` of floats on Python's version."""
     total = 0.0
     for _, weight in ranked:
         total += weight
@@ -52,7 +52,7 @@ def vector(profile: Profile, shares: list[tuple[str, float]]) -> list[float]:
 
     Args:
         profile: a profile that is not empty.
-        shares: `affinities(profile)`, made once for the vector and the scores.
+        shares: `affinities(profile)`; the scores need them, too.
     """
     v = profile.values
     now = v[p.LAST_MS]
@@ -127,23 +127,24 @@ def engagement(profile: Profile) -> float:
 
 
 def churn_risk(profile: Profile) -> float:
-    """How far the last week's rate has fallen below the last month's: r30 / (r7 + r30), within 0 and 1.
+    """How far the last week's rate has fallen below the last month's: r30 / (r7 + r30), from 0 to 1.
 
-    r7 and r30 are the decayed counts of all events with half-lives of 7 and 30 days, each divided by its half-life, so
-    that a steady user is at 0.5, a growing one below and a fading one above.
+    r7 and r30 are the decayed counts of all events with half-lives of 7 and 30 days, each divided by its half-life. A
+    user with a steady rate has 0.5, one with a rising rate less, one with a falling rate more.
     """
     v = profile.values
     return _churn_risk(v[p.RATE_VIEW : p.RATE_CUSTOM + 1], v[p.ACTIVITY_LONG], 0.0)
 
 
 def after_silence(features: Sequence[float], silence_ms: float) -> tuple[float, float]:
-    """Return engagement and churn_risk as they are after a time without events, from the features behind the scores.
+    """Return engagement and churn_risk after a time without events, computed from the stored features.
 
-    What is stored is as of the user's newest event and does not fade by itself; decayed counts fade in closed form.
+    Stored scores are as of the user's newest event and do not change without one. Decayed counts can be moved to any
+    later time by one multiplication, so these two scores can be, too.
 
     Args:
         features: of the set v1, as stored beside the scores.
-        silence_ms: since the features' as-of time, not negative.
+        silence_ms: the time since the features' as-of time, not negative.
     """
     activity = features[_ACTIVITY]
     return (
@@ -161,7 +162,7 @@ def _churn_risk(rates: Sequence[float], activity: float, silence_ms: float) -> f
     for rate in rates:
         weekly += rate
     weekly /= 7
-    if silence_ms:  # by how much more the weekly count has faded than the monthly one; both alone would become 0
+    if silence_ms:  # only the weekly count's extra decay: each count on its own would underflow to 0
         weekly *= exp2(silence_ms / p.HALF_LIFE_LONG_MS - silence_ms / p.HALF_LIFE_MS)
     monthly = activity / 30
     return _rounded(monthly / (weekly + monthly))

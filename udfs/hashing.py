@@ -1,4 +1,4 @@
-"""The one hash of ids; part of the state's format."""
+"""The hash of event ids; part of the state's format."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Amounts of money: which of them may be added up.
 
-Amounts in different currencies never are. Where a currency is declared, the others are converted by a declared table;
-what has no rate is left out, and counted. Where none is declared, a user's amounts are those in the currency of the
-user's first one in event-time order, which does not depend on the order of arrival.
+Amounts in different currencies are never added up. If the job declares a currency, amounts in others are converted by
+a declared table; those without a rate are left out and counted. If it declares none, the currency of a user's first
+amount in event-time order counts, which does not depend on the order of arrival; the others are left out.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-NO_CURRENCY: Final = 0  # not given: taken for the currency of the user's other amounts
-LEFT_OUT: Final = 0xFFFF  # no ISO 4217 code, or one without a rate: added to nothing
-_CODE_CHARS_MAX: Final = 8  # with blanks around it; anything longer is no code
+NO_CURRENCY: Final = 0  # not given: assumed to be that of the user's other amounts
+LEFT_OUT: Final = 0xFFFF  # no ISO 4217 code, or one without a rate: the amount is not added up
+_CODE_CHARS_MAX: Final = 8  # of a code with blanks around it; longer texts are not looked at
 
-# ISO 4217, active codes, without those of funds, metals and tests.
+# ISO 4217: the active codes without those of funds, metals and tests; the last line has withdrawn ones.
 _CODES = """
     AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP
     CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR
@@ -23,10 +23,10 @@ _CODES = """
     SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES
     VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
     CUC HRK SLL ZWL BGL EEK LTL LVL
-"""  # the last line: in histories
+"""  # withdrawn codes occur in histories
 CODES: Final = frozenset(_CODES.split())
 RATE_MIN: Final = 1e-9
-RATE_MAX: Final = 1e9  # bounds what sums can reach
+RATE_MAX: Final = 1e9  # keeps sums finite
 _RATES: Final = (
     "currency_rates should be codes of ISO 4217 other than currency, each with a number from 1e-9 to 1e9: "
     "USD=0.92,GBP=1.17"
@@ -40,19 +40,19 @@ def _number(code: str) -> int:
     return number + 1
 
 
-# A currency in state: its letters as a number to the base 26, plus 1; at most 17,576. For ever.
+# A currency's number in the state: its letters in base 26, plus 1; at most 17,576. It never changes.
 NUMBERS: Final = {code: _number(code) for code in CODES}
 
 
 class Currencies:
-    """What the amounts of a job are in.
+    """The currency that a job adds amounts up in, and the rates of the others.
 
     Args:
-        declared: ISO 4217 code that features are in; empty: each user's own.
+        declared: ISO 4217 code of that currency; empty: each user's own.
         rates: what one unit of another currency is worth in the declared one.
 
     Raises:
-        ValueError: names the setting of the job that is wrong, and what it accepts.
+        ValueError: names the setting of the job that is wrong, and the values that it accepts.
     """
 
     def __init__(self, declared: str = "", rates: Mapping[str, float] | None = None) -> None:
@@ -70,7 +70,7 @@ class Currencies:
 
     @classmethod
     def parse(cls, declared: str, joined_rates: str) -> Currencies:
-        """Return what a job's settings say, the rates like USD=0.92,GBP=1.17. Raises ValueError."""
+        """Read a job's settings; rates are written like USD=0.92,GBP=1.17. Raises ValueError."""
         rates: dict[str, float] = {}
         for part in filter(None, joined_rates.replace(" ", "").split(",")):
             code, _, rate = part.partition("=")
@@ -84,7 +84,7 @@ class Currencies:
         return cls(declared, rates)
 
     def amount(self, value: float, currency: str) -> tuple[float, int]:
-        """Return the value as it is added up, and the number of its currency, NO_CURRENCY or LEFT_OUT."""
+        """Return the converted value, and the number of its currency, NO_CURRENCY or LEFT_OUT."""
         if not currency:
             return value, NO_CURRENCY
         code = currency if currency in NUMBERS else _code(currency)

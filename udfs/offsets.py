@@ -1,8 +1,8 @@
-"""How far a shard has read each partition of its topic. Pure: a packed list that travels in the shard's state.
+"""How far a shard has read each partition of its topic: a packed list in the shard's state.
 
-Totals alone cannot say whether everything was read: a broker deletes old records, transactions leave markers,
-compaction leaves gaps. Within a shard the records of a partition arrive in the order of their offsets, so the next
-offset says which of them the shard has processed, whatever lies between them.
+Totals alone cannot tell whether everything was read: a broker deletes old records, transactions leave markers, and
+compaction leaves gaps. A shard gets the records of a partition in the order of their offsets, so the next offset tells
+which of them it has processed, whatever gaps there are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Span(NamedTuple):
     """What a shard has processed of a partition."""
 
     first: int  # the first offset that was seen
-    records: int  # how many were processed, repeats by the source not counted twice: they roll back with the state
+    records: int  # how many were processed; one that is read again after a crash counts once: the state rolls back
     next: int  # every record of the shard with a smaller offset has been processed
 
 
@@ -32,15 +32,15 @@ def unpack_spans(packed: bytes) -> dict[int, Span]:
 
 
 def advance(packed: bytes, partitions: Sequence[int], offsets: Sequence[int]) -> bytes:
-    """Count a block's records into the packed spans and return the new ones: a row of 32 bytes a partition, ascending.
+    """Add a block's records to the packed spans and return them: 32 bytes for each partition, ascending.
 
     Args:
-        packed: the spans so far; empty at the beginning.
+        packed: the spans so far; empty at first.
         partitions: the partition of every record of the block.
-        offsets: their offsets, in the order in which each partition was read.
+        offsets: the offset of every record; those of a partition ascend.
     """
     rows: dict[int, tuple[int, ...]] = {row[0]: row for row in _ROW.iter_unpack(packed)}
-    newest = dict(zip(partitions, offsets, strict=True))  # the last one of each partition
+    newest = dict(zip(partitions, offsets, strict=True))  # keeps the last offset of each partition
     for partition, records in Counter(partitions).items():
         next_offset = newest[partition] + 1
         row = rows.get(partition)

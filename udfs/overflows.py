@@ -1,10 +1,10 @@
-"""What of a user did not fit."""
+"""Counts of what did not fit into a user's state."""
 
 from __future__ import annotations
 
 
 class Overflows:
-    """How often a bound of a user was hit."""
+    """How often each bound of a user's state was exceeded."""
 
     __slots__ = ("amounts", "categories", "ids", "tail")
 
@@ -12,8 +12,8 @@ class Overflows:
         self.ids = 0
         self.tail = 0
         self.categories = 0
-        self.amounts = 0  # not added up: in another currency than the user's others
+        self.amounts = 0  # left out of the sums: in another currency than the user's others
 
     def any(self) -> bool:
-        """Whether a bound was hit."""
+        """Whether a bound was exceeded."""
         return self.ids + self.tail + self.categories + self.amounts > 0

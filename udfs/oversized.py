@@ -1,34 +1,34 @@
-"""Records that are too large to travel: the query that packs blocks leaves their sizes in the place of their bytes.
+"""Oversized records: the query that packs blocks replaces their bytes by their sizes.
 
-A record can be any size once it is decompressed, whatever the broker's bound, which is for compressed batches. So no
-bytes of an oversized one leave the source: they would be held in a window, cross into Python and go into a dead letter
-that the producer refuses, and the job would fail at the same offset again and again.
+The broker bounds the size of compressed batches, so a decompressed record can have any size. The bytes of an oversized
+one must not leave the source: they would be held in a window, cross into Python and go into a dead letter that the
+producer refuses, and the job would fail at the same offset again and again.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-# A key is a user's id, so at most 128 bytes where it is right. Wrong ones up to here are kept in their dead letter.
+# A valid key is a user's id of at most 128 bytes. An invalid one is kept in its dead letter up to this size.
 KEY_BYTES_MAX: Final = 4_096
-# Sizes are counted up to here, because counting copies the bytes.
+# Counting a size copies the bytes, so counting stops here.
 SIZE_COUNTED_MAX: Final = 16 * 1024 * 1024
-# What stands for an oversized record's value begins with a byte that neither protobuf (there is no field 0) nor JSON
-# can begin with, so a marker is only looked for where decoding has failed. A producer who sends one loses nothing: the
-# dead letter's message has all that is in it.
+# A marker replaces the value of an oversized record. It begins with a byte that neither protobuf (there is no field 0)
+# nor JSON can begin with, so it is only looked for where decoding has failed. If a producer sends such a value itself,
+# nothing is lost: the message of the dead letter has both numbers.
 MARKER: Final = b"\x00"
 _MARKER_BYTES_MAX: Final = 32
 
 
-def travelling(key: bytes | None, value: bytes | None, *, too_large: bool) -> tuple[bytes | None, bytes | None]:
-    """Return what of a rejected record's key and value goes into its dead letter; `too_large` is the reason."""
-    if key is not None and len(key) > KEY_BYTES_MAX:  # from a window that an older release filled
+def kept_bytes(key: bytes | None, value: bytes | None, *, too_large: bool) -> tuple[bytes | None, bytes | None]:
+    """Return the key and value that a dead letter keeps of its record; `too_large` if that is its reason."""
+    if key is not None and len(key) > KEY_BYTES_MAX:  # it is from a window that an older release filled
         key = None
     return key, None if too_large else value
 
 
 def marked_sizes(value: bytes, event_bytes_max: int) -> tuple[int, int] | None:
-    """Return the sizes of value and key that a marker stands for; None for any other value."""
+    """Return the sizes of value and key in a marker; None for any other value."""
     if not value.startswith(MARKER):
         return None
     value_size, space, key_size = value[1:].partition(b" ")

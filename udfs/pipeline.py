@@ -1,4 +1,4 @@
-"""The seams of a block's way: gates before the timeline, stages after it. A new capability is a file with one of them.
+"""Where a block's processing is extended: gates before the timeline, stages after it. A capability is a file with one.
 
 record -> decode -> gates -> timeline -> stages -> outputs
 """
@@ -14,34 +14,35 @@ from udfs.timeline import Timeline
 
 
 class Gate(Protocol):
-    """What an event passes between decoding and its user's timeline: it may refuse the event or complete it."""
+    """A check of every event between decoding and its user's timeline; it may refuse the event or complete it."""
 
     def admit(self, user_id: str, event: Event) -> None:
-        """Let the event pass, changed in place if need be. Its user stays: the record's key has chosen the shard.
+        """Let the event pass; may change it in place, but not its user: the record's key has chosen the shard.
 
         Raises:
-            InvalidEventError: the event is refused, and becomes a dead letter.
+            InvalidEventError: the event is refused and becomes a dead letter.
         """
 
 
 @dataclass(slots=True)
 class Batch:
-    """The users of a block whose timelines took an event, for the stages to read and to emit from."""
+    """The users of a block whose timelines accepted an event; the stages read it and emit to its result."""
 
     touched: dict[str, Timeline]
-    generation: int  # of the shard's state: the major version of what is written
-    now_ms: int  # wall-clock time: decides when something is published, never what
+    generation: int  # of the shard's state: the major version of the scores that are written
+    now_ms: int  # wall-clock time; has an influence on when something is published, never on its content
     result: BlockResult
 
 
 class Stage(Protocol):
-    """What follows from the timelines: it reads them, keeps in them what the state has a place for, and emits."""
+    """A step after the timelines: it reads them, may update fields of theirs, and emits outputs."""
 
     def run(self, batch: Batch) -> None:
-        """Take all users of a block at once; a model is called once a block."""
+        """Process all users of a block at once, so that a model is called once a block."""
 
-    def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
-        """Take a user who was to be looked at from `due_ms` on; returns whether the timeline has to be written.
+    def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+        """Check a user who was due at `due_ms`; returns whether the timeline has to be written.
 
-        It may emit and have the user looked at again. Scores need an event: the number of events is their version.
+        It may emit, and have the user checked again (`BlockResult.wait`). It must not emit scores: their version is the
+        number of accepted events, which a check does not change.
         """

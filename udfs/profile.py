@@ -1,7 +1,7 @@
-"""What a user's events add up to: a left fold in event-time order.
+"""A user's profile: a left fold of the user's events in event-time order.
 
 A `Profile` is a list of float64 slots and the weights of the user's categories. The slots are part of the state's
-format: append at the end, never reorder. Milliseconds are exact in float64 up to the year 287396.
+format: append new ones at the end, never reorder them. Milliseconds are exact in float64 up to the year 287396.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from udfs.event import (
 )
 from udfs.money import LEFT_OUT, NO_CURRENCY
 
-HALF_LIFE_SHORT_MS: Final = HOUR_MS  # the session's pace
-HALF_LIFE_MS: Final = 7 * DAY_MS  # a type's rate
-HALF_LIFE_LONG_MS: Final = 30 * DAY_MS  # habit: baseline activity, purchases, category affinity
+# Half-lives of the decayed counts. They are part of the feature set v1 (docs/features.md), so other ones need another
+# set. An hour spans a visit, a week the days of a week, and a month is the baseline that churn_risk compares it with.
+HALF_LIFE_SHORT_MS: Final = HOUR_MS  # activity of the current visit
+HALF_LIFE_MS: Final = 7 * DAY_MS  # rate of each event type
+HALF_LIFE_LONG_MS: Final = 30 * DAY_MS  # activity, purchases and category affinities
 
 EVENTS: Final = 0
 FIRST_MS: Final = 1
@@ -66,11 +68,11 @@ LAST_EMAIL_MS: Final = 33
 SURVEYS: Final = 34
 SURVEY_SUM: Final = 35
 SURVEY_LAST: Final = 36
-CURRENCY: Final = 37  # number of the currency that amounts are in (udfs/money.py); 0: none was named yet
+CURRENCY: Final = 37  # number of the currency of the sums (udfs/money.py); 0: no amount has named one yet
 REFUND_VALUE: Final = 38
 SESSION_REFUND_VALUE: Final = 39
-PURCHASES_LEFT_OUT: Final = 40  # those whose amount is in another currency
-AMOUNTS_LEFT_OUT: Final = 41  # these, and refunds in another currency
+PURCHASES_LEFT_OUT: Final = 40  # purchases with an amount in another currency
+AMOUNTS_LEFT_OUT: Final = 41  # purchases and refunds with one
 SLOTS: Final = 42
 
 _SESSION = slice(SESSION_EVENTS, SESSION_SWITCHES + 1)
@@ -82,7 +84,7 @@ _SESSION_COUNT = {
     PURCHASE: SESSION_PURCHASES,
     SEARCH: SESSION_SEARCHES,
 }
-# Not RATE_VIEW + type - VIEW: a number that is new here must not count into the slot behind the rates.
+# A table, not RATE_VIEW + type - VIEW: a type that is added later must not count into the slot behind the rates.
 _RATE = {
     VIEW: RATE_VIEW,
     CLICK: RATE_CLICK,
@@ -99,13 +101,14 @@ _LAST = {
     SEARCH: LAST_SEARCH_MS,
     EMAIL_OPEN: LAST_EMAIL_MS,
 }
-# How much attention to its category an event shows: a click is worth two looks, a purchase eight.
+# How much attention to its category an event shows, part of the feature set v1: each step from a view (1, as for all
+# other types) over click and cart to a purchase counts twice as much as the one before.
 _ATTENTION = {CLICK: 2.0, ADD_TO_CART: 4.0, PURCHASE: 8.0}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileBounds:
-    """What shapes the fold: the pause that ends a session, the idle time that ends a user, the categories kept."""
+    """Bounds of the fold: the session gap, the idle time after which a user is forgotten, the categories kept."""
 
     session_gap_ms: int
     user_ttl_ms: int
@@ -148,7 +151,7 @@ class Profile:
 
     @property
     def empty(self) -> bool:
-        """Whether no event has been folded (or the user asked to be forgotten since)."""
+        """Whether no event has been folded since the beginning or the last FORGET."""
         return not self.values[EVENTS]
 
     @property
@@ -169,7 +172,7 @@ class Profile:
 
     @property
     def session_purchase_value(self) -> float:
-        """What the session's purchases add up to less its refunds, at least 0."""
+        """The sum of the session's purchases minus that of its refunds, at least 0."""
         return max(0.0, self.values[SESSION_PURCHASE_VALUE] - self.values[SESSION_REFUND_VALUE])
 
     def is_ended_by(self, event: Event, bounds: ProfileBounds) -> bool:
@@ -178,10 +181,10 @@ class Profile:
         return bool(values[EVENTS]) and event.time_ms > values[LAST_MS] + bounds.session_gap_ms
 
     def fold(self, event: Event, bounds: ProfileBounds) -> int:
-        """Fold the next event in event-time order; returns how many categories were dropped for their bound.
+        """Fold the next event in event-time order; returns how many categories were dropped for `categories_max`.
 
-        Formulas: docs/features.md. An event after more than `user_ttl_ms` of silence begins a new profile, so that
-        what the state's garbage collection removes can never change a score.
+        Formulas: docs/features.md. An event after more than `user_ttl_ms` of silence begins a new profile, so a score
+        is the same whether the state's time to live has already removed the old one or not.
         """
         v = self.values
         time_ms = event.time_ms
@@ -200,9 +203,9 @@ class Profile:
         v[SESSION_EVENTS] += 1.0
         v[LAST_MS] = time_ms
         self._count(event)
-        if not event.category or event.type == REFUND:  # what is given back shows no interest
+        if not event.category or event.type == REFUND:  # a refund shows no interest in its category
             return 0
-        return self._attend(event, bounds.categories_max)
+        return self._add_attention(event, bounds.categories_max)
 
     def _decay(self, pause_ms: float) -> None:
         v = self.values
@@ -257,7 +260,7 @@ class Profile:
             v[SESSION_REFUND_VALUE] += event.value
 
     def _adds_up(self, currency: int) -> bool:
-        """Whether an amount is in the currency of the user's others; the first that names one decides."""
+        """Whether an amount is in the currency of the user's sums, which the first amount that names one decides."""
         v = self.values
         if currency == NO_CURRENCY:
             return True
@@ -268,7 +271,7 @@ class Profile:
         v[AMOUNTS_LEFT_OUT] += 1.0
         return False
 
-    def _attend(self, event: Event, categories_max: int) -> int:
+    def _add_attention(self, event: Event, categories_max: int) -> int:
         category, categories = event.category, self.categories
         if category != self.last_category:
             if self.last_category:

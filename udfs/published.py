@@ -1,7 +1,7 @@
-"""Which sessions of a user went to the sessions topic, and what a session that has changed since takes back.
+"""Which sessions of a user were published to the sessions topic, and which of them a changed session supersedes.
 
-Events arrive out of order, so several published sessions may still change: grow, begin earlier, or turn out to be one.
-A session never splits, for events are only added; what an erasure removes begins anew.
+Events arrive out of order, so several published sessions may still change: grow, begin earlier, or merge into one. A
+session never splits, because events are only added; after an erasure sessions begin anew.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from udfs.profile import Session
 
 
 class Published(NamedTuple):
-    """A session as it was published last."""
+    """A published session, as of its last revision."""
 
     start_ms: int = 0
     events: int = 0
     revision: int = 0
 
 
-_NOTHING = Published()
+_NONE = Published()
 
 
 class ClosedSession(NamedTuple):
@@ -28,17 +28,17 @@ class ClosedSession(NamedTuple):
 
     session: Session
     by_quiet: bool
-    revision: int  # 1, unless an event that came later has changed what was published
-    supersedes_start_ms: tuple[int, ...]  # of the published sessions that are parts of this one under other ids
+    revision: int  # 1, or more if a later event has changed a published session
+    supersedes_start_ms: tuple[int, ...]  # starts of the published sessions that have become parts of this one
 
 
 def session_id(user_id: str, start_ms: int) -> str:
-    """Name a session: the user and when it began."""
+    """Return the id of a session: its user and when it began."""
     return f"{user_id}:{start_ms}"
 
 
 def session_message(user_id: str, closed: ClosedSession) -> session_pb2.ClosedSession:
-    """Return what goes to the sessions topic."""
+    """Return the message for the sessions topic."""
     session = closed.session
     superseded = [session_id(user_id, start_ms) for start_ms in closed.supersedes_start_ms]
     kind = session_pb2.ClosedSession
@@ -62,7 +62,7 @@ def session_message(user_id: str, closed: ClosedSession) -> session_pb2.ClosedSe
 
 
 class PublishedSessions:
-    """The published sessions that may still change and the newest one.
+    """The published sessions that may still change, and always the newest one.
 
     Attributes:
         start_ms, events, revision: of the one with the latest start; all zeros before the first.
@@ -71,7 +71,7 @@ class PublishedSessions:
 
     __slots__ = ("before", "events", "revision", "start_ms")
 
-    def __init__(self, before: tuple[Published, ...] = (), newest: Published = _NOTHING) -> None:
+    def __init__(self, before: tuple[Published, ...] = (), newest: Published = _NONE) -> None:
         self.before = before
         self.start_ms, self.events, self.revision = newest
 
@@ -81,13 +81,13 @@ class PublishedSessions:
         return [*self.before, Published(self.start_ms, self.events, self.revision)] if self.revision else []
 
     def has(self, start_ms: int, events: int) -> bool:
-        """Whether the newest one is this session as it is."""
+        """Whether the newest one is this session with as many events."""
         return self.start_ms == start_ms and self.events == events
 
     def publish(self, session: Session, *, by_quiet: bool) -> ClosedSession | None:
-        """Return what to publish of a session, None if it was published as it is."""
+        """Return the session to publish; None if it has been published with the same start and events."""
         start_ms, end_ms, rows = session.start_ms, session.end_ms, self.rows
-        if start_ms > self.start_ms:  # as nearly all do: none that was published is a part of it
+        if start_ms > self.start_ms:  # the usual case: it contains no published session
             self.before = tuple(rows)
             self.start_ms, self.events, self.revision = start_ms, session.events, 1
             return ClosedSession(session, by_quiet, 1, ())
@@ -102,8 +102,8 @@ class PublishedSessions:
         superseded = tuple([row.start_ms for row in parts if row.start_ms != start_ms])
         return ClosedSession(session, by_quiet, revision, superseded)
 
-    def settle(self, start_ms: int) -> None:
-        """Drop those that began before `start_ms`: no event changes them any more. The newest one stays."""
+    def drop_before(self, start_ms: int) -> None:
+        """Drop the sessions that began before `start_ms`: no event can change them any more. The newest one stays."""
         if self.before:
             self.before = tuple([row for row in self.before if row.start_ms >= start_ms])
 

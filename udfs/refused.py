@@ -1,8 +1,8 @@
-"""Ids that stand for nobody: what SDKs, exports and shops send where they have none, and what a job refuses.
+"""Placeholder ids, which SDKs, exports and shops send instead of an id, and the gate that refuses their events.
 
-Folded, a placeholder is one user with the events of thousands, and for an event's id it makes of thousands a handful of
-duplicates. So the job refuses events of such users, and such events' ids; a hot id can be put on the same list.
-docs/events.md says where each word is from.
+A placeholder as user id would be one user with the events of thousands; as event id it would turn thousands of events
+into duplicates of a few. So the job refuses both. The id of a hot user can be put on the same list. docs/events.md says
+where each placeholder comes from.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ _NOBODY = (
     *("id", "user_id", "userid", "distinct_id", "distinctid", "email"),
     *("9774d56d682e549c", "lmy47d", "02:00:00:00:00:00", "000000000000000", "0000000000000000"),
 )
-# An event may be the user's number 0; those of which every one has the number 0 are told by their reuse.
+# Numbers like 0 are no event placeholders: an event may have the number 0. If all have it, ID_REUSED finds them.
 USER_PLACEHOLDERS: Final = frozenset((*_NO_VALUE, *_NOBODY))
 EVENT_PLACEHOLDERS: Final = frozenset((*_NO_VALUE, "event_id", "eventid"))
 
-AROUND: Final = " \t\r\n\"'"  # around an id; what is left without them is compared
+AROUND: Final = " \t\r\n\"'"  # stripped from an id before it is compared
 
 
 class Refused:
-    """Ids that are refused, in any case and with whatever of AROUND around them.
+    """Ids that are refused, in upper or lower case and with any characters of AROUND around them.
 
     Args:
-        ids: the ids; the empty one stands for those that hold nothing else.
+        ids: the ids; the empty one refuses ids that consist of AROUND alone.
     """
 
     def __init__(self, ids: Iterable[str] = ()) -> None:
-        self._ids = frozenset(one.strip(AROUND).lower() for one in ids)
-        # Most ids end otherwise, and are told by that: each event asks twice.
-        self._ends = AROUND + "".join(sorted({end for one in self._ids for end in (one[-1:], one[-1:].upper())}))
+        self._ids = frozenset(refused.strip(AROUND).lower() for refused in ids)
+        # The last characters of refused ids. Most ids end otherwise, which is quick to see; each event looks up two.
+        ends = {refused[-1:] for refused in self._ids}
+        self._ends = AROUND + "".join(sorted(ends | {end.upper() for end in ends}))
 
     def __contains__(self, text: str) -> bool:
         """Whether an id that is not empty is refused."""
@@ -53,20 +54,20 @@ NONE_REFUSED: Final = Refused()
 
 
 def refused_of(listed: Iterable[str], placeholders: frozenset[str]) -> Refused:
-    """Return what a job refuses that names these ids, PLACEHOLDERS standing for all of the given ones."""
+    """Return the refused ids of a job whose setting lists these; PLACEHOLDERS in it adds all placeholders."""
     ids = set(listed)
     return Refused(ids - {PLACEHOLDERS} | placeholders | {""} if PLACEHOLDERS in ids else ids)
 
 
 class RefusedIds:
-    """The gate that no event of a refused user, or with a refused id, passes. An order to forget passes for any id."""
+    """The gate that refuses events of refused users and with refused event ids, but no FORGET."""
 
     def __init__(self, users: Refused = NONE_REFUSED, events: Refused = NONE_REFUSED) -> None:
         self.users = users
         self.events = events
 
     def admit(self, user_id: str, event: Event) -> None:
-        """Raise InvalidEventError with REFUSED_ID for an event that does not pass."""
+        """Raise InvalidEventError, REFUSED_ID, for an event with a refused id."""
         if event.type != FORGET:
             if user_id in self.users:
                 raise InvalidEventError(Reason.REFUSED_ID, _REFUSED_USER)

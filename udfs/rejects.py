@@ -1,4 +1,4 @@
-"""Why an event is not folded: the catalogue of dead-letter reasons, and the headers that explain a rejected record."""
+"""Why an event is not folded: the reasons of dead letters, and the headers that explain a rejected record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HEADER_PREFIX = "driftline.errors."
 
 
 class Reason(StrEnum):
-    """What is wrong with a rejected record; the comment says what its owner should do."""
+    """What is wrong with a rejected record; the comment says what its producer should do."""
 
     UNDECODABLE = "UNDECODABLE"  # not the topic's format: check the producer's serializer and `events_format`
     MISSING_FIELD = "MISSING_FIELD"  # a required field is absent: fix the producer
@@ -17,9 +17,9 @@ class Reason(StrEnum):
     KEY_MISMATCH = "KEY_MISMATCH"  # the record's key is not the event's user: fix the producer's partitioning
     CLOCK_SKEW = "CLOCK_SKEW"  # the event is ahead of its record: fix the device's clock
     TOO_LARGE = "TOO_LARGE"  # over `event_bytes_max`: shrink the event or raise the bound
-    REFUSED_ID = "REFUSED_ID"  # stands for nobody, or was put on `refused_ids`: fix the producer, or the list
-    ID_REUSED = "ID_REUSED"  # another event under the id of one before: give each its own, and repeat events unchanged
-    LATE = "LATE"  # older than what is committed; on the late topic only
+    REFUSED_ID = "REFUSED_ID"  # a placeholder, or an id on `refused_ids`: fix the producer, or the list
+    ID_REUSED = "ID_REUSED"  # another event had this id: give each event its own, and repeat events unchanged
+    LATE = "LATE"  # older than the committed events; on the late topic only
 
 
 class Stage(StrEnum):
@@ -31,7 +31,7 @@ class Stage(StrEnum):
 
 
 class InvalidEventError(Exception):
-    """A record that cannot be folded: it leaves by its own topic, and never stops the job."""
+    """A record that cannot be folded: it goes to the dead-letter or late topic and never stops the job."""
 
     def __init__(self, reason: Reason, message: str, stage: Stage = Stage.VALIDATE) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class InvalidEventError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that leaves by the dead-letter or the late topic: its bytes as they came, and why."""
+    """A record for the dead-letter or the late topic: its original bytes, and headers that say why."""
 
     key: bytes | None
     value: bytes | None
@@ -49,7 +49,7 @@ class Reject:
 
 
 def late(behind_ms: int) -> InvalidEventError:
-    """Why an event goes to the late topic that is so far behind the user's newest."""
+    """Return the reason for an event that is this far behind the user's newest one."""
     text = f"event_time_ms is {behind_ms} ms behind the user's newest; the bound is disorder_ms"
     return InvalidEventError(Reason.LATE, text, Stage.ORDER)
 
@@ -57,12 +57,12 @@ def late(behind_ms: int) -> InvalidEventError:
 def reject(
     record: tuple[bytes | None, bytes | None], source: tuple[str, int, int], error: InvalidEventError, now_ms: int
 ) -> Reject:
-    """Explain a record.
+    """Return a rejected record with the headers that explain it.
 
     Args:
         record: its key and value.
         source: topic, partition and offset that it was read from.
-        error: why; its message must hold nothing of the payload, for that may be personal.
+        error: why; its message must not quote the payload, which may be personal.
         now_ms: wall-clock time.
     """
     topic, partition, offset = source

@@ -1,4 +1,4 @@
-"""What a block gives rise to, as data; the adapter writes and emits it."""
+"""The results of a block, as data; the operator writes and emits them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from udfs.timeline import Timeline
 
 
 class Due(NamedTuple):
-    """A user and the wall-clock time from which to look at him."""
+    """A user who is to be checked, and the wall-clock time from which on."""
 
     user_id: str
     at_ms: int
 
 
 class Scored(NamedTuple):
-    """What is now served of a user: a serialized UserScores, None for one who asked to be forgotten."""
+    """The new scores of a user: a serialized UserScores, or None after a FORGET."""
 
     user_id: str
-    accepted: int  # events in it: the version of these scores within their generation
+    accepted: int  # number of accepted events: the version of these scores within their generation
     scores: bytes | None
 
 
 class Output(NamedTuple):
-    """A record on its way to a topic; without a value it is a tombstone."""
+    """A record for a topic; without a value it is a tombstone."""
 
     key: str
     value: bytes | None
@@ -34,24 +34,24 @@ class Output(NamedTuple):
 
 @dataclass(slots=True)
 class BlockResult:
-    """What a block gives rise to; the adapter writes and emits all of it before it returns."""
+    """The results of a block; the operator writes and emits all of them before its call returns."""
 
-    timelines: dict[str, Timeline] = field(default_factory=dict)  # those that changed, to be put back
+    timelines: dict[str, Timeline] = field(default_factory=dict)  # those that changed and have to be written
     scored: list[Scored] = field(default_factory=list)  # for the score store
-    outputs: dict[str, list[Output]] = field(default_factory=dict)  # by channel, the role of a topic; in their order
+    outputs: dict[str, list[Output]] = field(default_factory=dict)  # by channel, which is the role of a topic; in order
     dead_letters: list[Reject] = field(default_factory=list)
     late: list[Reject] = field(default_factory=list)
-    due: dict[int, list[str]] = field(default_factory=dict)  # users to look at again, by wall-clock time
+    due: dict[int, list[str]] = field(default_factory=dict)  # users to check, by wall-clock time
     counts: dict[JobMetric, int] = field(default_factory=dict)
     named: dict[JobNamed, dict[str, int]] = field(default_factory=dict)  # counts by name
-    taken: int = 0  # records of the block, or users, that were taken: the first ones
+    taken: int = 0  # how many records, or due users, were processed: the first ones
 
     def emit(self, channel: str, key: str, value: bytes | None) -> None:
-        """Add a record for a topic, behind those that it has."""
+        """Append a record for a topic."""
         self.outputs.setdefault(channel, []).append(Output(key, value))
 
     def wait(self, user_id: str, at_ms: int) -> None:
-        """Have the user looked at again, at or soon after this wall-clock time."""
+        """Have the user checked at or soon after this wall-clock time."""
         self.due.setdefault(at_ms, []).append(user_id)
 
     def count(self, metric: JobMetric, number: int = 1) -> None:
@@ -60,7 +60,7 @@ class BlockResult:
             self.counts[metric] = self.counts.get(metric, 0) + number
 
     def account(self, accepted: int, duplicate: int) -> None:
-        """Count every record that was taken; those that left are in their lists."""
+        """Count every record that was processed; late events and dead letters are counted by their lists."""
         late, dead_letter = len(self.late), len(self.dead_letters)
         self.taken = accepted + duplicate + late + dead_letter
         self.count(JobMetric.EVENTS_ACCEPTED, accepted)

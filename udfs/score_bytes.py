@@ -1,8 +1,8 @@
-"""The bytes of what is served of a user: `driftline.serving.v1.UserScores`, with its feature values in front.
+"""Writes the bytes of a user's scores: `driftline.serving.v1.UserScores`, with its feature values in front.
 
 Written field by field: filling and serializing the generated class took a tenth of the core's time. The bytes are those
-of the generated class in its deterministic order (tests/unit/udfs/test_score_bytes.py), but for the feature values,
-which come first so that a server can cut them off without parsing.
+of the generated class in its deterministic order (tests/unit/udfs/test_score_bytes.py), except that the feature values
+come first, so that a server can cut them off without parsing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from driftline.catalogue import FEATURE_SET
 from driftline.score_message import with_features
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
-from driftline.wire import prefix, tag, varint
+from driftline.wire import number_field, prefix, tag, varint
 from udfs import profile as p
 from udfs.profile import Profile
 from udfs.published import session_id
@@ -23,7 +23,7 @@ _DOUBLE: Final = struct.Struct("<d")
 _USER_ID: Final = tag(UserScores.USER_ID_FIELD_NUMBER, delimited=True)
 _AFFINITIES: Final = tag(UserScores.AFFINITIES_FIELD_NUMBER, delimited=True)
 _CATEGORY: Final = tag(CategoryAffinity.CATEGORY_FIELD_NUMBER, delimited=True)
-_SHARE: Final = varint(CategoryAffinity.SHARE_FIELD_NUMBER << 3 | 1)  # 1: of eight bytes
+_SHARE: Final = varint(CategoryAffinity.SHARE_FIELD_NUMBER << 3 | 1)  # 1: a value of eight bytes
 _SESSION: Final = tag(UserScores.SESSION_FIELD_NUMBER, delimited=True)
 _SESSION_ID: Final = tag(SessionSummary.SESSION_ID_FIELD_NUMBER, delimited=True)
 _START: Final = tag(SessionSummary.START_TIME_MS_FIELD_NUMBER, delimited=False)
@@ -32,6 +32,8 @@ _EVENTS: Final = tag(SessionSummary.EVENTS_FIELD_NUMBER, delimited=False)
 _PURCHASES: Final = tag(SessionSummary.PURCHASES_FIELD_NUMBER, delimited=False)
 _AS_OF: Final = tag(UserScores.AS_OF_EVENT_TIME_MS_FIELD_NUMBER, delimited=False)
 _ACCEPTED: Final = tag(UserScores.ACCEPTED_EVENTS_FIELD_NUMBER, delimited=False)
+_GENERATION: Final = tag(UserScores.GENERATION_FIELD_NUMBER, delimited=False)
+_WRITTEN_AT: Final = tag(UserScores.WRITTEN_AT_MS_FIELD_NUMBER, delimited=False)
 _SET: Final = prefix(UserScores.FEATURE_SET_FIELD_NUMBER, len(FEATURE_SET)) + FEATURE_SET.encode()
 
 
@@ -40,15 +42,15 @@ class Scorable(NamedTuple):
 
     user_id: str
     profile: Profile
-    accepted: int  # events in it
+    accepted: int  # number of accepted events
 
 
 class ScoreWriter:
-    """Writes the messages of a block's users, who share what is given here.
+    """Writes the messages of a block's users, who all have these fields in common.
 
     Args:
-        score_names: of the scores of every user, ascending.
-        model_version: of the model behind them, empty where there was none.
+        score_names: names of the scores that every user has, ascending.
+        model_version: of the model that was used; empty if there was none.
         generation: of the state.
         written_at_ms: wall-clock time.
     """
@@ -61,8 +63,7 @@ class ScoreWriter:
         self._set_and_model = _SET
         if version:
             self._set_and_model += prefix(UserScores.MODEL_VERSION_FIELD_NUMBER, len(version)) + version
-        self._written = _number(UserScores.GENERATION_FIELD_NUMBER, generation)
-        self._written += _number(UserScores.WRITTEN_AT_MS_FIELD_NUMBER, written_at_ms)
+        self._written = number_field(_GENERATION, generation) + number_field(_WRITTEN_AT, written_at_ms)
 
     def write(self, user: Scorable, shares: list[tuple[str, float]], scores: list[float], features: bytes) -> bytes:
         """Return a user's message.
@@ -79,13 +80,13 @@ class ScoreWriter:
         for score_prefix, value in zip(self._names, scores, strict=True):
             parts += (score_prefix, _DOUBLE.pack(value))
         for category, share in shares:
-            text = category.encode()
-            size = varint(len(text))
+            encoded = category.encode()
+            size = varint(len(encoded))
             if share:
                 rest = _SHARE + _DOUBLE.pack(share)
-                parts += (_AFFINITIES, varint(len(text) + len(size) + 10), _CATEGORY, size, text, rest)
+                parts += (_AFFINITIES, varint(len(encoded) + len(size) + 10), _CATEGORY, size, encoded, rest)
             else:
-                parts += (_AFFINITIES, varint(len(text) + len(size) + 1), _CATEGORY, size, text)
+                parts += (_AFFINITIES, varint(len(encoded) + len(size) + 1), _CATEGORY, size, encoded)
         session = _session(user.user_id, v, last)
         parts += (_SESSION, varint(len(session)), session, self._set_and_model)
         parts += (_AS_OF, last, _ACCEPTED, varint(user.accepted), self._written)
@@ -101,10 +102,6 @@ def _session(user_id: str, v: list[float], last: bytes) -> bytes:
 
 
 def _score_prefix(name: bytes) -> bytes:
-    """Return all of an entry of the map but its value: tag, size, name, and the tag of a double."""
+    """Return an entry of the map without its value: tag, size, name, and the tag of a double."""
     entry = prefix(1, len(name)) + name + varint(2 << 3 | 1)
     return prefix(UserScores.SCORES_FIELD_NUMBER, len(entry) + 8) + entry
-
-
-def _number(field_number: int, number: int) -> bytes:
-    return tag(field_number, delimited=False) + varint(number) if number else b""

@@ -1,4 +1,4 @@
-"""From profiles to what is served: one model call for all users of a block, then each user's `UserScores`."""
+"""Scores profiles: one model call for all users of a block, then a `UserScores` message for each user."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ class Model(Protocol):
     def predict(self, vectors: Sequence[bytes]) -> list[float] | None:
         """Return P(purchase within the next 30 minutes) for each feature vector of set v1, float32 little-endian.
 
-        None where no model could score them; `version` afterwards names the one that did.
+        None if no model could score them; afterwards `version` names the model that did.
 
-        A row's result must not depend on the rows beside it: the promise of one answer whatever the block.
+        The result of a row must not depend on the other rows, because scores must not depend on how events are
+        divided into blocks.
         """
 
 
 def score(users: Sequence[Scorable], model: Model | None, generation: int, now_ms: int) -> list[bytes]:
     """Return a serialized UserScores for each user, in this order; the model is called once.
 
-    Without a model (none trained yet, or none that works) there is no purchase_propensity, and model_version is empty.
+    Without a model (none is trained yet, or none works) purchase_propensity is absent and model_version is empty.
 
     Args:
         users: the users.
         model: the model, if there is one.
-        generation: of the state.
-        now_ms: wall-clock time, which is noted.
+        generation: of the shard's state.
+        now_ms: wall-clock time; becomes written_at_ms.
     """
     shares = [affinities(user.profile) for user in users]
     vectors = [_VECTOR.pack(*vector(user.profile, share)) for user, share in zip(users, shares, strict=True)]

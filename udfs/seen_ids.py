@@ -1,19 +1,19 @@
-"""The event ids a user's state remembers, to recognise duplicates by event time."""
+"""The event ids that a user's state remembers to recognise duplicates, for a horizon of event time."""
 
 from __future__ import annotations
 
 from struct import Struct
 
 _TIME = Struct("<q")
-_ENTRY = 8  # bytes, of a hash and of a time alike
+_ENTRY = 8  # bytes, of a hash and of a time
 
 
 class SeenIds:
     """Hashes of event ids with their event times, at most `ids_max`, none older than the horizon.
 
-    Time is event time alone, so a replay at any speed forgets the same ids at the same point. The two columns stay the
-    bytes that the state holds, ascending by (time, hash): a look-up is one search in C, and neither reading nor writing
-    a user's state depends on how many ids it has.
+    All times are event time, so a replay at any speed forgets the same ids at the same point. The two columns are kept
+    as the bytes that the state holds, ascending by (time, hash): a look-up is one search in C, and reading or writing a
+    user's state takes no longer with more ids.
     """
 
     __slots__ = ("_oldest_ms", "hashes", "horizon_ms", "ids_max", "times_ms")
@@ -37,13 +37,13 @@ class SeenIds:
         return self._finds(id_hash, time_ms, 0)
 
     def add(self, id_hash: bytes, time_ms: int) -> int:
-        """Remember an id that is not held; returns how many were dropped for the bound `ids_max` (0 or 1).
+        """Remember an id that is not held; returns how many were dropped for `ids_max` (0 or 1).
 
-        Called after `expire`. An older entry under the same hash, beyond the horizon, may be left.
+        Called after `expire`. An entry of the same hash that is beyond the horizon may still be there.
         """
         hashes, times_ms = self.hashes, self.times_ms
         end = at = len(hashes)
-        while at:  # few arrive out of order
+        while at:  # rarely more than once: few events arrive out of order
             before_ms = self._time(at - _ENTRY)
             if before_ms < time_ms or (before_ms == time_ms and hashes[at - _ENTRY : at] < id_hash):
                 break
@@ -62,7 +62,7 @@ class SeenIds:
         return 1
 
     def expire(self, newest_ms: int) -> None:
-        """Forget the ids that are older than the horizon before `newest_ms`, behind which nothing is to come."""
+        """Forget the ids that are further behind `newest_ms` than the horizon."""
         if self._oldest_ms >= newest_ms - self.horizon_ms:
             return
         end = 0
@@ -73,7 +73,7 @@ class SeenIds:
     def _finds(self, id_hash: bytes, time_ms: int, within_ms: int) -> bool:
         at = self.hashes.find(id_hash)
         while at >= 0:
-            # Else bytes of two neighbours that happen to look like it, or another use of the id.
+            # Otherwise the match crosses the boundary of two hashes, or the id was used at another time.
             if not at % _ENTRY and abs(time_ms - self._time(at)) <= within_ms:
                 return True
             at = self.hashes.find(id_hash, at + 1)

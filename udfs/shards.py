@@ -1,4 +1,4 @@
-"""The shards of the job: each is one of Flink's 128 key groups, and its users' events are folded block by block."""
+"""The shards of the job: groups of users whose events are folded together, each in one of Flink's 128 key groups."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ KEYS: Final = _smallest_keys()
 
 
 def shard_keys(shards: int) -> tuple[int, ...]:
-    """Return the keys of so many shards, a power of two up to KEY_GROUPS.
+    """Return the keys of this number of shards, a power of two up to KEY_GROUPS.
 
-    They hit key groups at even distances, so every parallelism up to `shards` that is a power of two has as many shards
-    on each slot, and rescaling moves whole shards.
+    Their key groups are evenly spaced, so at every parallelism that is a power of two up to `shards`, each slot has the
+    same number of shards, and rescaling moves whole shards.
     """
     return KEYS[:: KEY_GROUPS // shards]
 
 
 def require_same_shards(stored: int, configured: int) -> None:
-    """Refuse restored state that was made with another number of shards: users would be looked for in the wrong one.
+    """Refuse restored state of another number of shards: users would be looked up in the wrong shard.
 
     Args:
-        stored: the number in the shard's state; 0 from before it was kept there, when it was always KEY_GROUPS.
+        stored: the number in the shard's state; 0 if an early release wrote it, which always had KEY_GROUPS.
         configured: the setting.
 
     Raises:
@@ -70,21 +70,21 @@ def require_same_shards(stored: int, configured: int) -> None:
 
 
 def shard_of(record_key: bytes | None, shards: int) -> int:
-    """The key of the shard that a record belongs to, as the job's SQL finds it (jobs/flink/blocks.py).
+    """Return the key of the shard that a record belongs to, as the job's SQL computes it (jobs/flink/blocks.py).
 
-    Only readers that look for a record outside Flink need it; the job itself never calls it.
+    For readers outside Flink; the job itself never calls it.
     """
     if record_key is None:
         bucket = 0
     else:
-        # Java reads a surrogate that was encoded by itself as one unreadable character, Python as three.
-        text = _LONE_SURROGATE.sub(_UNREADABLE, record_key).decode("utf-8", "replace")
+        # Java decodes a lone surrogate to one replacement character, Python to three.
+        text = _LONE_SURROGATE.sub(_REPLACEMENT, record_key).decode("utf-8", "replace")
         bucket = abs(_java_hash(text)) % shards
     return shard_keys(shards)[bucket]
 
 
 _LONE_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
-_UNREADABLE = "\ufffd".encode()
+_REPLACEMENT = "\ufffd".encode()
 
 
 def _java_hash(text: str) -> int:

@@ -1,12 +1,15 @@
-"""One user's timeline: which events are folded, in which order, and what of it is final.
+"""One user's timeline: which events are folded, in which order, and which of them are committed.
 
-Events that may still be overtaken wait in a tail, sorted by (event time, id); what is older than the disorder bound
-behind the user's newest event is committed. The present profile is always the committed one with the tail folded on
-top, so a score never waits for order, and the order of arrival never shows in it. Where a user's events come from
-several partitions, what one of them has yet to deliver holds the commit back (docs/decisions/0025-partitions.md).
+A timeline is a user's state in memory. The message that it is stored as is UserState (state.proto), which
+state_schemas/user_state.py encodes and decodes; state_schemas/users.py reads and writes them as keyed state.
 
-A FORGET is an order, not one more event in the queue: it is carried out when it arrives, whatever has been committed
-meanwhile, and is never folded (docs/decisions/0014-erasure.md).
+Events that an earlier one may still follow wait in a tail, sorted by (event time, id); those further behind the user's
+newest event than the disorder bound are committed. The present profile is the committed one with the tail folded on
+top, so scores need not wait for the order, and do not depend on the order of arrival. If a user's events come from
+several partitions, the slowest of them holds the commit back (docs/decisions/0025-partitions.md).
+
+A FORGET is carried out when it arrives, whatever has been committed by then, and is never folded
+(docs/decisions/0014-erasure.md).
 """
 
 from __future__ import annotations
@@ -34,12 +37,12 @@ from udfs.published import ClosedSession, PublishedSessions
 from udfs.reused_ids import differing
 from udfs.seen_ids import SeenIds
 
-ALL_READ_MS: Final = 1 << 62  # the clock of a log that is read in its order: nothing from before is still to come
+ALL_READ_MS: Final = 1 << 62  # the clock of one log that is read in order: no older record is still to come
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimelineBounds:
-    """The bounds of a timeline; all times are event time in milliseconds.
+    """The bounds of every timeline; all times are event time in milliseconds.
 
     Raises:
         ValueError: the dedupe horizon is shorter than the disorder bound.
@@ -59,23 +62,23 @@ class TimelineBounds:
 
 
 class Outcome(Enum):
-    """Where an offered event went."""
+    """What became of an offered event."""
 
     ACCEPTED = auto()
     DUPLICATE = auto()
     LATE = auto()
-    ID_REUSED = auto()  # another event under the id of one before
+    ID_REUSED = auto()  # it differs from the earlier event with its id
 
 
 class Timeline:
-    """A user's state, decoded. `offer` events, read `profile()`, `encode` it again.
+    """A user's state in memory: `offer` it events, then read `profile()`.
 
-    Attributes, besides what the state holds (state.proto):
-        overflows, forgets_late, closed, touched: how often a bound was hit, how many FORGET events were carried out
-            behind the frontier, the sessions to publish, and whether an event was accepted, all since the timeline
-            was last settled; the caller takes them.
+    Attributes, besides those that UserState describes (state.proto):
+        overflows, forgets_late, closed, touched: how often a bound was exceeded, how many FORGET events were carried
+            out behind the frontier, the sessions to publish, and whether an event was accepted: gathered for the caller
+            since `clear_gathered`.
         committed_through_ms: events older than this are late.
-        forgotten_through_ms: the newest time of a FORGET; what was known by then is erased, and stays so.
+        forgotten_through_ms: the newest time of a FORGET; everything that was known by then is erased.
     """
 
     __slots__ = (
@@ -117,24 +120,24 @@ class Timeline:
 
     @classmethod
     def begin(cls, bounds: TimelineBounds) -> Timeline:
-        """Return the timeline of a user never seen before."""
+        """Return the empty timeline of a new user."""
         seen = SeenIds(horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max)
         return cls(bounds, seen, Profile(), [])
 
     def offer(self, event: Event, read_ms: int = ALL_READ_MS, watermark_ms: int = ALL_READ_MS) -> Outcome:
-        """Accept the event, or say why not. Closed sessions gather in `closed`.
+        """Accept the event, or tell why it is not accepted. Sessions that it closes are added to `closed`.
 
-        A FORGET is never late. It is a duplicate only if it repeats what was carried out before.
+        A FORGET is never late. It is a duplicate only if its erasure has been carried out before.
 
         Args:
             event: the event.
-            read_ms: the newest record timestamp, this one's included, of the event's partition. An event that is no
-                further behind it than the disorder bound is late in no order in which partitions are read.
+            read_ms: the newest record timestamp of the event's partition, this record's included. An event within the
+                disorder bound behind it is never late, in whatever order partitions are read.
             watermark_ms: no partition will deliver a record with an older timestamp, as far as is known.
         """
         reached_ms, time_ms, hashed = min(self.newest_ms, read_ms), event.time_ms, id_hash(event.event_id)
         late_ms = max(self.committed_through_ms, reached_ms - self.bounds.disorder_ms)
-        held = self.seen.holds(hashed, time_ms)  # it may be for longer than here, for another partition
+        held = self.seen.holds(hashed, time_ms)  # ids may be kept longer than the horizon, for a slower partition
         remembered = time_ms >= reached_ms - self.bounds.dedupe_horizon_ms
         if event.type == FORGET:
             if time_ms <= self.forgotten_through_ms and (held or not remembered):
@@ -147,14 +150,14 @@ class Timeline:
         if remembered and not held:
             self.overflows.ids += self.seen.add(hashed, time_ms)
         if event.type == FORGET:
-            self._obey(time_ms, late_ms)
-        elif event.known_ms > self.forgotten_through_ms:  # else it was forgotten before it arrived
+            self._forget(time_ms, late_ms)
+        elif event.known_ms > self.forgotten_through_ms:  # otherwise it was erased before it arrived
             self._insert(event)
         self._commit(watermark_ms)
         return Outcome.ACCEPTED
 
     def profile(self) -> Profile:
-        """The profile as of the user's newest event: the tail on top of what is committed. Not to be changed."""
+        """Return the profile as of the user's newest event: the committed one and the tail on top. Read-only."""
         present = self._present
         if present is None:
             present = self._present = self.committed.copy()
@@ -163,9 +166,9 @@ class Timeline:
         return present
 
     def close_quiet(self) -> None:
-        """Publish all sessions, for the user has sent nothing for the session gap of wall-clock time.
+        """Publish all sessions, because the user has sent nothing for the session gap of wall-clock time.
 
-        It changes nothing but what has been published: later events fold as they would have anyway.
+        Only `published` and `closed` change: later events are folded as they would have been without it.
         """
         profile, bounds = self.committed.copy(), self.bounds.profile
         for event in self.tail:
@@ -175,16 +178,16 @@ class Timeline:
         if not profile.empty:
             self._publish(profile.session, by_quiet=True)
 
-    def settle(self) -> None:
-        """Clear what was gathered since the state was read: the caller has taken it."""
+    def clear_gathered(self) -> None:
+        """Clear what was gathered for the caller, who has taken it."""
         self.touched = False
-        if self.has_news():
+        if self.has_gathered():
             self.forgets_late = 0
             self.closed = []
             self.overflows = Overflows()
 
-    def has_news(self) -> bool:
-        """Whether there is anything for the caller beside the profile: most events leave nothing."""
+    def has_gathered(self) -> bool:
+        """Whether overflows, late FORGETs or closed sessions were gathered; after most events there are none."""
         return bool(self.closed) or self.forgets_late > 0 or self.overflows.any()
 
     def _accept(self, time_ms: int, watermark_ms: int) -> None:
@@ -199,12 +202,12 @@ class Timeline:
             insort(tail, event)
             self._present = None
             return
-        tail.append(event)  # as most do: folded once now, and once when it is committed
+        tail.append(event)  # the usual case: it is folded once now, and again when it is committed
         if self._present is not None:
             self._present.fold(event, self.bounds.profile)
 
-    def _obey(self, time_ms: int, late_ms: int) -> None:
-        """Carry out a FORGET, also one whose id another event has used, which must not protect a user's data."""
+    def _forget(self, time_ms: int, late_ms: int) -> None:
+        """Carry out a FORGET, also one whose id another event has used: that must not prevent an erasure."""
         if time_ms > self.forgotten_through_ms:
             self.forgotten_through_ms = time_ms
             self._erase(time_ms, late_ms)
@@ -212,10 +215,10 @@ class Timeline:
     def _erase(self, time_ms: int, late_ms: int) -> None:
         """Erase what was known by `time_ms`.
 
-        In the tail that is exact. Behind `late_ms` all counts as committed, although some of it may wait for a
-        partition: what is committed cannot be taken apart, so a profile that holds anything from before is erased
-        whole. There, events dated after the request by no more than a clock may be fast count as from before it, for
-        they arrived before it.
+        Uncommitted events are erased one by one. A committed profile cannot be taken apart, so one that holds any event
+        from before `time_ms` is erased as a whole. Events older than `late_ms` count as committed, even if they still
+        wait in the tail for a slower partition. If the FORGET itself is older than `late_ms`, events that are dated
+        after it by at most the clock skew count as before it, because they arrived before it.
         """
         through_ms = time_ms
         if time_ms < late_ms:
@@ -239,7 +242,7 @@ class Timeline:
             number += 1
         while len(tail) - number > bounds.tail_events_max:
             self.overflows.tail += 1
-            self.committed_through_ms = tail[number].time_ms  # what happened at the same time is not older, so not late
+            self.committed_through_ms = tail[number].time_ms  # events of the same time are not older, so not late
             self._commit_one(tail[number])
             number += 1
         if number:
@@ -250,14 +253,14 @@ class Timeline:
         committed, bounds = self.committed, self.bounds.profile
         if committed.is_ended_by(event, bounds):
             self._publish(committed.session, by_quiet=False)
-            self.published.settle(event.time_ms)
+            self.published.drop_before(event.time_ms)
         left_out = committed.values[AMOUNTS_LEFT_OUT]
         self.overflows.categories += committed.fold(event, bounds)
         if committed.values[AMOUNTS_LEFT_OUT] > left_out:
             self.overflows.amounts += 1
 
     def _publish_committed(self) -> None:
-        """Publish the committed session if no event can extend it any more."""
+        """Publish the committed session once no event can extend it any more."""
         values = self.committed.values
         if (
             values[EVENTS]

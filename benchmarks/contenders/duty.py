@@ -99,7 +99,7 @@ def read_state(state: bytes | None) -> Timeline:
 def write_state(timeline: Timeline) -> bytes:
     """A user's timeline as bytes; what it gathered for a caller is dropped."""
     state = encode_user(timeline)
-    timeline.settle()
+    timeline.clear_gathered()
     return state
 
 

@@ -31,7 +31,7 @@ def main(task: Task) -> None:
         timeline = timelines[user_id]
         outcome = timeline.offer(event)
         if outcome is Outcome.ACCEPTED:
-            timeline.settle()
+            timeline.clear_gathered()
             for user, value in score_users([(user_id, timeline)], model):
                 writer.write(user, value)
         done.add(outcome)

@@ -39,7 +39,7 @@ def main(task: Task) -> None:
         if touched:
             store.write(score_users(list(touched.items()), model), None)
             for timeline in touched.values():
-                timeline.settle()
+                timeline.clear_gathered()
         for outcome, number in counts.items():
             done.add(outcome, number)
 

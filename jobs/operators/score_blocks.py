@@ -1,7 +1,7 @@
-"""The one Flink operator of the job score-events: an adapter around `udfs.block`, and nothing more.
+"""The Flink operator of the job score-events: an adapter around `udfs.block`, and nothing more.
 
-Everything a block gives rise to is written to the score store, to keyed state and to the outputs before the call
-returns. A checkpoint barrier, which Flink lets through only between two elements, so finds nothing unflushed.
+All results of a block are written to the score store, to keyed state and to the outputs before the call returns. Flink
+lets a checkpoint barrier through only between two elements, so at a barrier nothing is left to flush.
 """
 
 from __future__ import annotations
@@ -37,21 +37,24 @@ from udfs.block import Block
 from udfs.results import BlockResult, Due
 from udfs.shards import KEY_GROUPS, KEYS
 
-# Python's own collector looks for reference cycles after 700 new objects; a block makes thousands, and none. It took a
-# tenth of the time. The users that are kept are a few hundred thousand, and each look at them stops the job for a tenth
-# of a second, so they must not be what sets it off.
+# By default Python looks for reference cycles after 700 new objects. A block makes thousands of objects and no cycle;
+# the collector took a tenth of the time. The cached users are a few hundred thousand objects, which a full collection
+# visits for a tenth of a second, so caching users must not trigger it.
 GC_THRESHOLD = (500_000, 20, 50)
 
 CODE_VERSION = code_version(__name__)
 
-# Users who are due within so long of each other share a timer.
+# Due times are rounded up to a grid, so that users share timers. Its width, by which a quiet session may be published
+# late, is a tenth of the session gap, at most 10 s.
+GRIDS_PER_GAP = 10
 GRID_MS_MAX = 10_000
 
-# A timer's call is followed by a rest of the same length, up to half of this: a call that took longer is an exception.
+# After a timer's call the next one waits as long as the call took, at most half of this. A wait that would end later
+# than this from now is ignored: the clock was set back.
 REST_MS_MAX = 100
 
-# Garbage collection only: the fold forgets an idle user by event time, this frees the space by wall-clock time. The
-# margin keeps the two apart, so that no user is dropped whose next event the fold would still have joined.
+# The time to live only frees space, by wall-clock time; the fold forgets idle users itself, by event time. The margin
+# makes sure that no state is removed to which the fold would still have added an event.
 STATE_TTL_MARGIN_MS = 7 * DAY_MS
 
 
@@ -59,7 +62,7 @@ _stores: dict[tuple[object, ...], RedisScoreStore] = {}
 
 
 def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> RedisScoreStore:
-    """One store a process, until it fails: in thread mode a failed operator is never closed, and would leak sockets."""
+    """Return the process's store. In thread mode failed operators are never closed, so one each would leak sockets."""
     key = (url, namespace, ttl_s, retry_s)
     store = _stores.get(key)
     if store is None or store.failed:
@@ -68,12 +71,12 @@ def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> Redi
 
 
 class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
-    """Folds and scores one block a call.
+    """Folds and scores one block in each call.
 
     Args:
         settings: the job's settings.
-        submission: how it was submitted. Its generation is the major version of every score whose shard has no state
-            yet; a restored shard keeps the one in its state.
+        submission: how it was submitted. Its generation is the major version of the scores of every new shard; a
+            restored shard keeps the generation in its state.
     """
 
     def __init__(self, settings: ScoreEventsSettings, submission: Submission) -> None:
@@ -82,36 +85,19 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._code_version = CODE_VERSION
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Bind state, metrics, the model and the score store, and take up the shards; called before the first block.
+        """Bind state, metrics, the model and the score store, and restore the shards; called before the first block.
 
-        Raises SettingError where the state was made with other settings, or a later job has the namespace.
+        Raises SettingError if the state was made with other settings, or if a later job has the namespace.
         """
         require(self._code_version, CODE_VERSION)
         gc.set_threshold(*GC_THRESHOLD)
-        # What a failed operator left behind is in cycles, and holds its whole Java task: 2 MB of heap a restart, which
-        # a night without Redis would fill. Python's collector, slowed down above, comes too late.
+        # The objects of a failed operator are in reference cycles that hold its whole Java task: 2 MB of heap for each
+        # restart, which a night without Redis would fill. With the threshold above, Python would collect them too late.
         gc.collect()
         settings = self._settings
-        users = MapStateDescriptor(names.USERS, Types.STRING(), Types.PICKLED_BYTE_ARRAY())
-        ttl = StateTtlConfig.new_builder(Time.milliseconds(settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
-        # Named here because PyFlink's own default would start a second JVM to make a Duration.
-        ttl = ttl.disable_cleanup_in_background().cleanup_in_rocksdb_compact_filter(1_000, Time.days(30))
-        users.enable_time_to_live(ttl.build())
-        states = runtime_context.get_map_state(users)
-        self._quiet = runtime_context.get_map_state(
-            MapStateDescriptor(names.QUIET, Types.LONG(), Types.PICKLED_BYTE_ARRAY())
-        )
-        self._due = runtime_context.get_map_state(
-            MapStateDescriptor(names.DUE, Types.LONG(), Types.PICKLED_BYTE_ARRAY())
-        )
-        self._due_pages = runtime_context.get_map_state(MapStateDescriptor(names.DUE_PAGES, Types.LONG(), Types.LONG()))
         self._rest_until_ms = self._timer_ms_max = 0
-        self._queues: dict[int, DueQueue] = {}  # by shard; this operator is their only user
-        self._shard = runtime_context.get_state(ValueStateDescriptor(names.SHARD, Types.PICKLED_BYTE_ARRAY()))
-        group = runtime_context.get_metrics_group().add_group("driftline")
-        self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
-        self._named = named_counters(group, settings.hot_users_named_max)
-        self._gauges = Gauges(group)
+        states = self._bind_states(runtime_context)
+        self._bind_metrics(runtime_context)
         watched = watcher(settings.models_dir, settings.model_poll_s)
         self._model = ModelFollower(watched, bool(settings.require_model), self._count)
         self._model.open()
@@ -125,12 +111,36 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._memory = MemoryWatch(self._store.memory)
         self._gauges.show(self._memory.gauges(monotonic()))
         self._watermarks: dict[int, int] = {}  # by shard, as of its last block
-        self._shards = self._take_up_shards(Subtask(runtime_context))
+        self._shards = self._restore_shards(Subtask(runtime_context))
 
-    def _take_up_shards(self, subtask: Subtask) -> dict[int, ShardState]:
+    def _bind_states(self, runtime_context: RuntimeContext) -> Any:
+        """Bind the keyed states; returns that of the users."""
+
+        def map_state(name: str, value_type: Any) -> Any:
+            return runtime_context.get_map_state(MapStateDescriptor(name, Types.LONG(), value_type))
+
+        self._quiet = map_state(names.QUIET, Types.PICKLED_BYTE_ARRAY())
+        self._due = map_state(names.DUE, Types.PICKLED_BYTE_ARRAY())
+        self._due_pages = map_state(names.DUE_PAGES, Types.LONG())
+        self._queues: dict[int, DueQueue] = {}  # by shard; only this operator uses them
+        self._shard = runtime_context.get_state(ValueStateDescriptor(names.SHARD, Types.PICKLED_BYTE_ARRAY()))
+        users = MapStateDescriptor(names.USERS, Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        ttl = StateTtlConfig.new_builder(Time.milliseconds(self._settings.user_ttl_ms + STATE_TTL_MARGIN_MS))
+        # Given because PyFlink's own default would start a second JVM to make a Duration.
+        ttl = ttl.disable_cleanup_in_background().cleanup_in_rocksdb_compact_filter(1_000, Time.days(30))
+        users.enable_time_to_live(ttl.build())
+        return runtime_context.get_map_state(users)
+
+    def _bind_metrics(self, runtime_context: RuntimeContext) -> None:
+        group = runtime_context.get_metrics_group().add_group("driftline")
+        self._counters = {metric: group.counter(metric.value) for metric in JobMetric}
+        self._named = named_counters(group, self._settings.hot_users_named_max)
+        self._gauges = Gauges(group)
+
+    def _restore_shards(self, subtask: Subtask) -> dict[int, ShardState]:
         """Compare the state with the settings, claim the namespace, and return every shard of this subtask by its key.
 
-        Nothing is written, to Redis or to state, before all of it is found to fit; this operator is their only writer.
+        Nothing is written to Redis or keyed state until all checks have passed; this operator is their only writer.
         """
         settings, keys = self._settings, subtask.keys
         found: dict[int, ShardState] = {}
@@ -142,21 +152,21 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission)
         claim = lineage.claim(states, subtask.job_id, settings, unproven=unproven)
         lineage.require_claimed(self._store.claim(claim), settings, self._submission)
-        for key, shard in states.items():  # also of those without events: every checkpoint can be proven
+        for key, shard in states.items():  # also of those without events: a restored job then always finds state
             subtask.select(key)
             self._shard.update(codec.encode(shard))
         return states
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
         """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
-        if value is None or value[0] is None:  # a window that fired twice, because the clock was set back
+        if value is None or value[0] is None:  # the window fired twice because the clock was set back
             self._count(JobMetric.BLOCKS_EMPTY)
             return []
         block = Block(*value)
         key = int(ctx.get_current_key())
         shard = self._shards[key]
-        # The watermark passes the records that wait in a window. It was behind all of this block's when the shard's
-        # last block came, for windows of all its records are emitted in their order.
+        # The current watermark may be ahead of records that wait in a window. That of the shard's previous block is not
+        # ahead of any record in this block, because a shard's windows are emitted in order.
         watermark_ms = self._watermarks.get(key, 0)
         self._watermarks[key] = max(watermark_ms, ctx.timer_service().current_watermark())
         outputs: list[Any] = []
@@ -165,7 +175,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             while len(part):
                 result = self._processor.process(part, shard, self._users, wall_clock_ms(), watermark_ms)
                 outputs += self._flush(result, shard, ctx)
-                part = part.part(result.taken)  # noqa: PLW2901  (what was left for another call)
+                part = part.part(result.taken)  # noqa: PLW2901  (the records that are left)
                 parts += 1
         self._count(JobMetric.BLOCKS, parts)
         if parts > 1:
@@ -176,49 +186,50 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
-        """Look at some of the shard's users who are due; a moment later, at the rest."""
+        """Check some of the shard's users who are due; a timer a moment later checks more."""
         at_ms = max(timestamp, wall_clock_ms())  # the clock may have been set back since the timer was set
-        if at_ms < self._rest_until_ms <= at_ms + REST_MS_MAX:  # another shard of this thread has just had its turn
+        if at_ms < self._rest_until_ms <= at_ms + REST_MS_MAX:  # another shard of this thread was served just now
             ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
             return []
         began_s = monotonic()
         key = int(ctx.get_current_key())
         queue = self._due_queue(key)
-        outputs = self._look_again(timestamp, at_ms, key, ctx)
-        took_ms = 1 + int((monotonic() - began_s) * 1_000)
-        # Blocks and barriers pass in between: without a rest, the timers of all shards would be served before them.
-        self._rest_until_ms = at_ms + took_ms + min(took_ms, REST_MS_MAX // 2)
-        if queue.has_come(at_ms):
+        outputs = self._check_due(timestamp, at_ms, key, ctx)
+        call_ms = 1 + int((monotonic() - began_s) * 1_000)
+        # Blocks and barriers pass during the rest: without it, the timers of all shards would be served before them.
+        self._rest_until_ms = at_ms + call_ms + min(call_ms, REST_MS_MAX // 2)
+        if queue.has_due(at_ms):
             ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
-        self._timer_ms_max = max(self._timer_ms_max, took_ms)
+        self._timer_ms_max = max(self._timer_ms_max, call_ms)
         self._gauges.show({JobGauge.TIMER_MS_MAX: self._timer_ms_max})
         return outputs
 
-    def _look_again(self, timestamp: int, at_ms: int, key: int, ctx: Any) -> list[Any]:
+    def _check_due(self, timestamp: int, at_ms: int, key: int, ctx: Any) -> list[Any]:
         queue = self._due_queue(key)
-        if (listed := self._quiet.get(timestamp)) is not None:  # by an earlier release
+        if (listed := self._quiet.get(timestamp)) is not None:  # an older release has written it
             self._quiet.remove(timestamp)
             queue.put(timestamp, [Due(user_id, timestamp) for user_id in codec.decode(listed, QuietList).user_ids])
         due_ms, due = queue.take(at_ms)
-        result = self._processor.look_again(due, self._shards[key], self._users, at_ms)
+        result = self._processor.check_due(due, self._shards[key], self._users, at_ms)
         queue.put(due_ms, due[result.taken :])
         self._wait(queue, result, ctx, after_ms=at_ms)
-        self._users.put_all(result.timelines, keep=False)
+        self._users.put_all(result.timelines, cache=False)
         result.count(JobMetric.QUIET_CHECKS, result.taken)
-        return self._hand_over(result)
+        return self._emit(result)
 
     def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
         self._wait(self._due_queue(int(ctx.get_current_key())), result, ctx)
-        # The state is written while Redis works: neither is final before the next checkpoint.
-        put_back = functools.partial(self._users.put_all, result.timelines)
+        # Keyed state is written while Redis works: neither is final before the next checkpoint.
+        write_state = functools.partial(self._users.put_all, result.timelines)
         report = lineage.report(shard, with_types=JobNamed.UNKNOWN_TYPES in result.named)
         values = encode_values(shard.generation, result.scored)
-        written = self._store.write(values, (int(ctx.get_current_key()), report), put_back)
+        written = self._store.write(values, (int(ctx.get_current_key()), report), write_state)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
-        return self._hand_over(result)
+        return self._emit(result)
 
-    def _hand_over(self, result: BlockResult) -> list[Any]:
+    def _emit(self, result: BlockResult) -> list[Any]:
+        """Count, and return the rows and side outputs of the result."""
         for metric, number in result.counts.items():
             self._count(metric, number)
         for named, numbers in result.named.items():
@@ -236,7 +247,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def _due_queue(self, key: int) -> DueQueue:
         queue = self._queues.get(key)
         if queue is None:
-            grid_ms = min(GRID_MS_MAX, max(1, self._settings.session_gap_ms // 10))
+            grid_ms = min(GRID_MS_MAX, max(1, self._settings.session_gap_ms // GRIDS_PER_GAP))
             offset_ms = KEYS.index(key) * grid_ms // KEY_GROUPS
             queue = DueQueue(self._due, self._due_pages, grid_ms=grid_ms, offset_ms=offset_ms)
             self._queues[key] = queue

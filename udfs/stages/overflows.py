@@ -1,4 +1,4 @@
-"""Overflows: how often the bounds of users were hit, for the metrics."""
+"""Overflows: how often the bounds of users' states were exceeded, for the metrics."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from udfs.timeline import Timeline
 
 
 class Overflows:
-    """Counts what of a user did not fit, and names the users who have the most of it."""
+    """Counts what did not fit into users' states, and names the users concerned."""
 
     def run(self, batch: Batch) -> None:
-        """Count what the events of a block have led to."""
+        """Count the overflows that the block has caused."""
         for user_id, timeline in batch.touched.items():
-            if timeline.has_news():
+            if timeline.has_gathered():
                 self._count(batch.result, user_id, timeline)
 
-    def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
-        """Leave the user alone: only events hit a bound."""
+    def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+        """Do nothing: only events can exceed a bound."""
         return False
 
     def _count(self, result: BlockResult, user_id: str, timeline: Timeline) -> None:

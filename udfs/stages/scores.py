@@ -1,4 +1,4 @@
-"""Scores: the profile of every touched user, scored, for the score store and the topic `scores`."""
+"""Scores: scores every user of a block, for the score store and the topic `scores`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,20 @@ class Scores:
         self._channel = SCORES.role
 
     def run(self, batch: Batch) -> None:
-        """Emit scores for every user, and a tombstone for one whose newest event asked to be forgotten."""
-        known: list[Scorable] = []
+        """Emit scores for every user, and a tombstone for a user whose profile a FORGET has emptied."""
+        scorable: list[Scorable] = []
         for user_id, timeline in batch.touched.items():
             profile = timeline.profile()
             if profile.empty:
                 self._emit(batch, user_id, timeline.accepted, None)
             else:
-                known.append(Scorable(user_id, profile, timeline.accepted))
-        for user, scores in zip(known, score(known, self._model(), batch.generation, batch.now_ms), strict=True):
+                scorable.append(Scorable(user_id, profile, timeline.accepted))
+        messages = score(scorable, self._model(), batch.generation, batch.now_ms)
+        for user, scores in zip(scorable, messages, strict=True):
             self._emit(batch, user.user_id, user.accepted, scores)
 
-    def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
-        """Leave the user alone: scores are as of the newest event."""
+    def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+        """Do nothing: scores are as of the newest event."""
         return False
 
     def _emit(self, batch: Batch, user_id: str, accepted: int, scores: bytes | None) -> None:

@@ -1,4 +1,4 @@
-"""Sessions: those that have ended, for the topic `sessions`."""
+"""Sessions: publishes closed sessions to the topic `sessions`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from udfs.timeline import Timeline
 
 
 class Sessions:
-    """Publishes sessions that events have ended, and those of users who sent nothing for the session gap.
+    """Publishes the sessions that an event has closed, and those of users who sent nothing for the session gap.
 
     Args:
-        gap_ms: the session gap, here of wall-clock time.
+        gap_ms: the session gap; users are checked after as much wall-clock time.
     """
 
     def __init__(self, gap_ms: int) -> None:
@@ -21,7 +21,7 @@ class Sessions:
         self._channel = SESSIONS.role
 
     def run(self, batch: Batch) -> None:
-        """Emit what events have ended, and list each user for one coming look, unless one is already due."""
+        """Emit the sessions that events have closed; queue each user for one check, unless one is still to come."""
         for user_id, timeline in batch.touched.items():
             timeline.last_arrival_ms = batch.now_ms
             if timeline.quiet_check_at_ms <= batch.now_ms:
@@ -30,14 +30,14 @@ class Sessions:
             if timeline.closed:
                 self._emit(batch, user_id, timeline)
 
-    def look(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+    def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
         """Emit all sessions of a user who went quiet.
 
-        One who was active since is moved on without a write: his next event lists him again, and the earlier of two
-        listings counts for nothing.
+        A user who was active meanwhile is queued again without a write of the timeline. The next event then queues the
+        user a second time, and the earlier of the two entries is ignored.
         """
         if not 0 < timeline.quiet_check_at_ms <= due_ms:
-            return False  # looked at already, or listed again
+            return False  # checked already, or queued again
         quiet_at_ms = timeline.last_arrival_ms + self._gap_ms
         if quiet_at_ms > batch.now_ms:
             batch.result.wait(user_id, quiet_at_ms)

@@ -32,7 +32,7 @@ def queue(pages: Entries, counts: Entries, offset_ms: int = 0) -> DueQueue:
 
 def taken_all(due: DueQueue, now_ms: int) -> list[Due]:
     taken: list[Due] = []
-    while due.has_come(now_ms):
+    while due.has_due(now_ms):
         _, users = due.take(now_ms)
         assert 0 < len(users) < 2 * PAGE_USERS_MAX
         taken += users
@@ -68,12 +68,12 @@ def test_everyone_is_taken_once_and_within_a_grid_step_of_his_time(
 
 
 @given(st.integers(1, 400), st.integers(20, 300))
-def test_who_is_put_back_is_taken_again(number: int, taken_each: int) -> None:
+def test_a_user_who_is_put_back_is_taken_again(number: int, taken_each: int) -> None:
     due = queue(Entries(), Entries())
     everyone = [Due(f"u{n}", 7) for n in range(number)]
     due.put(50, everyone)
     seen: list[Due] = []
-    while due.has_come(50):
+    while due.has_due(50):
         at_ms, users = due.take(50)
         enough = max(1, taken_each)
         seen += users[:enough]
@@ -96,8 +96,8 @@ def test_what_a_block_writes_does_not_grow_with_those_who_wait() -> None:
 def test_nothing_is_due_before_its_time_nor_added_to_a_time_that_has_come() -> None:
     due = queue(Entries(), Entries())
     assert due.add([Due("early", 120)]) == [200]
-    assert not due.has_come(199)
+    assert not due.has_due(199)
     assert due.take(199) == (200, [])
     assert due.add([Due("moved", 150)], after_ms=200) == [300]
     assert due.take(200) == (200, [Due("early", 120)])
-    assert not due.has_come(299)
+    assert not due.has_due(299)

@@ -1,4 +1,4 @@
-"""What is kept in memory is bounded in bytes, whatever the users are like."""
+"""The cache of timelines is bounded in bytes, whatever the users are like."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def timeline_of(events: int, step_ms: int, id_bytes: int = 36, category_bytes: i
     for n in range(events):
         category = f"{n % kinds:0{category_bytes}}" if category_bytes else ""
         timeline.offer(event(n * step_ms, event_id=f"{n:0{id_bytes}}", category=category))
-    timeline.settle()
+    timeline.clear_gathered()
     return timeline
 
 
@@ -30,7 +30,7 @@ SHAPES = {
     "busy": (500, 170 * SECOND, 36, 11, 30),
     "a session": (100, SECOND, 36, 11, 30),
     "bot": (4_096, 20, 36, 11, 30),
-    "bot of long texts": (4_096, 20, 128, 256, 2_000),
+    "bot of long strings": (4_096, 20, 128, 256, 2_000),
 }
 
 
@@ -55,13 +55,13 @@ def allocated_by(make: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def kept(users: Timelines) -> list[str]:
-    return list(users._kept)
+def cached(users: Timelines) -> list[str]:
+    return list(users._cached)
 
 
 def test_a_crowd_at_its_bounds_stays_within_the_memory_for_it() -> None:
     states, shape = States(), SHAPES["bot"]
-    users = timelines(states, kept_max=10_000, kept_bytes_max=4 * MIB)
+    users = timelines(states, cached_max=10_000, cached_bytes_max=4 * MIB)
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for number in range(30):
@@ -70,37 +70,37 @@ def test_a_crowd_at_its_bounds_stays_within_the_memory_for_it() -> None:
     allocated = tracemalloc.get_traced_memory()[0] - before - stored
     tracemalloc.stop()
     assert allocated <= 5 * MIB
-    assert 2 <= len(kept(users)) < 30
-    assert kept(users)[-1] == "u29"
+    assert 2 <= len(cached(users)) < 30
+    assert cached(users)[-1] == "u29"
     assert len(states) == 30
 
 
-def test_bytes_are_given_back_by_those_who_leave() -> None:
-    users = timelines(kept_max=3, kept_bytes_max=MIB)
+def test_evicted_users_give_their_bytes_back() -> None:
+    users = timelines(cached_max=3, cached_bytes_max=MIB)
     for number in range(1_000):
         name = f"u{number % 7}"
         timeline = users.get(name) or timeline_of(1 + number % 5, HOUR)
-        users.put_all({name: timeline}, keep=number % 3 > 0)
-    sizes = [size for _, size in users._kept.values()]
-    assert users._kept_bytes == sum(sizes)
+        users.put_all({name: timeline}, cache=number % 3 > 0)
+    sizes = [size for _, size in users._cached.values()]
+    assert users._cached_bytes == sum(sizes)
     assert 0 < len(sizes) <= 3
 
 
-def test_users_who_went_quiet_do_not_push_out_the_active_ones() -> None:
-    users = timelines(kept_max=2)
+def test_users_who_went_quiet_do_not_evict_the_active_ones() -> None:
+    users = timelines(cached_max=2)
     users.put_all({"a": timeline_of(1, HOUR), "b": timeline_of(1, HOUR)})
-    users.put_all({f"quiet{n}": timeline_of(1, HOUR) for n in range(10)}, keep=False)
-    assert kept(users) == ["a", "b"]
-    assert users.look("a") is not None
-    users.put_all({"a": timeline_of(2, HOUR)}, keep=False)
-    assert kept(users) == ["b"]
-    again = users.look("a")
+    users.put_all({f"quiet{n}": timeline_of(1, HOUR) for n in range(10)}, cache=False)
+    assert cached(users) == ["a", "b"]
+    assert users.peek("a") is not None
+    users.put_all({"a": timeline_of(2, HOUR)}, cache=False)
+    assert cached(users) == ["b"]
+    again = users.peek("a")
     assert again is not None and again.accepted == 2
 
 
-def test_a_look_leaves_the_order_of_use() -> None:
-    users = timelines(kept_max=2)
+def test_a_peek_leaves_the_order_of_use() -> None:
+    users = timelines(cached_max=2)
     users.put_all({"a": timeline_of(1, HOUR), "b": timeline_of(1, HOUR)})
-    assert users.look("a") is not None
+    assert users.peek("a") is not None
     users.put_all({"c": timeline_of(1, HOUR)})
-    assert kept(users) == ["b", "c"]
+    assert cached(users) == ["b", "c"]

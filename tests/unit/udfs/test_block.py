@@ -117,7 +117,7 @@ def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again()
     assert (listed, check_at_ms) == (["quiet", "busy"], NOW + 30 * MINUTE)
     later = fold_block(fold, block(message("busy", at_ms=MINUTE)), shard, users, NOW + MINUTE)
     assert later.due == {}
-    result = fold.look_again([Due(user, check_at_ms) for user in (*listed, "unknown")], shard, users, check_at_ms)
+    result = fold.check_due([Due(user, check_at_ms) for user in (*listed, "unknown")], shard, users, check_at_ms)
     (session,) = sessions_of(result)
     assert (session.user_id, session.session_id) == ("quiet", f"quiet:{T0}")
     assert session.closed_by == ClosedSession.CLOSED_BY_QUIET
@@ -145,7 +145,7 @@ def test_split_keeps_to_both_bounds(sizes: list[int], events_max: int, bytes_max
 
 def test_a_block_of_users_with_large_states_is_left_in_part() -> None:
     """Each of the users is far from large; together they would take more than the processor may."""
-    fold, users, shard = processor(block_bytes_max=2**20), timelines(kept_max=0), ShardState()
+    fold, users, shard = processor(block_bytes_max=2**20), timelines(cached_max=0), ShardState()
     crowd = [message(f"u{number}") for number in range(40)]
     for at_ms in range(60):
         texts = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}"}
@@ -162,7 +162,7 @@ def test_a_block_of_users_with_large_states_is_left_in_part() -> None:
 
 
 def test_unknown_types_are_counted_by_name_once_also_where_a_block_is_left_in_part() -> None:
-    fold, users, shard = processor(block_bytes_max=2**20), timelines(kept_max=0), ShardState()
+    fold, users, shard = processor(block_bytes_max=2**20), timelines(cached_max=0), ShardState()
     crowd, named, calls = 40, 0, 0
     for at_ms in range(60):
         texts = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}", "type_word": "wish_listed", "name": "n"}

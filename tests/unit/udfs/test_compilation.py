@@ -33,7 +33,7 @@ def fold_history() -> str:
     settings = ScoreEventsSettings.load()
     processor = processor_of(settings, lambda: None)
     states, shard = States(), ShardState(generation=1, shards=8)
-    users = Timelines(states, processor.bounds, kept_max=20, kept_bytes_max=2**26)
+    users = Timelines(states, processor.bounds, cached_max=20, cached_bytes_max=2**26)
     spec = SimulationSpec(users=100, events=5_000, seed=9, disorder_ms=90_000, duplicates=0.1)
     events = [user_event(event) for event in simulate(spec)]
     out: list[object] = []

@@ -33,7 +33,7 @@ class Consumer:
             self.kept[start_ms] = closed
             for superseded_ms in closed.supersedes_start_ms:
                 del self.kept[superseded_ms]
-        timeline.settle()
+        timeline.clear_gathered()
 
     def sessions(self) -> list[tuple[int, int, int]]:
         kept = [self.kept[start_ms].session for start_ms in sorted(self.kept)]
@@ -75,7 +75,7 @@ def test_an_event_between_two_published_sessions_supersedes_both_ids_where_it_jo
     for at_ms in (10 * MINUTE, 10 * MINUTE + GAP + 1, 95 * MINUTE):
         timeline.offer(event(at_ms))
     timeline.close_quiet()
-    timeline.settle()
+    timeline.clear_gathered()
     for at_ms in (0, 30 * MINUTE, 68 * MINUTE):
         timeline.offer(event(at_ms))
     timeline.close_quiet()

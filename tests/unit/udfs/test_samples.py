@@ -31,12 +31,12 @@ def test_a_sample_folds_as_a_second_count_says(name: str, file: Path, blocks_of:
     expected = tally.count(facts_of(name, rows_of(file)))
     mapping = Mapping.load(MAPPINGS / f"{name}.toml")
     events = read_all(EventReader([file], mapping=mapping, check=keyed, skip_bad=True))
-    fold, shard, users = processor(), ShardState(), timelines(States(), kept_max=10_000)
+    fold, shard, users = processor(), ShardState(), timelines(States(), cached_max=10_000)
     found: Counter[JobMetric] = Counter()
     for start in range(0, len(events), blocks_of):
         found.update(fold_block(fold, block(*events[start : start + blocks_of]), shard, users, NOW).counts)
     assert {word: found[metric] for word, metric in METRICS.items()} == {
         word: getattr(expected, word) for word in METRICS
     }
-    accepted = {user: timeline.accepted for user in {e.user_id for e in events} if (timeline := users.look(user))}
+    accepted = {user: timeline.accepted for user in {e.user_id for e in events} if (timeline := users.peek(user))}
     assert {user: count for user, count in accepted.items() if count} == dict(tally.accepted)

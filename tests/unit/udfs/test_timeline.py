@@ -206,7 +206,7 @@ def kept(timeline: Timeline) -> int:
 
 def test_a_forget_behind_the_frontier_erases_what_was_committed_and_keeps_what_came_since() -> None:
     timeline = timeline_of(0, 8 * HOUR)
-    timeline.settle()
+    timeline.clear_gathered()
     assert timeline.offer(event(10 * MINUTE, FORGET)) is ACCEPTED
     assert (kept(timeline), timeline.accepted, timeline.touched, timeline.forgets_late) == (1, 3, True, 1)
     assert timeline.profile().values[FIRST_MS] == T0 + 8 * HOUR
@@ -285,7 +285,7 @@ def test_a_forget_that_erases_a_published_session_begins_the_revisions_anew() ->
     timeline = timeline_of(0, 3 * HOUR)
     timeline.close_quiet()
     timeline.offer(event(3 * HOUR + 1, FORGET))
-    timeline.settle()
+    timeline.clear_gathered()
     timeline.offer(event(3 * HOUR + 2))
     timeline.close_quiet()
     assert [(c.session.start_ms - T0, c.revision, c.supersedes_start_ms) for c in timeline.closed] == [
