@@ -1,4 +1,4 @@
-"""Where the services are."""
+"""The settings of the local stack and of the commands: where the services are."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from driftline.topics import EVENTS
 from jobs.register import JOBS
 from serving.settings import ServeSettings
 
-_OF_COMMANDS = ("REST_HOST", "REST_PORT")  # of flags that are no settings
+_OF_COMMANDS = ("REST_HOST", "REST_PORT")  # variables of flags that are no settings
 _RETENTION_DAYS_MAX = 36_500
-_MISSPELT = 0.85  # alike: letters swapped or missing. What is less alike may be somebody else's
+_MISSPELT = 0.85  # so similar are names with letters swapped or missing; others may belong to another program
 
 
 class StackSettings(Settings):
-    """Where the services are. `driftline up` starts the ones that no address points to."""
+    """Where the services are. `driftline up` starts those without an address."""
 
     model_config = SettingsConfigDict(env_prefix="DRIFTLINE_", frozen=True, validate_default=True, extra="ignore")
     _shown_as = "DRIFTLINE_{upper}"
@@ -94,13 +94,13 @@ class StackSettings(Settings):
 
     @classmethod
     def _check_variable(cls, variable: str) -> None:
-        """Raise SettingError for a misspelling. Others may have variables that begin like these, so that is all."""
+        """Raise SettingError for a misspelling, and for nothing else: other programs may use the same prefix."""
         name = variable.removeprefix(cls.prefix())
         others: list[type[Settings]] = [*(spec.settings for spec in JOBS.values()), ServeSettings, ClientSettings]
         if name == variable or variable.startswith(tuple(kind.prefix() for kind in others)):
-            return  # nobody's, or theirs to judge
+            return  # not Driftline's, or checked by the class with that prefix
         known = [f"{kind.prefix()}{field.upper()}" for kind in (cls, *others) for field in kind.model_fields]
-        names = [*_OF_COMMANDS, *(one.removeprefix(cls.prefix()) for one in known)]
+        names = [*_OF_COMMANDS, *(known_variable.removeprefix(cls.prefix()) for known_variable in known)]
         if name not in names and (meant := nearest(name, names, _MISSPELT)) is not None:
             message = f"unknown variable {variable!r}; did you mean {cls.prefix()}{meant}?"
             raise SettingError(message)
@@ -112,7 +112,7 @@ class StackSettings(Settings):
 
     @property
     def redis_address(self) -> str:
-        """The URL to connect with, password included: not to be shown. Raises SettingError without the file."""
+        """The URL with its password, never to be shown. Raises SettingError if the password file is missing."""
         return with_password(self.redis_location, self.redis_password_file)
 
     @property
@@ -137,9 +137,9 @@ class StackSettings(Settings):
 
 
 def serve_settings(given: Mapping[str, Any], stack: StackSettings) -> ServeSettings:
-    """Return the gRPC server's settings, with port, Redis and namespace of the stack where they are not set.
+    """Return the gRPC server's settings; port, Redis and namespace are those of the stack unless they are set.
 
-    Raises SettingError on the first bad one.
+    Raises SettingError for the first invalid one.
     """
     settings: ServeSettings = ServeSettings.load(**given)
     changed: dict[str, object] = {

@@ -1,1 +1,1 @@
-"""The Flink jobs, one file each."""
+"""The Flink jobs, one file each, with their settings, register and operators."""

@@ -1,6 +1,6 @@
-"""What the settings of jobs have in common; the class of a job's own settings is made of these.
+"""The settings that jobs have in common; a job's own settings inherit from these classes.
 
-Light: the command line reads settings on machines that have neither Flink nor the core.
+This module must import neither Flink nor the core: the command line reads settings on machines without them.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from driftline.redis_url import RedisUrl, check_login, with_password
 from driftline.settings import Settings
 from driftline.topics import Topic
 
-# What Flink may lack although the job needs it (jobs/flink/guards.py).
+# Names of the checks of Flink's configuration that a submission may skip (jobs/flink/guards.py).
 ALLOWABLE = ("no-checkpoint-dir", "no-checkpoint-interval", "no-restart-bound")
 
 
 class JobSettings(Settings):
-    """What every job can be told. A job has a class of its own below this one, whose `env_prefix` is its own as well.
+    """The settings of every job. Each job has a subclass with an `env_prefix` of its own.
 
-    Where the stack knows a value, because a setting has the name of one of its services, `driftline submit` gives it.
+    Settings that are named like a service of the stack, `driftline submit` fills in from the stack.
     """
 
     kafka_bootstrap: str = Field(
@@ -49,7 +49,7 @@ class JobSettings(Settings):
         return name
 
     def as_submitted(self) -> Self:
-        """Return the settings with what is decided once, by what is there when the job is submitted."""
+        """Return the settings with everything that is decided once, when the job is submitted."""
         return self
 
     @field_validator("allow")
@@ -59,9 +59,9 @@ class JobSettings(Settings):
 
 
 class ScoreStoreSettings(JobSettings):
-    """Of a job that keeps the scores of a namespace in Redis, and there its progress through the events topic, too.
+    """The settings of a job that keeps the scores of a namespace in Redis, and its progress through the events topic.
 
-    Of such a job one alone may be submitted to a namespace at a time, its past is looked at before, and `drain` and
+    Only one such job may be submitted to a namespace at a time; its earlier runs are checked first, and `drain` and
     `promote` apply to it (JobSpec.keeps_scores).
     """
 
@@ -89,12 +89,12 @@ class ScoreStoreSettings(JobSettings):
 
     @property
     def redis_address(self) -> str:
-        """The URL to connect with, password included: not to be shown. Raises SettingError without the file."""
+        """The URL with its password, never to be shown. Raises SettingError if the password file is missing."""
         return with_password(self.redis_url.get_secret_value(), self.redis_password_file)
 
 
 class ModelSettings(JobSettings):
-    """Of a job that reads trained models."""
+    """The settings of a job that reads trained models."""
 
     models_dir: Path = Field(
         Path(".driftline/models"), description="folder of the trained models, as the TaskManagers see it"
@@ -108,11 +108,11 @@ class ModelSettings(JobSettings):
 
     @property
     def has_model(self) -> bool:
-        """Whether there is a current model now, as this machine sees the folder."""
+        """Whether this machine finds a current model in the folder now."""
         return (self.models_dir / "current").exists()
 
     def as_submitted(self) -> Self:
-        """Return the settings with `require_model` decided: a model that is there now must not be missing later."""
+        """Return the settings with `require_model` decided: a model that exists now is required later."""
         settings = super().as_submitted()
         if settings.require_model is not None:
             return settings
@@ -120,12 +120,12 @@ class ModelSettings(JobSettings):
 
 
 def names_in(joined: str) -> tuple[str, ...]:
-    """Return what is joined by commas, without blanks around."""
+    """Split a comma-separated list into its names, without blanks around them."""
     return tuple(name for part in joined.split(",") if (name := part.strip()))
 
 
 def only_names_of(joined: str, known: Sequence[str]) -> str:
-    """Return what is joined by commas.
+    """Return a comma-separated list unchanged if all of its names are known.
 
     Raises:
         ValueError: a name is not among the known ones.
@@ -143,9 +143,10 @@ def parse_assignments(arguments: Sequence[str]) -> dict[str, str]:
         SettingError: an argument is not an assignment.
     """
     values: dict[str, str] = {}
-    for number, argument in enumerate((one for one in arguments if one != "--set"), 1):
-        name, equals, value = argument.partition("=")
-        if not equals or not name.isidentifier():  # the argument may be a value, and secret
+    assignments = [argument for argument in arguments if argument != "--set"]
+    for number, assignment in enumerate(assignments, 1):
+        name, equals, value = assignment.partition("=")
+        if not equals or not name.isidentifier():  # the text is not shown: it may be a secret value
             message = f"argument {number} of --set is not NAME=VALUE; example: --set block_ms=100"
             raise SettingError(message)
         values[name] = value

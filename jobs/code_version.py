@@ -1,7 +1,7 @@
 """Tells whether a TaskManager runs the code that a job was submitted with.
 
-In thread mode all jobs of a TaskManager share one Python interpreter, and it keeps every module it has imported: a job
-submitted with newer code would silently run the older one.
+In thread mode all jobs of a TaskManager share one Python interpreter, which keeps every module it has imported: a job
+that is submitted with newer code would silently run the old code.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
-_DATA = "*.lua"  # what the modules of a package read from its folder
+_DATA = "*.lua"  # files that modules read from the folder of their package
 
 
 class OtherCodeError(Exception):
-    """The TaskManager has imported other code than the job was submitted with: restart it."""
+    """The TaskManager has imported other code than the job was submitted with; it must be restarted."""
 
 
 def operator_sources(operator: str, root: Path = _ROOT) -> list[Path]:
-    """Return every file of ours that an operator runs: the modules that it imports, wherever, and their data.
+    """Return Driftline's files that an operator runs: the modules that it imports, directly or not, and their data.
 
-    Read from the sources, because what is imported at a given moment differs between the client and a TaskManager.
+    Found by reading the sources, because the modules that are loaded at a given moment differ between the client and a
+    TaskManager.
 
     Args:
         operator: its module.
@@ -41,14 +42,14 @@ def operator_sources(operator: str, root: Path = _ROOT) -> list[Path]:
 
 
 def _source(root: Path, name: str) -> Path | None:
-    """The file of one of our modules; None for others, and for what a module only defines."""
+    """Return the file of a module of Driftline; None for other modules and for names that a module defines."""
     place = root.joinpath(*name.split("."))
     files = (place.with_name(f"{place.name}.py"), place / "__init__.py")
     return next((file for file in files if file.is_file()), None)
 
 
 def _imported(file: Path) -> Iterator[str]:
-    """Name what a module imports, at its top or in a function, and the packages around each; ours and others'."""
+    """Yield the names that a module imports, at its top or in a function, and their parent packages."""
     for node in ast.walk(ast.parse(file.read_bytes())):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -61,9 +62,9 @@ def _imported(file: Path) -> Iterator[str]:
 
 
 def code_version(operator: str, root: Path = _ROOT) -> str:
-    """Return a fingerprint of all that an operator runs, of the files as they are now.
+    """Return a digest of the current contents of all files that an operator runs.
 
-    To be called once, when the operator's module is imported.
+    Call it once, when the operator's module is imported.
     """
     digest = hashlib.sha256()
     for file in operator_sources(operator, root):

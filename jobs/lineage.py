@@ -1,8 +1,8 @@
-"""What a job goes on with when it begins or is restored: the state of its shards, and what that state was made with.
+"""Checks that the state of a restored job fits its settings, and its claim to the namespace.
 
-Flink hands a restored job its state and checks nothing about it. Users would be looked for in the wrong shard, other
-events would be late, scores would go to another namespace, all without a word. So every shard's state keeps what shapes
-it, and a subtask compares all of it before its first block.
+Flink hands a restored job its state and checks nothing about it. With other settings users would be looked up in the
+wrong shard, other events would be late, and scores would go to another namespace, all without an error. So every shard
+stores the settings that shape its state, and a subtask compares all of them before its first block.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from jobs.settings import REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Claim, Progress, Recorded, ShardReport
 from udfs.shards import KEY_GROUPS, require_same_shards, shard_keys
 
-_FEATURE_SET = "feature_set"  # no setting: what this release computes
+_FEATURE_SET = "feature_set"  # not a setting: the set that this release computes
 
 
-class Submission(NamedTuple):  # travels with the operator: a compiled class could not be pickled
-    """How a job was submitted; its restarts are no submissions."""
+class Submission(NamedTuple):  # pickled with the operator, which a compiled class could not be
+    """How a job was submitted; a restart by Flink is no submission."""
 
     generation: int  # milliseconds since the epoch when it was submitted
     restored: bool  # it began from a savepoint or a retained checkpoint
 
 
 def made_with(settings: ScoreEventsSettings) -> dict[str, str]:
-    """What shapes the state, the scores and where they go, as it is kept in each shard's state."""
+    """Return the settings that shape the state, the scores and their destinations, as each shard's state keeps them."""
     return {name: str(getattr(settings, name)) for name in REMEMBERED} | {_FEATURE_SET: FEATURE_SET}
 
 
 def own_shards(settings: ScoreEventsSettings, keys: Iterable[int]) -> list[int]:
-    """Those of the keys that are the job's shards."""
+    """Return those of the keys that are shards of the job."""
     shards = set(shard_keys(settings.shards))
     return [key for key in keys if key in shards]
 
@@ -41,17 +41,17 @@ def own_shards(settings: ScoreEventsSettings, keys: Iterable[int]) -> list[int]:
 def resume(
     found: Mapping[int, ShardState], own: Iterable[int], settings: ScoreEventsSettings, submission: Submission
 ) -> dict[int, ShardState]:
-    """Return the states that a subtask's shards go on with.
+    """Return the states that a subtask's shards continue with.
 
     Args:
-        found: the state of every shard in the subtask's key groups that has one, also of those that the settings do not
-            name; they are changed.
+        found: every shard's state that exists in the subtask's key groups, also of keys that are no shards by the
+            settings; updated in place.
         own: the subtask's shards by the settings.
         settings: of the job.
         submission: how it was submitted.
 
     Raises:
-        SettingError: the state was made with something else that the settings do not ask to adopt.
+        SettingError: the state was made with other settings, and `adopt` does not name them.
     """
     for state in found.values():
         require_same_shards(state.shards, settings.shards)
@@ -70,7 +70,7 @@ def resume(
 def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSettings) -> None:
     adopted = set(settings.adopted)
     now = made_with(settings)
-    # A name that is missing was not kept when the state was written; one that is not known was kept by a newer release.
+    # Older releases stored fewer names, newer ones may store more: only names that both know are compared.
     other = {name: value for name, value in stored.items() if now.get(name, value) != value}
     refused = {name: value for name, value in other.items() if name not in adopted}
     if refused:
@@ -90,7 +90,7 @@ def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSetting
 
 
 def claim(states: Mapping[int, ShardState], job_id: str, settings: ScoreEventsSettings, *, unproven: bool) -> Claim:
-    """What the subtask tells the score store of its shards before it writes."""
+    """Return the claim that a subtask makes on the namespace before it writes scores."""
     return Claim(
         shards=settings.shards,
         generations={key: state.generation for key, state in states.items()},
@@ -103,14 +103,14 @@ def claim(states: Mapping[int, ShardState], job_id: str, settings: ScoreEventsSe
 
 
 def report(state: ShardState, *, with_types: bool = False) -> ShardReport:
-    """A shard's totals and how far it has read, as the score store keeps them; with its unknown types if asked."""
+    """Return a shard's totals and offsets for the score store, and its unknown event types if asked for."""
     totals = Progress(state.accepted, state.duplicate, state.late, state.dead_letter)
     unknown_types = dict(state.unknown_types) if with_types else None
     return ShardReport(totals, state.shards or KEY_GROUPS, state.offsets, unknown_types)
 
 
 def require_claimed(recorded: Recorded | None, settings: ScoreEventsSettings, submission: Submission) -> None:
-    """Refuse to run where a job of a later generation has the namespace: none of its users would be written.
+    """Refuse to run if a job of a later generation has the namespace: Redis would accept none of this job's scores.
 
     Raises:
         SettingError: the store refused the claim.
@@ -121,7 +121,7 @@ def require_claimed(recorded: Recorded | None, settings: ScoreEventsSettings, su
         message = (
             f"namespace {settings.namespace} was taken by a job of a later generation ({recorded.generation}; this one "
             f"was submitted at {submission.generation}): stop that one and submit this one again with "
-            "--new-generation; if there is none, the clock of whoever submitted this one is behind"
+            "--new-generation; if there is none, the clock of the machine that submitted this one is behind"
         )
     elif recorded.shards != settings.shards:
         message = (

@@ -1,11 +1,11 @@
-"""The model in use: one thread a process and folder looks and loads, operators take the reference.
+"""The model in use: one thread for each process and folder polls and loads models, operators take the reference.
 
-The folder may be a network's, which can hang. So nothing that a block, a barrier or the end of the process waits for
-may touch it: only the watcher's thread does. It is one that Python itself started, and has to be. In Flink's thread
-mode the JVM calls Python on its own threads, each with a thread state that `PyGILState_Ensure` does not find: with
-pemja 0.5.7 it waits for ever for the interpreter lock that its own thread holds. Libraries bound with pybind11, ONNX
-Runtime among them, call it while they are imported and first run. Later runs do not, and are fine on any thread;
-handing each block to another thread would cost more than the model itself.
+The folder may be on a network file system, which can hang. So only the watcher's thread touches it, and no block,
+barrier or end of the process waits for that thread. It must be a thread that Python itself has started. In Flink's
+thread mode the JVM calls Python on its own threads, whose thread state `PyGILState_Ensure` does not find: with pemja
+0.5.7 it waits for ever for the interpreter lock that its own thread holds. Libraries bound with pybind11, ONNX Runtime
+among them, call it while they are imported and on the first run of a model. Later runs do not call it and work on any
+thread; handing each block to another thread would cost more than the model itself.
 """
 
 from __future__ import annotations
@@ -24,54 +24,54 @@ from driftline.models import ModelFolder, OnnxModel
 
 _log = logging.getLogger(__name__)
 
-OPEN_WAIT_S = 30.0  # for the first look: it imports ONNX Runtime, seconds on a busy machine
+OPEN_WAIT_S = 30.0  # for the first look, which imports ONNX Runtime: seconds on a busy machine
 
 
 class ModelWatcher:
-    """The model in use of one folder. Every method but `look` returns without touching the folder.
+    """The model in use of one folder. No method except `look` touches the folder.
 
-    What cannot be used is logged and counted once, until its name changes or something else was fine meanwhile, and is
-    read again only when its files change; the model before stays in use, because a bad upload must not stop the scores.
+    A model that cannot be used is logged and counted once, until its name changes or another model has worked since; it
+    is read again only when its files change. The previous model stays in use: a bad upload must not stop the scores.
     """
 
     def __init__(self, path: Path, poll_s: float) -> None:
         self.path = path
         self.model: OnnxModel | None = None
-        self.failures = 0  # models that could not be used, since the process began
-        self.problem = ""  # why the newest look ended without the current model in use; empty: it is
+        self.failures = 0  # number of models that could not be used, since the process began
+        self.problem = ""  # why the current model is not in use as of the newest look; empty if it is
         self.there = True  # whether the newest look found the folder
         self.looked_at_s = time.monotonic()  # when the newest look ended
         self._folder = ModelFolder(path)
         self._poll_s = poll_s
         self._before: OnnxModel | None = None
-        self._marks: dict[str, object] = {}  # by version, of the files that these two models came from
-        self._failed: dict[str, object] = {}  # marks of what could not be used since something last could
+        self._marks: dict[str, object] = {}  # by version: marks of the files of these two models
+        self._failed: dict[str, object] = {}  # marks of the models that could not be used since one could
         self._changing = threading.Lock()  # held for assignments alone, never while the folder is read
         self._looks = 0
         self._looked = threading.Condition()
         self._poke = threading.Event()
 
     def start(self) -> None:
-        """Look now, and every `poll_s` seconds from now on, on a thread that does not keep the process alive."""
+        """Start the thread that looks now and then every `poll_s` seconds; it does not keep the process alive."""
         threading.Thread(target=self._run, name=f"models {self.path}", daemon=True).start()
 
     def await_look(self, timeout_s: float) -> bool:
-        """Have the folder looked at now; False if that takes longer than `timeout_s`."""
+        """Wait for a look at the folder that begins now; False if it takes longer than `timeout_s`."""
         with self._looked:
             looks = self._looks
             self._poke.set()
             return self._looked.wait_for(lambda: self._looks > looks, timeout_s)
 
     def reject(self, model: OnnxModel, error: Exception) -> None:
-        """Take a model out of use whose run failed; the one before it takes over, if there is one."""
+        """Replace a model whose run failed by the previous one, if there is one."""
         with self._changing:
-            if self.model is not model:  # another operator was first
+            if self.model is not model:  # another operator has rejected it already
                 return
             self.model, self._before = self._before, None
             self._note(model.version, self._marks[model.version], f"model {model.version} failed in use: {error}")
 
     def look(self) -> None:
-        """Look at the folder once, and load what is current there unless it is in use or known to be bad."""
+        """Look at the folder once, and load its current model unless it is in use or known to be bad."""
         version, mark, there = "", object(), False
         try:
             self._folder.check()
@@ -94,9 +94,10 @@ class ModelWatcher:
     def _use(self, model: OnnxModel, mark: object) -> None:
         with self._changing:
             self._before, self.model = self.model, model
-            known = self._marks.items()
-            self._marks = {name: of for name, of in known if self._before and name == self._before.version}
-            self._marks[model.version] = mark
+            marks = {model.version: mark}
+            if self._before is not None:
+                marks.setdefault(self._before.version, self._marks[self._before.version])
+            self._marks = marks
         self._fine()
         _log.info("model %s is in use", model.version)
 
@@ -105,7 +106,7 @@ class ModelWatcher:
             self._failed, self.problem = {}, ""
 
     def _note(self, what: str, mark: object, why: str) -> None:
-        """Remember what cannot be used; counted and logged unless the same could not be used at the last look."""
+        """Remember a model that cannot be used; counted and logged only if it is a new problem."""
         if what not in self._failed:
             self.failures += 1
             in_use = f"{self.model.version} stays in use" if self.model else "there is none in use"
@@ -117,7 +118,7 @@ class ModelWatcher:
             self._poke.clear()
             try:
                 self.look()
-            except Exception:  # a bug; the thread is all that can see the next model, so it goes on
+            except Exception:  # a bug; the thread goes on, because only it can find the next model
                 _log.exception("looking at %s failed", self.path)
             with self._looked:
                 self._looks += 1
@@ -127,18 +128,18 @@ class ModelWatcher:
 
 @functools.cache
 def watcher(path: Path, poll_s: float) -> ModelWatcher:
-    """The process's watcher of a folder: in thread mode operators are never closed, and one each would pile up."""
+    """Return the process's watcher of a folder: thread mode never closes operators, so one for each would pile up."""
     made = ModelWatcher(path, poll_s)
     made.start()
     return made
 
 
 class ModelFollower:
-    """One operator's view of a watcher: call it once a block to get what to score with.
+    """One operator's view of a watcher: calling it once a block returns the model to score with.
 
     Args:
         watched: the watcher.
-        required: whether to raise ModelError rather than to score without a model.
+        required: whether to raise ModelError instead of scoring without a model.
         count: adds one to a counter.
     """
 
@@ -154,8 +155,8 @@ class ModelFollower:
         """Wait for the first model, if there is one.
 
         Raises:
-            ModelError: the folder does not exist or does not answer, or there is no model and one is required. A model
-                that the process has loaded before is used without asking the folder.
+            ModelError: the folder does not exist or does not answer, or there is no model and one is required. If the
+                process has a model already, the folder is not asked.
         """
         watched = self._watched
         if watched.model is None:
@@ -169,7 +170,7 @@ class ModelFollower:
         self()
 
     def __call__(self) -> ModelFollower | None:
-        """Return itself where there is a model; None where there is none and none is required."""
+        """Return itself if there is a model, None if there is none and none is required."""
         watched = self._watched
         if watched.model is not self._model:
             self._model = watched.model
@@ -188,7 +189,7 @@ class ModelFollower:
         return None
 
     def predict(self, vectors: Sequence[bytes]) -> list[float] | None:
-        """See `udfs.scoring.Model`; afterwards `version` names the model that it was."""
+        """See `udfs.scoring.Model`; afterwards `version` names the model that was used."""
         while (model := self._model) is not None:
             try:
                 return model.predict(vectors)
@@ -200,13 +201,13 @@ class ModelFollower:
         return None
 
     def gauges(self) -> dict[JobGauge, int]:
-        """What the gauges should show now."""
+        """Return the current values of the gauges."""
         age_s = int(time.monotonic() - self._watched.looked_at_s)
         return {JobGauge.MODEL_PRESENT: int(self._model is not None), JobGauge.MODEL_LOOK_AGE_S: age_s}
 
 
 class Gauges:
-    """Flink gauges that show what they were last told.
+    """Flink gauges that hold the last value they were given.
 
     PyFlink's own `gauge` calls back into Python from a thread of Flink's metrics, while the operator uses the same
     interpreter state; its `distribution` is a Java gauge that holds a number.
@@ -217,7 +218,7 @@ class Gauges:
         self._shown: dict[JobGauge, int] = {}
 
     def show(self, values: dict[JobGauge, int]) -> None:
-        """Tell Flink what has changed."""
+        """Give Flink the values that have changed."""
         for gauge, value in values.items():
             if self._shown.get(gauge) != value:
                 self._held[gauge].update(value)

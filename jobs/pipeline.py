@@ -1,7 +1,7 @@
 """The pipeline of score-events: the gates before the timeline and the stages after it, in their order.
 
-A new gate or stage is a file in udfs/ (stages: udfs/stages/) and an entry here; a stage's topics become outputs of the
-job, and topics that `driftline up` creates, by standing in its entry.
+A new gate or stage is a file in udfs/ (stages: udfs/stages/) and an entry here. The topics in a stage's entry become
+outputs of the job, and `driftline up` creates them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ ModelOfTheMoment = Callable[[], Model | None]
 
 
 class StageEntry(NamedTuple):
-    """A stage: how it is made of the job's settings, and the topics that it emits to."""
+    """A stage: how it is built from the job's settings, and the topics that it emits to."""
 
     build: Callable[[ScoreEventsSettings, ModelOfTheMoment], Stage]
     writes: tuple[Topic, ...] = ()
 
 
 def refused_ids_of(settings: ScoreEventsSettings) -> RefusedIds:
-    """Return the gate that refuses ids which stand for nobody."""
+    """Return the gate that refuses placeholder ids and listed ones."""
     return RefusedIds(
         users=refused_of(names_in(settings.refused_ids), USER_PLACEHOLDERS),
         events=refused_of(names_in(settings.refused_event_ids), EVENT_PLACEHOLDERS),
@@ -57,7 +57,7 @@ def stage_topics() -> tuple[Topic, ...]:
 
 
 def processor_of(settings: ScoreEventsSettings, model: ModelOfTheMoment) -> BlockProcessor:
-    """Return what folds blocks and runs the stages; `model` returns None while there is none."""
+    """Return the processor that folds blocks and runs the stages; `model` returns None while there is no model."""
     return BlockProcessor(
         topic=settings.events_topic,
         decoder=decoder_of(settings),
@@ -68,7 +68,7 @@ def processor_of(settings: ScoreEventsSettings, model: ModelOfTheMoment) -> Bloc
 
 
 def decoder_of(settings: ScoreEventsSettings) -> Decoder:
-    """Return the decoder of the job's input, gates included."""
+    """Return the decoder of the job's input, with its gates."""
     return Decoder(
         events_format=settings.events_format,
         event_bytes_max=settings.event_bytes_max,

@@ -1,7 +1,7 @@
-"""The jobs of Driftline, the one register: a job is a file in jobs/ and an entry here.
+"""The register of Driftline's jobs: a job is a file in jobs/ and an entry here.
 
-Light: the command line reads it on machines that have neither Flink nor the core. A job's file therefore imports Flink
-inside `build`, or its settings stand in a file of their own, as those of score-events do.
+This module must import neither Flink nor the core: the command line reads it on machines without them. A job's file
+therefore imports Flink inside `build`, or its settings are in a file of their own, as those of score-events are.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _PREFIX = re.compile(r"DRIFTLINE_([A-Z0-9]+_)+")
 
 @dataclass(frozen=True, kw_only=True)
 class JobSpec:
-    """What everything around a job has to know of it.
+    """What the commands and tests need to know about a job.
 
     Attributes:
-        name: as in `driftline submit NAME`, of a job that runs as `NAME NAMESPACE`.
-        summary: what it does, in a line.
-        module: its file, which has `build(env, settings, submission)` and, run as a script, submits it
+        name: as in `driftline submit NAME`; in Flink the job is called `NAME NAMESPACE`.
+        summary: what it does, in one line.
+        module: its module, which has `build(env, settings, submission)` and, run as a script, submits the job
             (jobs/flink/running.py).
-        settings: what it can be told. Its `env_prefix` belongs to this job alone, and what it is made of says what the
+        settings: the class of its settings. Its `env_prefix` belongs to this job alone; its base classes say what the
             job needs (jobs/base_settings.py).
         reads: its input topics.
         writes: returns its output topics.
@@ -56,7 +56,7 @@ class JobSpec:
 
     @property
     def prefix(self) -> str:
-        """What the variables of its settings begin with."""
+        """The prefix of its settings' environment variables."""
         return self.settings.prefix()
 
     @property
@@ -70,7 +70,7 @@ class JobSpec:
         return issubclass(self.settings, ModelSettings)
 
     def graph(self) -> Build:
-        """Return what lays the job out; imports Flink."""
+        """Return the function that builds the job's graph; imports Flink."""
         build: Build = import_module(self.module).build
         return build
 
@@ -79,7 +79,7 @@ def register(*specs: JobSpec) -> dict[str, JobSpec]:
     """Return the jobs by name.
 
     Raises:
-        ValueError: two have the same name, or one could read the variables of another.
+        ValueError: two jobs have the same name, or one could read the environment variables of another.
     """
     found: dict[str, JobSpec] = {}
     for spec in specs:
@@ -116,7 +116,7 @@ def spec_of(name: str) -> JobSpec:
     """Return the job of this name.
 
     Raises:
-        SettingError: there is none; the message lists those that there are.
+        SettingError: there is none; the message lists the known jobs.
     """
     if name not in JOBS:
         message = f"unknown job {name!r}; known are: {', '.join(JOBS)}"

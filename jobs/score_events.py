@@ -8,6 +8,7 @@ the settings.
 from __future__ import annotations
 
 from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.datastream.data_stream import KeyedStream
 from pyflink.table import StreamTableEnvironment
 
 from driftline.topics import DEAD_LETTER, LATE
@@ -26,27 +27,9 @@ from udfs.shards import KEY_GROUPS
 
 def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submission: Submission) -> None:
     """Lay out the job: blocks of records, folded and scored by shard, and a topic for each kind of result."""
-    env.set_parallelism(settings.parallelism)
-    env.set_max_parallelism(KEY_GROUPS)
-    env.get_config().set_auto_watermark_interval(WATERMARK_INTERVAL_MS)
-    tables = StreamTableEnvironment.create(env)
-    tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
-    tables.get_config().set("table.local-time-zone", "UTC")
-
-    blocks = read_blocks(
-        tables,
-        settings.events_topic,
-        settings.kafka_bootstrap,
-        settings.group_id,
-        shards=settings.shards,
-        block_ms=settings.block_ms,
-        isolation_level=settings.isolation_level,
-        skip_deleted=settings.deleted_offsets == "skip",
-        event_bytes_max=settings.event_bytes_max,
-        partition_drift_ms_max=settings.partition_drift_ms_max,
-        partition_idle_ms=settings.partition_idle_ms,
-    )
+    tables = _table_environment(env, settings)
     topics = {topic.role: settings.topic(topic) for topic in stage_topics()}
+    blocks = _blocks(tables, settings)
     results = blocks.process(ScoreBlocks(settings, submission), results_type(list(topics)))
     results.uid(names.SCORE_BLOCKS).name("score blocks")
 
@@ -58,6 +41,32 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
     statements.attach_as_datastream()
     pin_uids(
         env, names.SCORE_BLOCKS, {settings.topic(topic): topic.role for topic in (DEAD_LETTER, LATE, *stage_topics())}
+    )
+
+
+def _table_environment(env: StreamExecutionEnvironment, settings: ScoreEventsSettings) -> StreamTableEnvironment:
+    env.set_parallelism(settings.parallelism)
+    env.set_max_parallelism(KEY_GROUPS)
+    env.get_config().set_auto_watermark_interval(WATERMARK_INTERVAL_MS)
+    tables = StreamTableEnvironment.create(env)
+    tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
+    tables.get_config().set("table.local-time-zone", "UTC")
+    return tables
+
+
+def _blocks(tables: StreamTableEnvironment, settings: ScoreEventsSettings) -> KeyedStream:
+    return read_blocks(
+        tables,
+        settings.events_topic,
+        settings.kafka_bootstrap,
+        settings.group_id,
+        shards=settings.shards,
+        block_ms=settings.block_ms,
+        isolation_level=settings.isolation_level,
+        skip_deleted=settings.deleted_offsets == "skip",
+        event_bytes_max=settings.event_bytes_max,
+        partition_drift_ms_max=settings.partition_drift_ms_max,
+        partition_idle_ms=settings.partition_idle_ms,
     )
 
 

@@ -1,4 +1,4 @@
-"""The settings of score-events. What the settings of all jobs have in common is in jobs/base_settings.py."""
+"""The settings of score-events. Those that all jobs have in common are in jobs/base_settings.py."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from driftline.units import DAY_MS, MIB, MINUTE_MS
 from driftline.words import PLACEHOLDERS
 from jobs.base_settings import ModelSettings, ScoreStoreSettings, names_in, only_names_of
 
-# What shapes a job's state, its scores and where they go. The state keeps these, and a restored job that has others
-# refuses to run (jobs/lineage.py); `shards` is kept on its own, for it can never change.
+# The settings that shape a job's state, its scores and their destinations. The state keeps them, and a restored job
+# with other values refuses to run (jobs/lineage.py). `shards` is kept separately, because it can never change.
 REMEMBERED = (
     "namespace",
     "events_topic",
@@ -38,7 +38,7 @@ REMEMBERED = (
     "refused_ids",
     "refused_event_ids",
 )
-_MISSPELT = 0.85  # as like that is no id
+_MISSPELT = 0.85  # an id that is this similar to @placeholders is taken for a misspelling of it
 ADOPTABLE = (*REMEMBERED, "feature_set")
 
 
@@ -165,31 +165,31 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     @model_validator(mode="after")
     def _convertible(self) -> ScoreEventsSettings:
         if self.currency or self.currency_rates:
-            from udfs.money import Currencies  # noqa: PLC0415  (a server that reads this has no need of the core)
+            from udfs.money import Currencies  # noqa: PLC0415  (a server that reads these settings needs no core)
 
             Currencies.parse(self.currency, self.currency_rates)
         return self
 
     @model_validator(mode="after")
     def _topics_differ(self) -> ScoreEventsSettings:
-        """A result that is written to the input would be read again, for ever."""
+        """A result that is written to the input topic would be read again, for ever."""
         seen: dict[str, str] = {}
         for name in ("events_topic", "dead_letter_topic", "late_topic", "sessions_topic", "scores_topic"):
             topic = getattr(self, name)
             if (other := seen.setdefault(topic, name)) != name:
-                message = f"{name} and {other} are both {topic!r}; each of the five topics of a job must be another"
+                message = f"{name} and {other} are both {topic!r}; the five topics of a job must differ"
                 raise ValueError(message)
         return self
 
     @model_validator(mode="after")
     def _ordered(self) -> ScoreEventsSettings:
         for larger, smaller in (
-            ("dedupe_horizon_ms", "disorder_ms"),  # else a duplicate inside the bound could be forgotten
+            ("dedupe_horizon_ms", "disorder_ms"),  # otherwise the id of an event that is not late could be forgotten
             ("user_ttl_ms", "session_gap_ms"),
-            ("dedupe_ids_max", "tail_events_max"),  # else a repeat of an event that still waits could be folded again
+            ("dedupe_ids_max", "tail_events_max"),  # otherwise a repeat of an uncommitted event could be folded again
             ("user_ttl_ms", "dedupe_horizon_ms"),
             ("event_time_max_ms", "event_time_min_ms"),
-            ("shards", "parallelism"),  # else slots would stay empty
+            ("shards", "parallelism"),  # otherwise slots would stay idle
         ):
             if getattr(self, larger) < getattr(self, smaller):
                 message = (

@@ -1,1 +1,1 @@
-"""What the jobs share of Flink: sources, outputs, guards, counters."""
+"""Flink code that jobs share: sources, outputs, guards, counters."""

@@ -1,7 +1,7 @@
-"""Kafka records packed into blocks by the JVM: one stream element a shard and `block_ms`, instead of one a record.
+"""Reads Kafka records in blocks that the JVM packs: one stream element for each shard and `block_ms`.
 
-Crossing from the JVM into Python costs about as much for a block as for a single record. The window's content is Flink
-state, so a block is checkpointed before Python has seen it.
+Passing a block from the JVM to Python costs about as much as passing a single record. The content of a window is Flink
+state, so records are checkpointed before Python has seen them.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ BLOCK_TYPE = Types.ROW(
         Types.OBJECT_ARRAY(Types.LONG()),
     ]
 )
-# How often the partitions' progress is looked at. In a backlog all that is read in between waits to be committed.
+# How often watermarks are emitted. In a backlog all events that are read in between stay uncommitted until then.
 WATERMARK_INTERVAL_MS = 200
-_DISCOVERY_S = 10  # how often new partitions are looked for
+_DISCOVERY_S = 10  # how often the source looks for new partitions
 _KEYED_TYPE = Types.ROW([Types.INT(), BLOCK_TYPE])
 
 
@@ -48,18 +48,17 @@ def read_blocks(
 ) -> KeyedStream:
     """Read a topic from its beginning (or the restored offsets) as blocks, keyed by shard.
 
-    Where Kafka has deleted the offsets that the job is to go on from, the job fails, or with `skip_deleted` goes on at
-    the oldest that are left.
+    If Kafka has deleted the offsets at which the job has to continue, the job fails, or with `skip_deleted` continues
+    at the oldest offsets that are left.
 
-    Windows are of processing time: ingest time would leave the last block of a pause hanging, because its watermark
-    only moves with events. Neither has to do with event time; order is kept per user, in state.
+    Windows use processing time. With ingestion time the last block before a pause would wait for the next event, which
+    alone moves the watermark. Windows have nothing to do with event time: a user's events are put in order in state.
 
-    The stream's watermark is the oldest of what the partitions have reached in record timestamps, without those that
-    had no record for `partition_idle_ms`. A partition that is further ahead than `partition_drift_ms_max` is not read
-    on until the others follow (0: it is). Timestamps ahead of the clock do not count: one such record would stop its
-    partition.
+    The stream's watermark is the smallest of the partitions' newest record timestamps, without partitions that had no
+    record for `partition_idle_ms`. A partition that is further ahead than `partition_drift_ms_max` is paused until the
+    others follow (0: never). Timestamps ahead of the clock are ignored: one such record would pause its partition.
 
-    A value above `event_bytes_max` and a key above `KEY_BYTES_MAX` are left behind: a marker says how large they were
+    A value above `event_bytes_max` and a key above `KEY_BYTES_MAX` are replaced by a marker with their sizes
     (udfs/oversized.py).
     """
     tables.execute_sql(f"""
@@ -83,7 +82,7 @@ def read_blocks(
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )""")
     key, value = bounded_columns(event_bytes_max)
-    # Milliseconds since the epoch: seconds alone would make the skew check coarse.
+    # Milliseconds since the epoch; EPOCH alone has whole seconds.
     epoch_ms = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
     tables.execute_sql(f"""
         CREATE TEMPORARY VIEW sharded AS
@@ -115,23 +114,28 @@ def _alignment(drift_ms_max: int) -> str:
 
 
 def _fail_where_offsets_are_deleted(blocks: DataStream) -> None:
-    """Give the source's consumer no position to fall back to.
+    """Set the consumer's auto.offset.reset to none, so that a deleted offset is an error.
 
-    The SQL connector derives that from the start-up mode: with earliest-offset the records that are missing would be
-    passed over without a word. The beginning is still found: the source seeks it by itself. Private API of the
-    connector 5.0, kept to these lines.
+    The SQL connector derives it from the start-up mode: with earliest-offset, deleted records would be skipped without
+    an error. A new job still starts at the beginning, which the source seeks itself. Private API of the connector 5.0,
+    used only here.
     """
     transformations = blocks._j_data_stream.getTransformation().getTransitivePredecessors()  # noqa: SLF001
-    (source,) = (one.getSource() for one in transformations if one.getClass().getSimpleName() == "SourceTransformation")
+    (source,) = (
+        transformation.getSource()
+        for transformation in transformations
+        if transformation.getClass().getSimpleName() == "SourceTransformation"
+    )
     properties = source.getClass().getDeclaredField("props")
     properties.setAccessible(True)
     properties.get(source)["auto.offset.reset"] = "none"
 
 
 def shard_of(key: str, shards: int) -> str:
-    """Return the expression for the shard of a record by that of its key: where a user's state is looked for.
+    """Return the SQL expression for a record's shard, given that for its key.
 
-    It must never give another answer (tests/flink/test_shards.py). A record without a key goes to the first shard.
+    It decides where a user's state is, so its results must never change (tests/flink/test_shards.py). A record without
+    a key goes to the first shard.
     """
     keys = ", ".join(map(str, shard_keys(shards)))
     # HASH_CODE may be Integer.MIN_VALUE, whose ABS is negative: reduce first.
@@ -139,10 +143,10 @@ def shard_of(key: str, shards: int) -> str:
 
 
 def bounded_columns(event_bytes_max: int) -> tuple[str, str]:
-    """Return the expressions for a record's key and value that keep an oversized one's bytes from travelling.
+    """Return the SQL expressions for a record's key and value, with a marker in place of oversized ones.
 
-    SQL has no length of bytes. A cast to a length leaves shorter bytes as they are, so only longer ones differ from it;
-    their size is counted in characters of an encoding that has one for each byte.
+    SQL has no function for the length of bytes. A cast to a length changes only longer values, so a comparison finds
+    those. Their size is counted in characters of ISO 8859-1, which has one for each byte.
     """
 
     def is_over(column: str, bytes_max: int) -> str:
@@ -163,7 +167,7 @@ def bounded_columns(event_bytes_max: int) -> tuple[str, str]:
 def _keyed(blocks: DataStream) -> KeyedStream:
     """Key the stream by its first field inside the JVM; PyFlink's own key_by would add a Python operator.
 
-    Private API of PyFlink 2.3, kept to these lines.
+    Private API of PyFlink 2.3, used only here.
     """
     stream = blocks._j_data_stream  # noqa: SLF001
     stream.getTransformation().setOutputType(_KEYED_TYPE.get_java_type_info())

@@ -1,6 +1,6 @@
-"""What Flink must be set to before the job may be submitted: what is wrong here shows later, and then costs the state.
+"""Checks Flink's configuration before a job is submitted: some mistakes show only later, and then the state is lost.
 
-`driftline submit` brings flink-conf.yaml along; Flink's own client takes what FLINK_CONF_DIR holds, and its defaults.
+`driftline submit` uses flink-conf.yaml; Flink's own client uses the files in FLINK_CONF_DIR, and its defaults.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _STORAGE = "execution.checkpointing.storage"
 _INTERVAL = "execution.checkpointing.interval"
 _MODE = "python.execution-mode"
 _RESTART = "restart-strategy.type"
-# Flink reads these, too, where the key of today is not set.
+# Older keys, which Flink still reads if the current one is not set.
 _OLD_NAMES = {
     CHECKPOINT_DIR: ("state.checkpoints.dir",),
     _STORAGE: ("state.checkpoint-storage",),
     _RESTART: ("restart-strategy",),
 }
 _NO_RESTART = {"", "none", "off", "disable", "disabled"}
-# Of every strategy, the setting without which it restarts for ever.
+# For every strategy, the setting without which a failing job restarts for ever.
 _BOUNDS = {
     "exponential-delay": "restart-strategy.exponential-delay.attempts-before-reset-backoff",
     "exponentialdelay": "restart-strategy.exponential-delay.attempts-before-reset-backoff",
@@ -35,11 +35,11 @@ def require_safe(conf: Mapping[str, str], settings: JobSettings) -> None:
     """Refuse a configuration of Flink that would lose state, or hide that the job fails.
 
     Args:
-        conf: the effective configuration of whoever submits.
-        settings: of the job; `allow` names what may be missing.
+        conf: the effective configuration of the client that submits.
+        settings: of the job; `allow` names the checks to skip.
 
     Raises:
-        SettingError: with the key that is missing, and the value to give.
+        SettingError: names the key that is missing, and the value to set.
     """
     mode = conf.get(_MODE, "process")
     if mode != "thread":

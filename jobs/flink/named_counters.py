@@ -1,4 +1,4 @@
-"""Flink counters that stand once for each name, with the name as a label for Prometheus."""
+"""Flink counters by name, with the name as a label for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from driftline.metrics import JobNamed, NamedCounter
 from driftline.words import REST, shown
 
-OTHERS = "(others)"  # the label of what comes after the first names
+OTHERS = "(others)"  # the label of all names beyond the bound
 _LABEL_CHARS_MAX = 128
 
 
@@ -17,7 +17,7 @@ class NamedCounters:
     Args:
         group: Flink's metric group of the operator.
         metric: what is counted.
-        names_max: how many names are told apart.
+        names_max: how many names get a counter of their own.
     """
 
     def __init__(self, group: Any, metric: NamedCounter, names_max: int) -> None:
@@ -28,7 +28,7 @@ class NamedCounters:
         self._others: Any = None
 
     def add(self, name: str, number: int) -> None:
-        """Count for a name."""
+        """Add a number to a name's counter."""
         counter = self._counters.get(name)
         if counter is None:
             counter = self._new(name)
@@ -47,6 +47,6 @@ class NamedCounters:
 
 
 def named_counters(group: Any, hot_users_max: int) -> dict[JobNamed, NamedCounters]:
-    """The named counters of a task; `hot_users_max` is the bound that the settings give to that one."""
+    """Return the named counters of a task; `hot_users_max` is the bound of HOT_USERS, from the settings."""
     bounds = {metric: metric.value.names_max for metric in JobNamed} | {JobNamed.HOT_USERS: hot_users_max}
     return {metric: NamedCounters(group, metric.value, names_max) for metric, names_max in bounds.items()}

@@ -1,7 +1,7 @@
-"""Kafka topics that a job writes, as SQL tables: PyFlink's KafkaSink can set neither keys nor headers, these can.
+"""Writes Kafka topics through SQL tables, because PyFlink's KafkaSink can set neither keys nor headers.
 
-All are at-least-once. A Kafka transaction would hold results back until the next checkpoint, and what is written is
-absolute and keyed, so reading it twice changes nothing (docs/decisions/0004-delivery-guarantee.md).
+Delivery is at-least-once. A Kafka transaction would hold results back until the next checkpoint. Records are keyed and
+hold absolute values, so reading one twice changes nothing (docs/decisions/0004-delivery-guarantee.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def literal(text: str) -> str:
 
 
 class TopicWriter:
-    """Collects the INSERT statements of a job's results.
+    """Collects the INSERT statements for a job's results.
 
     Args:
         tables: the job's table environment.
@@ -32,11 +32,11 @@ class TopicWriter:
         self._bootstrap = bootstrap
 
     def write_results(self, results: DataStream, topics: Mapping[str, str]) -> None:
-        """Write rows of maps, value by key, an entry a record; a value of None becomes a tombstone.
+        """Write rows of maps from key to value: every entry becomes a record, None as value a tombstone.
 
         Args:
             results: rows with a map for each channel (jobs/operators/rows.py).
-            topics: the topic's name of each channel, in the order of the columns.
+            topics: the name of each channel's topic, in the order of the columns.
         """
         kind = DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES())
         schema = Schema.new_builder()
@@ -45,7 +45,7 @@ class TopicWriter:
         self._view("blocks", results, schema.build())
         for channel, topic in topics.items():
             entries = f"blocks CROSS JOIN UNNEST({channel}) AS entry(id, v)"
-            self._insert(topic, f"SELECT ENCODE(id, 'UTF-8'), v FROM {entries}")  # noqa: S608  (all ours)
+            self._insert(topic, f"SELECT ENCODE(id, 'UTF-8'), v FROM {entries}")  # noqa: S608  (nothing in it comes from outside)
 
     def write_rejects(self, rejects: DataStream, topic: str, view: str) -> None:
         """Write rows of (k, v, headers)."""

@@ -1,7 +1,7 @@
-"""What the main of every job does around its graph: settings, Flink's configuration, submission.
+"""The main function of every job: reads settings, checks Flink's configuration, builds the graph and submits it.
 
-Called by Flink's client, so on the machine that submits. An error that a person can act on is one line that begins with
-the job's name; `driftline submit` passes it on.
+Flink's client calls it on the machine that submits. An error that the operator can act on is one line that begins with
+the job's name; `driftline submit` prints it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from jobs.register import JobSpec, spec_of
 
 
 def run(name: str) -> None:
-    """Submit a job with the settings on the command line, --set NAME=VALUE ...; the main of its file."""
+    """Submit a job with the settings of the command line, --set NAME=VALUE ...; called by the job's script."""
     try:
         submit(spec_of(name), sys.argv[1:], StreamExecutionEnvironment.get_execution_environment())
     except DriftlineError as error:
@@ -30,7 +30,7 @@ def run(name: str) -> None:
 
 
 def submit(spec: JobSpec, arguments: Sequence[str], env: StreamExecutionEnvironment) -> None:
-    """Lay a job out and hand it to the cluster of `env`; prints its id.
+    """Build a job's graph and submit it to the cluster of `env`; prints the job's id.
 
     Raises:
         SettingError: a setting, or Flink's configuration, is not accepted.
@@ -43,8 +43,8 @@ def submit(spec: JobSpec, arguments: Sequence[str], env: StreamExecutionEnvironm
 def lay_out(spec: JobSpec, arguments: Sequence[str], env: StreamExecutionEnvironment) -> JobSettings:
     """Build a job's graph in `env`, and return the settings that it was built with.
 
-    The graph is that of the module `spec.module`, also where the same file runs as a script: what a TaskManager is sent
-    names a module that it can import.
+    The graph is built by the module `spec.module`, also if that file runs as a script: pickled operators then name a
+    module that a TaskManager can import.
 
     Args:
         spec: of the job.
@@ -64,7 +64,7 @@ def lay_out(spec: JobSpec, arguments: Sequence[str], env: StreamExecutionEnviron
 
 
 def effective_configuration(env: StreamExecutionEnvironment) -> dict[str, str]:
-    """Return what Flink's client made of its files, flags and defaults, by key. Private API of PyFlink 2.3."""
+    """Return the configuration that results from the client's files, flags and defaults. Private API of PyFlink 2.3."""
     configuration = get_j_env_configuration(env._j_stream_execution_environment)  # noqa: SLF001
     found: dict[str, str] = Configuration(j_configuration=configuration).to_dict()
     return found

@@ -1,7 +1,7 @@
-"""What a keyed operator can learn and do when it opens: its job's id, its keys, and the state of each of them.
+"""Gives a keyed operator, when it opens, its job's id, its keys, and access to the state of each key.
 
-PyFlink gives a function the state of the key at hand alone, and there is none before the first element. So this goes to
-Flink's own objects, behind PyFlink 2.3's thread mode: private API, kept to this module (tests/flink/test_subtask.py).
+PyFlink shows a function only the state of the current key, and there is none before the first element. So this module
+uses Flink's own objects behind PyFlink 2.3's thread mode: private API, used only here (tests/flink/test_subtask.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ROW_OF_ONE = bytes(1)  # Flink's RowSerializer: a byte of flags (inserted, not 
 
 
 class Subtask:
-    """The part of the job that an operator is, by the context that `open` was given."""
+    """The subtask of an operator, from the context that `open` was given."""
 
     def __init__(self, runtime_context: Any) -> None:
         self._context = runtime_context._runtime_context  # noqa: SLF001
@@ -27,15 +27,15 @@ class Subtask:
 
     @property
     def keys(self) -> tuple[int, ...]:
-        """Of all keys that a shard can have, one a key group, those in the subtask's key groups."""
+        """The possible keys of shards in the subtask's key groups, one for each group."""
         groups = self._backend.getKeyGroupRange()
         return KEYS[groups.getStartKeyGroup() : groups.getEndKeyGroup() + 1]
 
     def select(self, key: int) -> None:
-        """Make it the key at hand: every state then shows its value, as it does while an element of it is processed."""
+        """Make this the current key: all states then show its values, as while one of its elements is processed."""
         from pemja import findClass  # noqa: PLC0415  (only in a TaskManager)
 
-        # A Python int would become a Long, which is another key: so the key is made by its own serializer.
+        # A Python int would become a Long, which is another key, so Flink's own serializer makes the key.
         view = findClass("org.apache.flink.core.memory.DataInputDeserializer")
         row = self._backend.getKeySerializer().deserialize(view(_ROW_OF_ONE + key.to_bytes(4, "big")))
         self._backend.setCurrentKey(row)

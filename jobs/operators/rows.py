@@ -1,6 +1,6 @@
-"""Outputs as they cross to the JVM: a row a block, with a map of key to value for each channel.
+"""Outputs as rows for the JVM: one row for a block, with a map of key to value for each channel.
 
-Crossing costs about the same for a map as for one of its entries.
+Passing a map to the JVM costs about as much as passing one entry.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def results_type(channels: Sequence[str]) -> typeinfo.RowTypeInfo:
 
 
 def rows_of(outputs: Mapping[str, Sequence[Output]], channels: Sequence[str]) -> list[Row]:
-    """Return rows that hold all outputs; a key's second output on a channel follows in a row of its own.
+    """Return rows that hold all outputs; a second output with the same key on a channel comes in the next row.
 
-    The entries of a map reach the topic in the order of their hashes, those of one row before those of the next.
+    The entries of one row reach the topic in the order of their hashes, before those of the next row.
 
     Raises:
         KeyError: an output is for a channel that has no column; its stage does not name the topic in its entry.
@@ -46,10 +46,10 @@ def _maps(outputs: Sequence[Output]) -> list[dict[str, bytes | None]]:
     if len(newest) == len(outputs):
         return [newest]
     maps: list[dict[str, bytes | None]] = []
-    before: dict[str, int] = {}
+    seen: dict[str, int] = {}
     for key, value in outputs:
-        number = before.get(key, 0)
-        before[key] = number + 1
+        number = seen.get(key, 0)
+        seen[key] = number + 1
         if number == len(maps):
             maps.append({})
         maps[number][key] = value
@@ -57,5 +57,5 @@ def _maps(outputs: Sequence[Output]) -> list[dict[str, bytes | None]]:
 
 
 def reject_row(rejected: Reject) -> Row:
-    """Return the row of a record that was rejected."""
+    """Return the row of a rejected record."""
     return Row(rejected.key, rejected.value, rejected.headers)
