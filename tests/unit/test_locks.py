@@ -71,3 +71,6 @@ def test_set_up_installs_nothing_without_a_hash() -> None:
     installs = re.findall(r"(?:pip install|pip sync)(?:\\\n|[^\n])*", (ROOT / "scripts" / "setup").read_text())
     assert len(installs) == 4
     assert [line for line in installs if "--require-hashes" not in line and "--no-deps --editable ." not in line] == []
+    builds = [line for line in installs if "--build-constraints" in line]
+    assert len(builds) == 2
+    assert [line for line in builds if "--require-build-hashes" not in line] == []

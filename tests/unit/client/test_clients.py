@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -34,6 +35,16 @@ def target(fake: FakeScores) -> Iterator[str]:
 @pytest.fixture(params=FACES)
 def ask(request: pytest.FixtureRequest) -> Ask:
     return FACES[request.param]
+
+
+def test_both_faces_take_the_same() -> None:
+    def methods(face: type) -> dict[str, list[tuple[str, object, object]]]:
+        public = {name: method for name, method in vars(face).items() if inspect.isfunction(method) and name[0] != "_"}
+        signatures = {name: inspect.signature(method).parameters.values() for name, method in public.items()}
+        return {name: [(one.name, one.kind, one.default) for one in taken] for name, taken in signatures.items()}
+
+    assert methods(ScoresClient) == methods(AsyncScoresClient)
+    assert set(methods(ScoresClient)) == {"get", "batch", "explain", "watch", "close"}
 
 
 class TestCalls:

@@ -13,8 +13,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.routing import Route
 
+from driftline.client import AsyncScoresClient
 from serving.rest import openapi
+from serving.rest.app import create_app
 from serving.rest.problems import HTTP_STATUS
 from tests.fake_scores import FakeScores, fake_server, user
 from tests.redis_server import free_port
@@ -171,3 +174,10 @@ class TestProblems:
 def test_document_is_valid_and_served(gateway: httpx.Client) -> None:
     OpenAPIV31SpecValidator(openapi.document()).validate()
     assert gateway.get("/openapi.json").json() == openapi.document()
+
+
+def test_document_has_every_route_and_no_other() -> None:
+    app = create_app(lambda: AsyncScoresClient("127.0.0.1:1"), first_s=1.0)
+    routes = {route.path_format: route.methods for route in app.routes if isinstance(route, Route) and route.methods}
+    served = {(path, method.lower()) for path, methods in routes.items() for method in methods - {"HEAD"}}
+    assert served == {(path, method) for path, item in openapi.document()["paths"].items() for method in item}
