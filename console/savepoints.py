@@ -161,6 +161,9 @@ def past_of(job: str, stack: StackSettings, settings: JobSettings) -> Iterator[P
         store.submitting(SUBMITTING_S_MAX) as alone,
     ):
         if not alone:
-            message = f"{job} is being submitted in namespace {settings.namespace} by another command; wait for it"
+            message = (
+                f"{job} is being submitted in namespace {settings.namespace} by another command, or that is being "
+                "dropped; wait for it"
+            )
             raise StackError(message)
         yield PastScores(job, stack, settings, store)

@@ -27,6 +27,7 @@ class InMemoryScoreStore:
         self._reports: dict[int, ShardReport] = {}
         self._skipped: dict[int, set[tuple[int, int]]] = {}
         self._live = DEFAULT_NAMESPACE
+        self._previous = ""
 
     def write(
         self,
@@ -115,7 +116,12 @@ class InMemoryScoreStore:
     def promote(self, namespace: str) -> None:
         """See ScoreStore."""
         check_namespace(namespace)
-        self._live = namespace
+        if namespace != self._live:
+            self._live, self._previous = namespace, self._live
+
+    def previous_namespace(self) -> str:
+        """See ScoreStore."""
+        return self._previous
 
     def memory(self) -> RedisMemory | None:
         """See ScoreStore."""

@@ -23,6 +23,7 @@ from driftline.errors import SettingError
 from driftline.limits import USER_TTL_DAYS
 from driftline.redis_url import without_password
 from driftline.units import DAY_MS, MIB
+from sink_connectors.live_namespace import previous, switch
 from sink_connectors.redis_address import open_client
 from sink_connectors.redis_errors import is_refused, is_transient, unavailable
 from sink_connectors.redis_memory import RedisMemory
@@ -219,7 +220,15 @@ class ScoreStore(Protocol):
         """The namespace that servers read; it need not be that of this store."""
 
     def promote(self, namespace: str) -> None:
-        """Make `namespace` the live one, by one atomic write. Raises ValueError on a bad name."""
+        """Make `namespace` the live one, and remember the one before, by one atomic step.
+
+        Raises:
+            ValueError: on a bad name.
+            InputError: the namespace is being dropped.
+        """
+
+    def previous_namespace(self) -> str:
+        """The namespace that was live before the last promotion of another; empty where there was none."""
 
     def memory(self) -> RedisMemory | None:
         """What Redis says of its memory; None where there is none, or it does not say. One attempt; raises nothing."""
@@ -376,7 +385,11 @@ class RedisScoreStore:
     def promote(self, namespace: str) -> None:
         """See ScoreStore."""
         check_namespace(namespace)
-        self._retry(lambda: self._client.set(LIVE_KEY, namespace))
+        self._retry(lambda: switch(self._client, namespace))
+
+    def previous_namespace(self) -> str:
+        """See ScoreStore."""
+        return self._retry(lambda: previous(self._client))
 
     def holds_anything(self) -> bool:
         """Whether a job has left scores or progress here. Looks at every key of Redis where there is neither."""

@@ -16,6 +16,7 @@ from driftline.limits import ID_BYTES_MAX, NAMESPACE
 VERSION_BYTES = 16
 GENERATION_BYTES = 8  # of them, in front
 LIVE_KEY = "driftline:live"
+PREVIOUS_KEY = "driftline:previous"  # two parts, as no key of a namespace has
 DEFAULT_NAMESPACE = "main"
 
 _VERSION = struct.Struct(">QQ")

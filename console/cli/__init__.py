@@ -11,7 +11,21 @@ from typing import Annotated
 
 import typer
 
-from console.cli import ask, checkpoints, demo, events, jobs, rest, scores, stack, token, topics, train
+from console.cli import (
+    ask,
+    checkpoints,
+    demo,
+    diff,
+    events,
+    jobs,
+    namespaces,
+    rest,
+    scores,
+    stack,
+    token,
+    topics,
+    train,
+)
 from driftline import __version__
 from driftline.errors import DriftlineError
 
@@ -29,14 +43,15 @@ _INTERRUPTED = 130  # as a shell counts SIGINT
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo.demo,),
     "Local stack": (stack.up, stack.status, stack.down),
-    "Jobs": (jobs.submit, jobs.stop, jobs.promote, jobs.drain, checkpoints.checkpoints),
+    "Jobs": (jobs.submit, jobs.stop, namespaces.promote, jobs.drain, checkpoints.checkpoints),
     "Events": (events.simulate, events.publish, topics.topics),
-    "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores),
+    "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores, diff.diff),
     "Model": (train.train,),
 }
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
+app.add_typer(namespaces.app, name="namespaces", rich_help_panel="Scores")
 
 
 def _show_version(wanted: bool) -> None:

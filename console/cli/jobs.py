@@ -1,4 +1,4 @@
-"""`driftline submit`, `stop`, `promote` and `drain`: the jobs."""
+"""`driftline submit`, `stop` and `drain`: the jobs."""
 
 from __future__ import annotations
 
@@ -126,31 +126,6 @@ def stop(
         raise InputError(message)
     with Console(stderr=True).status("taking a savepoint"):
         typer.echo(flink.stop_with_savepoint(job_ids[0], timeout))
-
-
-def promote(
-    namespace: Annotated[str, typer.Argument(metavar="NAMESPACE", help="The namespace that servers are to read.")],
-    force: Annotated[bool, typer.Option("--force", help="Also without scores or without a running job.")] = False,
-) -> None:
-    """Make a namespace the live one: every server reads it within a second, unless it is pinned to one."""
-    from console.flink_rest import FlinkRest
-    from console.submission import matching
-    from sink_connectors.score_store import RedisScoreStore
-
-    stack = StackSettings.load()
-    with closing(RedisScoreStore.connect(stack.redis_address, namespace=namespace, retry_s=5.0)) as store:
-        before = store.live_namespace()
-        if not force:
-            if next(store.user_ids(), None) is None:
-                message = f"namespace {namespace} has no scores; --force promotes it nevertheless"
-                raise InputError(message)
-            flink = FlinkRest(stack.flink_address)
-            writers = [spec.name for spec in JOBS.values() if spec.keeps_scores]
-            if not any(matching(flink, job, namespace) for job in writers):
-                message = f"no job writes namespace {namespace} now; --force promotes it nevertheless"
-                raise InputError(message)
-        store.promote(namespace)
-    typer.echo(f"servers read namespace {namespace} now; before: {before}")
 
 
 def drain(

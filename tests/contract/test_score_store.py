@@ -57,7 +57,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[ScoreStore]:
         return
     server: RedisServer = request.getfixturevalue("redis_server")
     with server.client() as client:
-        client.delete("driftline:live")
+        client.delete("driftline:live", "driftline:previous")
     redis_store = connected(server, namespace=next(NAMESPACES))
     yield redis_store
     redis_store.close()
@@ -319,6 +319,14 @@ class TestLiveNamespace:
         store.promote("rebuild-2")
         assert store.live_namespace() == "rebuild-2"
 
+    def test_the_one_before_is_remembered(self, store: ScoreStore) -> None:
+        assert store.previous_namespace() == ""
+        store.promote("main")  # it is live already
+        assert store.previous_namespace() == ""
+        for namespace in ("b", "c", "c"):  # as a promotion whose answer was lost
+            store.promote(namespace)
+        assert (store.live_namespace(), store.previous_namespace()) == ("c", "b")
+
     @pytest.mark.parametrize("name", ["", "a b", "a:b", "a*", "{a}", "ä", "x" * 65])
     def test_bad_name_is_refused(self, store: ScoreStore, name: str) -> None:
         with pytest.raises(ValueError, match="namespace"):
@@ -384,6 +392,7 @@ class TestRedis:
             assert list(store.user_ids()) == ["u"]
             store.promote("layout")
             assert client.get("driftline:live") == b"layout"
+            assert client.get("driftline:previous")
         store.close()
 
     def test_namespaces_do_not_see_each_other(self, redis_server: RedisServer) -> None:

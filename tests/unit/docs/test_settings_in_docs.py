@@ -41,8 +41,7 @@ def _parameters(command: click.Command) -> Iterator[click.Parameter]:
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_flags_and_variables_exist(path: Path) -> None:
     text = path.read_text()
-    commands = get_group(app).commands.values()
-    options = {option for command in commands for parameter in command.params for option in parameter.opts}
+    options = {option for parameter in _parameters(get_group(app)) for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= options | {"--help"}
     assert set(re.findall(r"DRIFTLINE_[A-Z_]+[A-Z]", text)) <= VARIABLES
 

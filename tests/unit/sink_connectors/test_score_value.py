@@ -12,6 +12,7 @@ from driftline.serving.v1.scores_pb2 import UserScores
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
     LIVE_KEY,
+    PREVIOUS_KEY,
     VERSION_BYTES,
     StoredScores,
     check_namespace,
@@ -60,7 +61,7 @@ def test_names_of_keys() -> None:
     assert user_key("a.b-c_1", "}{:é") == "driftline:a.b-c_1:{}{:é}"
     assert progress_key("main") == "driftline:main:progress"
     assert offsets_key("main") == "driftline:main:offsets"
-    assert (LIVE_KEY, DEFAULT_NAMESPACE) == ("driftline:live", "main")
+    assert (LIVE_KEY, PREVIOUS_KEY, DEFAULT_NAMESPACE) == ("driftline:live", "driftline:previous", "main")
 
 
 @pytest.mark.parametrize("user_id", ["a", "x" * 128, "é" * 64, "\U0001f600" * 32, " ", "\0"])
