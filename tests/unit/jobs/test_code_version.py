@@ -83,6 +83,6 @@ def test_what_a_function_imports_is_covered_too(copy: Path) -> None:
     with (copy / "jobs/operators/score_blocks.py").open("a") as operator:
         operator.write("\n\ndef late():\n    from driftline.later import something\n")
     (copy / "driftline/later.py").write_text("something = 1\n")
-    one = code_version(OPERATOR, copy)
+    before = code_version(OPERATOR, copy)
     (copy / "driftline/later.py").write_text("something = 2\n")
-    assert code_version(OPERATOR, copy) != one
+    assert code_version(OPERATOR, copy) != before

@@ -1,4 +1,4 @@
-"""What a job may be restored with, and what it then goes on with."""
+"""Which state a job may be restored with, and the state that it continues with."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_restored_job_keeps_generation_and_totals() -> None:
     assert lineage.report(states[KEYS[0]]).totals == Progress(accepted=7)
 
 
-def test_state_from_before_it_kept_what_it_was_made_with_takes_that_on() -> None:
+def test_state_without_stored_settings_takes_on_the_present_ones() -> None:
     found = {key: ShardState(generation=5, shards=8, accepted=1) for key in shard_keys(8)}
     states = resume(found, disorder_ms=2 * MINUTE)
     assert {state.made_with["disorder_ms"] for state in states.values()} == {str(2 * MINUTE)}
@@ -108,7 +108,7 @@ def test_every_setting_is_remembered_or_known_to_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), OTHER.items())
-def test_other_value_is_refused_with_the_one_to_give_unless_it_is_adopted(name: str, value: Any) -> None:
+def test_another_value_is_refused_with_the_stored_one_unless_it_is_adopted(name: str, value: Any) -> None:
     needs = NEEDS.get(name, {})
     before = getattr(job_settings(), name)
     with pytest.raises(SettingError) as caught:
@@ -123,7 +123,7 @@ def test_other_value_is_refused_with_the_one_to_give_unless_it_is_adopted(name: 
     resume(adopted, **needs, **{name: value})  # from here on it is the state's own
 
 
-def test_all_that_differs_is_named_at_once() -> None:
+def test_all_differing_settings_are_named_at_once() -> None:
     found = state_of(disorder_ms=MINUTE // 2, session_gap_ms=40 * MINUTE)
     with pytest.raises(
         SettingError, match="--set disorder_ms=30000 --set session_gap_ms=2400000, or with --set adopt="
@@ -150,7 +150,7 @@ def test_other_feature_set_is_refused_by_name_and_can_be_adopted() -> None:
     assert resume(found, adopt="feature_set")[KEYS[0]].made_with["feature_set"] == FEATURE_SET
 
 
-def test_what_a_newer_release_remembers_is_kept_and_not_compared() -> None:
+def test_settings_of_a_newer_release_are_kept_and_not_compared() -> None:
     found = state_of()
     found[KEYS[0]].made_with["of_the_future"] = "yes"
     assert resume(found)[KEYS[0]].made_with["of_the_future"] == "yes"
@@ -189,7 +189,7 @@ def test_refused_claim_names_the_way_out(recorded: Recorded, submission: Submiss
     lineage.require_claimed(None, job_settings(), submission)
 
 
-def test_claim_tells_of_every_shard() -> None:
+def test_claim_covers_every_shard() -> None:
     states = state_of(shards=2)
     claim = lineage.claim(states, "job", job_settings(shards=2), unproven=True)
     assert (claim.shards, claim.job_id, claim.unproven) == (2, "job", True)

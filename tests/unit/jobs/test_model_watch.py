@@ -1,4 +1,4 @@
-"""The model in use: what the watcher makes of a folder, and what an operator sees of it."""
+"""The model in use: how the watcher reads a folder, and what an operator sees of it."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_broken_then_fine_then_broken_again_counts_twice(followed: Followed) -> 
         assert followed.look() == first
 
 
-def test_a_folder_that_vanishes_leaves_the_model_in_use_and_is_said_once(
+def test_a_folder_that_vanishes_leaves_the_model_in_use_and_is_logged_once(
     followed: Followed, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = followed.store(constant(0.5, 0.5), "1")

@@ -1,4 +1,4 @@
-"""The seams of the pipeline: what a gate, a stage or an output costs whoever adds one."""
+"""Extending the pipeline: a gate, a stage or an output takes one file and one entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users who go quiet: every session is published in time, and no call of a timer does more than a little."""
+"""Users who go quiet: every session is published in time, and every call of a timer is short."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def send(task: Task, users: list[str], key: int = KEYS[3], at_ms: int | None = N
 
 
 def published(outputs: list[Any]) -> list[ClosedSession]:
-    """The sessions that went out for the first time."""
+    """The sessions that were published for the first time."""
     found = [ClosedSession.FromString(value) for row in outputs for value in row[1].values()]
     return [session for session in found if session.revision == 1]
 
 
-def test_a_crowd_that_goes_quiet_is_looked_at_in_small_calls(task: Task) -> None:
+def test_a_crowd_that_goes_quiet_is_checked_in_small_calls(task: Task) -> None:
     crowd = [f"u{number}" for number in range(2_500)]
     for start in range(0, len(crowd), 500):
         send(task, crowd[start : start + 500])
@@ -65,23 +65,23 @@ def test_a_crowd_that_goes_quiet_is_looked_at_in_small_calls(task: Task) -> None
     assert not task.backend.maps["due_pages"][KEYS[3]]
 
 
-def test_the_thread_rests_between_the_looks_of_all_its_shards(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_thread_rests_between_the_checks_of_all_its_shards(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
     """Flink serves all timers that are due before the next block, so shards must not take turns without a pause."""
-    clock_s = iter(n / 50 for n in range(1_000_000))  # a look takes 20 ms
+    clock_s = iter(n / 50 for n in range(1_000_000))  # a check takes 20 ms
     monkeypatch.setattr(jobs.operators.score_blocks, "monotonic", lambda: next(clock_s))
     for key in KEYS[:4]:
         send(task, [f"{key}-{number}" for number in range(3 * PAGE_USERS_MAX)], key)
     task.now_ms = NOW + GAP_MS + GRID_MS
-    looks: list[int] = []
+    checks: list[int] = []
     while task.timers:
         task.now_ms = max(task.now_ms, min(task.timers)[0])
         if published(task.fire()):
-            looks.append(task.now_ms)
-    assert len(looks) >= 12
-    assert all(later - earlier > 20 for earlier, later in pairwise(looks))
+            checks.append(task.now_ms)
+    assert len(checks) >= 12
+    assert all(later - earlier > 20 for earlier, later in pairwise(checks))
 
 
-def test_shards_look_at_different_moments(task: Task) -> None:
+def test_shards_check_at_different_moments(task: Task) -> None:
     for key in KEYS:
         send(task, [f"of-{key}"], key)
     assert len({at_ms for at_ms, _ in task.timers}) == len(KEYS)
@@ -99,14 +99,14 @@ def test_after_a_downtime_barriers_pass_between_small_calls(task: Task) -> None:
     task.now_ms = NOW + 5 * HOUR
     seen: list[str] = []
     while task.timers:
-        looked_at = published(task.fire())
-        assert len(looked_at) < 2 * PAGE_USERS_MAX  # of all shards: a barrier may pass before the next
-        seen += [session.user_id for session in looked_at]
+        checked = published(task.fire())
+        assert len(checked) < 2 * PAGE_USERS_MAX  # of all shards: a barrier may pass before the next
+        seen += [session.user_id for session in checked]
         task.now_ms += 1
     assert sorted(seen) == sorted(users)
 
 
-def test_active_users_are_moved_on_without_a_write(task: Task) -> None:
+def test_active_users_are_queued_again_without_a_write(task: Task) -> None:
     send(task, ["active", "quiet"])
     task.now_ms += 20 * MINUTE
     send(task, ["active"])
@@ -119,7 +119,7 @@ def test_active_users_are_moved_on_without_a_write(task: Task) -> None:
     assert session.user_id == "active"
 
 
-def test_a_clock_that_is_set_back_repeats_no_look_at_once(task: Task) -> None:
+def test_a_clock_that_is_set_back_repeats_no_check_at_once(task: Task) -> None:
     send(task, ["u1"])
     (timer,) = task.timers
     task.now_ms = NOW - HOUR  # Flink waits for a length of time, and fires nevertheless
@@ -160,9 +160,9 @@ def test_a_list_of_an_earlier_release_is_served(task: Task) -> None:
     seen: list[str] = []
     while task.timers:
         task.now_ms = max(task.now_ms, min(task.timers)[0])
-        looked_at = published(task.fire())
-        assert len(looked_at) < 2 * PAGE_USERS_MAX
-        seen += [session.user_id for session in looked_at]
+        checked = published(task.fire())
+        assert len(checked) < 2 * PAGE_USERS_MAX
+        seen += [session.user_id for session in checked]
     assert sorted(seen) == sorted(crowd)
     assert not task.backend.maps["quiet"][KEYS[3]]
 
@@ -196,7 +196,7 @@ def test_every_session_is_published_once_and_in_time(
         times: dict[str, list[int]] = {}
         found: list[tuple[str, int]] = []
 
-        def look(until_ms: int) -> None:
+        def check(until_ms: int) -> None:
             while task.timers and min(task.timers)[0] <= until_ms:
                 task.now_ms = max(task.now_ms, min(task.timers)[0])
                 for session in published(task.fire()):
@@ -208,11 +208,11 @@ def test_every_session_is_published_once_and_in_time(
         for number, (pause_ms, user) in enumerate(arrivals):
             if number == restart_at:
                 task.open()
-            look(task.now_ms + pause_ms)
+            check(task.now_ms + pause_ms)
             times.setdefault(user, []).append(task.now_ms)
             outputs = send(task, [user])
             found += [(session.user_id, session.start_time_ms) for session in published(outputs)]
-        look(task.now_ms + 3 * GAP_MS)
+        check(task.now_ms + 3 * GAP_MS)
     expected = [
         (user, at_ms)
         for user, mine in times.items()

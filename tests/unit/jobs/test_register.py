@@ -38,7 +38,7 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Cluster:
-    """A cluster with jobs and room; Flink's client is a list of what it was called with."""
+    """A cluster with jobs and free slots; Flink's client is a list of the arguments it was called with."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.commands: list[Sequence[str]] = []
@@ -61,7 +61,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cluster:
-    """Also without Redis: whoever asks for it fails the test."""
+    """Without Redis: asking for it fails the test."""
 
     def refuse(*_: object, **__: object) -> None:
         pytest.fail("a job that keeps no scores asked for Redis")
@@ -111,7 +111,7 @@ def test_a_setting_that_has_to_be_given_is_named_and_nothing_else_is_shown() -> 
         job_settings("copy-events", StackSettings.load(), {"grup_id": "g"})
 
 
-def test_its_own_line_is_what_a_failed_submission_says(cluster: Cluster) -> None:
+def test_a_failed_submission_prints_the_job_s_own_line(cluster: Cluster) -> None:
     cluster.answer = subprocess.CompletedProcess([], 1, "", "copy-events: no checkpoints\nscore-events: other\n")
     with pytest.raises(StackError, match=r"^copy-events was not submitted: copy-events: no checkpoints$"):
         run("submit", "copy-events", "--set", "group_id=g")
@@ -158,13 +158,13 @@ def test_what_is_for_scores_alone_says_so(cluster: Cluster) -> None:
         run("drain", "x")
 
 
-def test_its_topics_are_made_with_the_others() -> None:
+def test_its_topics_are_created_with_the_others() -> None:
     assert COPIES in all_topics()
     assert [topic.name for topic in all_topics()].count("events") == 1
     assert "events.copies" in topics(StackSettings.load())
 
 
-def test_its_variables_are_judged_by_itself_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_variables_are_checked_by_its_own_settings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(GROUP, "g")
     monkeypatch.setenv("DRIFTLINE_COPY_EVENTS_COPYS_TOPIC", "c")
     stack = StackSettings.load()

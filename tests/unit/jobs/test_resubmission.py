@@ -1,4 +1,4 @@
-"""A job that is submitted again, by the operator that runs it: nothing is written before all of its state fits."""
+"""A job that is submitted again, as its operator sees it: nothing is written until all of its state fits."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_restored_under_another_name_the_state_belongs_to_that_one(task: Task) -
         resubmit(task, 11, namespace="main")
 
 
-def test_clock_that_is_behind_is_said_before_anything_is_written(task: Task) -> None:
+def test_a_clock_that_is_behind_is_reported_before_anything_is_written(task: Task) -> None:
     task.backend.values["shard"].clear()
     with pytest.raises(SettingError, match="clock"):
         resubmit(task, 6, restored=False)

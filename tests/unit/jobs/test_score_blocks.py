@@ -28,7 +28,7 @@ def task(monkeypatch: pytest.MonkeyPatch) -> Task:
 
 
 def columns(*messages: UserEvent) -> tuple[Sequence[object], ...]:
-    """A block as it crosses from the JVM."""
+    """A block as the JVM passes it."""
     made = block(*messages)
     return made.keys, made.values, made.partitions, made.offsets, made.timestamps_ms
 
@@ -102,23 +102,23 @@ def test_oversized_records_leave_their_bytes_behind(task: Task) -> None:
     dead = [
         (row[0], row[1], row[2]["driftline.errors.reason"], row[2]["driftline.errors.message"]) for _, row in outputs
     ]
-    too_large = [(key, reason, text) for key, value, reason, text in dead[:4] if value is None]
+    too_large = [(key, reason, why) for key, value, reason, why in dead[:4] if value is None]
     assert too_large == [
         (b"u1", b"TOO_LARGE", b"300000 bytes; the bound is 262144; read the record at its offset"),
         (b"u1", b"TOO_LARGE", b"20971520 bytes or more; the bound is 262144; read the record at its offset"),
         (None, b"TOO_LARGE", b"the key has 5000 bytes; the bound is 4096; read the record at its offset"),
         (b"u1", b"TOO_LARGE", b"300000 bytes; the bound is 262144; read the record at its offset"),
     ]
-    assert [one[:3] for one in dead[4:]] == [
+    assert [letter[:3] for letter in dead[4:]] == [
         (None, valid, b"KEY_MISMATCH"),
-        (b"u1", b"\x00", b"UNDECODABLE"),  # no marker: it came so
+        (b"u1", b"\x00", b"UNDECODABLE"),  # not a marker: the record had this value
         (b"u1", b"\x00300 2", b"UNDECODABLE"),
     ]
     assert task.counts["events_dead_letter"] == size
 
 
 def test_a_restart_frees_what_the_failed_operator_held(task: Task) -> None:
-    """Its Java task, one a restart: nobody closes a failed operator, and PyFlink's objects refer to each other."""
+    """The Java task of each attempt: nobody closes a failed operator, and PyFlink's objects refer to each other."""
     task.operator.itself = task.operator
     failed = weakref.ref(task.operator)
     gc.disable()

@@ -1,4 +1,4 @@
-"""Users wait for their time in pages: none is lost, none is early, and what a call does is bounded."""
+"""Users wait in pages until they are due: none is lost, none is early, and the work of a call is bounded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def taken_all(due: DueQueue, now_ms: int) -> list[Due]:
     st.integers(0, GRID_MS - 1),
     st.integers(0, 30),
 )
-def test_everyone_is_taken_once_and_within_a_grid_step_of_his_time(
+def test_every_user_is_taken_once_and_within_a_grid_step_of_the_due_time(
     blocks: list[list[int]], offset_ms: int, restart_at: int
 ) -> None:
     pages, counts = Entries(), Entries()
@@ -68,7 +68,7 @@ def test_everyone_is_taken_once_and_within_a_grid_step_of_his_time(
 
 
 @given(st.integers(1, 400), st.integers(20, 300))
-def test_a_user_who_is_put_back_is_taken_again(number: int, taken_each: int) -> None:
+def test_a_user_who_is_queued_again_is_taken_again(number: int, taken_each: int) -> None:
     due = queue(Entries(), Entries())
     everyone = [Due(f"u{n}", 7) for n in range(number)]
     due.put(50, everyone)
@@ -81,7 +81,7 @@ def test_a_user_who_is_put_back_is_taken_again(number: int, taken_each: int) -> 
     assert sorted(seen) == sorted(everyone)
 
 
-def test_what_a_block_writes_does_not_grow_with_those_who_wait() -> None:
+def test_what_a_block_writes_does_not_grow_with_the_users_who_wait() -> None:
     pages, counts = Entries(), Entries()
     due = queue(pages, counts)
     written = []

@@ -1,4 +1,4 @@
-"""State bytes written by every release since the first are read, and the present format is still written.
+"""State bytes of every release since the first are read, and the present format is still written.
 
 The files in tests/golden are never regenerated: they stand for the savepoints that are out there. A new format adds a
 file and keeps the old ones readable.

@@ -1,4 +1,4 @@
-"""The state that is written field by field is what the generated class writes."""
+"""The state that is written field by field equals that of the generated class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLOTS_ALWAYS = 37  # the first release's
 
 
 def generated(timeline: Timeline) -> UserState:
-    """The state as the generated class is filled."""
+    """The state as the generated class writes it."""
     profile, tail, rows = timeline.committed, timeline.tail, timeline.published.rows
     slots = max([SLOTS_ALWAYS, *(at + 1 for at in range(SLOTS) if profile.values[at])])
     message = UserState(

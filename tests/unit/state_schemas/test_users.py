@@ -37,8 +37,8 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_the_estimate_is_what_python_allocates(shape: tuple[int, int, int, int, int]) -> None:
     state = encode_user(timeline_of(*shape))
-    decode_user(state, bounds())  # what the first one imports is not its own
-    # Other threads of the process only ever add to what is seen: the least of a few looks is the timeline's own.
+    decode_user(state, bounds())  # the first call imports modules, which do not count
+    # Other threads of the process only ever add to the figure: the least of a few is the timeline's own.
     offered = min(allocated_by(lambda: timeline_of(*shape)) for _ in range(5))
     decoded = min(allocated_by(lambda: decode_user(state, bounds())) for _ in range(5))
     allocated = max(offered, decoded)

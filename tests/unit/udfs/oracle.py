@@ -24,7 +24,7 @@ def kind(event: Event) -> str:
 
 
 def alive(events: Sequence[Event]) -> list[Event]:
-    """What counts, in order: nothing known by the time of a FORGET, nothing from before the idle time."""
+    """The events that count, in order: none known by the time of a FORGET, none from before the idle time."""
     forgotten = max((e.time_ms for e in events if kind(e) == "FORGET"), default=0)
     ordered = sorted((e for e in events if kind(e) != "FORGET"), key=lambda e: (e.time_ms, e.event_id))
     ordered = [e for e in ordered if min(e.time_ms, e.known_ms) > forgotten]
@@ -32,7 +32,7 @@ def alive(events: Sequence[Event]) -> list[Event]:
 
 
 def pieces(events: Sequence[Event], pause_max: int) -> list[list[Event]]:
-    """The events, cut where the pause between two is longer."""
+    """The events, divided where the pause between two is longer."""
     cuts = [n for n in range(1, len(events)) if events[n].time_ms - events[n - 1].time_ms > pause_max]
     return [list(events[a:b]) for a, b in zip([0, *cuts], [*cuts, len(events)], strict=True)]
 

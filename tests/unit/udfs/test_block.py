@@ -110,7 +110,7 @@ def test_forgotten_user_becomes_a_tombstone() -> None:
     assert result.scored == [Scored("u1", 2, None)]
 
 
-def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again() -> None:
+def test_quiet_check_publishes_those_who_went_quiet_and_queues_the_others_again() -> None:
     fold, users, shard = processor(), timelines(), ShardState()
     first = fold_block(fold, block(message("quiet"), message("busy")), shard, users, NOW)
     ((check_at_ms, listed),) = first.due.items()
@@ -122,7 +122,7 @@ def test_quiet_check_publishes_those_who_went_quiet_and_lists_the_others_again()
     assert (session.user_id, session.session_id) == ("quiet", f"quiet:{T0}")
     assert session.closed_by == ClosedSession.CLOSED_BY_QUIET
     assert result.due == {check_at_ms + MINUTE: ["busy"]}
-    assert set(result.timelines) == {"quiet"}  # nothing is written of who is moved on
+    assert set(result.timelines) == {"quiet"}  # users who are queued again are not written
 
 
 def test_split_keeps_every_record_in_order() -> None:
@@ -144,12 +144,12 @@ def test_split_keeps_to_both_bounds(sizes: list[int], events_max: int, bytes_max
 
 
 def test_a_block_of_users_with_large_states_is_left_in_part() -> None:
-    """Each of the users is far from large; together they would take more than the processor may."""
+    """No user is large on its own; together their timelines would exceed the processor's bound."""
     fold, users, shard = processor(block_bytes_max=2**20), timelines(cached_max=0), ShardState()
     crowd = [message(f"u{number}") for number in range(40)]
     for at_ms in range(60):
-        texts = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}"}
-        records, calls = block(*(message(one.user_id, at_ms, **texts) for one in crowd)), 0
+        fields = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}"}
+        records, calls = block(*(message(member.user_id, at_ms, **fields) for member in crowd)), 0
         offsets: list[int] = []
         while len(records):
             result = fold_block(fold, records, shard, users, NOW)
@@ -165,8 +165,8 @@ def test_unknown_types_are_counted_by_name_once_also_where_a_block_is_left_in_pa
     fold, users, shard = processor(block_bytes_max=2**20), timelines(cached_max=0), ShardState()
     crowd, named, calls = 40, 0, 0
     for at_ms in range(60):
-        texts = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}", "type_word": "wish_listed", "name": "n"}
-        records = block(*(message(f"u{number}", at_ms, type=UserEvent.CUSTOM, **texts) for number in range(crowd)))
+        fields = {"event_id": f"{at_ms:0128}", "category": f"{at_ms % 9:0256}", "type_word": "wish_listed", "name": "n"}
+        records = block(*(message(f"u{number}", at_ms, type=UserEvent.CUSTOM, **fields) for number in range(crowd)))
         while len(records):
             result = fold_block(fold, records, shard, users, NOW)
             named += result.named[JobNamed.UNKNOWN_TYPES]["wish_listed"]
@@ -176,7 +176,7 @@ def test_unknown_types_are_counted_by_name_once_also_where_a_block_is_left_in_pa
     assert dict(shard.unknown_types) == {"wish_listed": 60 * crowd} == {"wish_listed": named}
 
 
-def test_a_shard_remembers_so_many_names_of_types_and_the_rest_together() -> None:
+def test_a_shard_remembers_a_bounded_number_of_type_names_and_the_rest_together() -> None:
     fold, users, shard = processor(), timelines(), ShardState()
     for number in range(100, 150):
         fold_block(fold, block(message(at_ms=number, type=number)), shard, users, NOW)

@@ -1,4 +1,4 @@
-"""Erasure requests and times that no clock can have shown, as reports from the field describe them."""
+"""Erasure requests and impossible event times, as reports from the field describe them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def lines(*events: tuple[str, str, int]) -> list[str]:
 
 
 def published(documents: list[str], blocks_of: int) -> list[BlockResult]:
-    """What the blocks give rise to when the lines are published, stamped with their times, as history is."""
+    """The results of the blocks when the lines are published, stamped with their event times, as history is."""
     fold, shard, users = processor(), ShardState(generation=1), timelines(States())
     messages = [parse_event(document.encode()) for document in documents]
     results = [

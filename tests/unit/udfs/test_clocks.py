@@ -1,4 +1,4 @@
-"""How far each partition was read, as packed in the shard's state."""
+"""The clocks of partitions, as packed in the shard's state."""
 
 from __future__ import annotations
 

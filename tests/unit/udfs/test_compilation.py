@@ -29,7 +29,7 @@ class States(dict[str, bytes]):
 
 
 def fold_history() -> str:
-    """All that the core makes of a history with repeats, disorder and poison: scores, states, rejects."""
+    """All results of the core for a history with repeats, disorder and poison: scores, states, rejects."""
     settings = ScoreEventsSettings.load()
     processor = processor_of(settings, lambda: None)
     states, shard = States(), ShardState(generation=1, shards=8)
@@ -100,7 +100,7 @@ def test_without_a_compiled_core_sources_may_change(checkout: Path) -> None:
     require_current(checkout)
 
 
-def test_an_installation_is_not_looked_at(checkout: Path) -> None:
+def test_an_installation_is_not_checked(checkout: Path) -> None:
     (checkout / "udfs" / "compiled_from.sha256").unlink()
     (checkout / "udfs" / "timeline.py").write_text("# other")
     require_current(checkout)

@@ -131,12 +131,12 @@ def test_an_event_is_known_when_its_record_is_unless_it_is_older(timestamp_ms: i
 
 
 @pytest.mark.parametrize("time_ms", [1200, Y2000 // 1000, T0 + DAY, T0 * 1000, INT64_MAX])
-def test_an_order_to_forget_with_an_impossible_time_is_one_as_of_its_record(time_ms: int) -> None:
+def test_a_forget_with_an_impossible_time_gets_that_of_its_record(time_ms: int) -> None:
     event = decode(type=FORGET, event_time_ms=time_ms, timestamp_ms=T0)[1]
     assert (event.time_ms, event.known_ms) == (T0, T0)
 
 
-def test_an_order_to_forget_without_any_possible_time_is_refused() -> None:
+def test_a_forget_without_any_possible_time_is_refused() -> None:
     assert reason(type=FORGET, event_time_ms=1200, timestamp_ms=1200) is Reason.INVALID_VALUE
     assert reason(type=FORGET, event_time_ms=1200, timestamp_ms=-1) is Reason.INVALID_VALUE
 

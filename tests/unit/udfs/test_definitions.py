@@ -36,8 +36,8 @@ def test_every_feature_and_score_is_what_its_definition_says(data: st.DataObject
 
 
 @given(st.integers(0, 2**32))
-def test_so_it_is_for_long_and_broad_histories(seed: int) -> None:
-    """What is drawn event by event is mostly short, with few categories."""
+def test_definitions_hold_for_long_and_broad_histories(seed: int) -> None:
+    """Histories that are drawn event by event are mostly short, with few categories."""
     rng, now, history = random.Random(seed), T0, []
     for number in range(60):
         now += rng.choice((0, SECOND, MINUTE, 29 * MINUTE, 31 * MINUTE, 3 * HOUR, 5 * DAY))
@@ -49,7 +49,7 @@ def test_so_it_is_for_long_and_broad_histories(seed: int) -> None:
 
 
 def check(events: list[Event], arriving: list[Event]) -> None:
-    """What the fold makes of the events as they arrive against what the definitions make of all of them."""
+    """Compare the fold of the events as they arrive with the definitions over all of them."""
     profile = folded(arriving)
     if not alive(events):
         assert profile.empty
@@ -65,7 +65,7 @@ def check(events: list[Event], arriving: list[Event]) -> None:
 
 
 @given(histories(), st.integers(0, 400 * DAY))
-def test_scores_after_silence_are_what_their_definition_says_then(history: list[Event], silence_ms: int) -> None:
+def test_scores_after_silence_are_what_their_definition_says(history: list[Event], silence_ms: int) -> None:
     profile = folded(history)
     if profile.empty:
         return

@@ -32,9 +32,9 @@ def test_equal_events_are_equal_in_every_field(one: Event, other: Event) -> None
 
 
 @given(events)
-def test_pickled_and_back_it_is_the_same(event: Event) -> None:
+def test_a_pickled_event_is_restored_unchanged(event: Event) -> None:
     assert pickle.loads(pickle.dumps(event)) == event  # noqa: S301
 
 
-def test_it_is_shown_with_what_it_holds() -> None:
+def test_repr_has_every_field() -> None:
     assert repr(Event(5, "e", VIEW, 1.5, "shoes")) == "Event(5, 'e', 1, 1.5, 'shoes', 5, 0)"

@@ -117,8 +117,8 @@ def test_at_most_ten_affinities_ties_by_name() -> None:
 
 
 def test_engagement_rises_with_activity_to_one() -> None:
-    one, many = profile_of(event(0)), profile_of(*(event(n) for n in range(200)))
-    assert engagement(one) == pytest.approx(math.log(2) / math.log(101))
+    first_visit, many = profile_of(event(0)), profile_of(*(event(n) for n in range(200)))
+    assert engagement(first_visit) == pytest.approx(math.log(2) / math.log(101))
     assert engagement(many) == 1
 
 

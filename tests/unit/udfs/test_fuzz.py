@@ -1,4 +1,4 @@
-"""No record whatever stops the job: a bounded run of what `make fuzz` does for long."""
+"""No record stops the job: a short run of `make fuzz`."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def bought(at_ms: int, value: float, currency: str = "", kind: int = PURCHASE, *
 
 
 @pytest.mark.parametrize("back", [bought(9 * MINUTE, -100, "EUR"), bought(9 * MINUTE, 100, "EUR", REFUND)])
-def test_what_is_given_back_is_no_purchase_and_comes_off_its_value(back: UserEvent) -> None:
+def test_a_refund_is_no_purchase_and_reduces_the_purchase_value(back: UserEvent) -> None:
     cart = message(type=ADD_TO_CART, category="shoes")
     kept = features(
         cart, bought(MINUTE, 100, "EUR", category="shoes"), message(at_ms=9 * MINUTE, type=CUSTOM, name="n")
@@ -113,7 +113,7 @@ def test_an_amount_without_a_rate_is_left_out_but_its_purchase_is_not(currency: 
 
 
 @pytest.mark.parametrize("currency", ["XYZ", "€", "points"])
-def test_what_is_no_currency_is_added_to_nothing(currency: str) -> None:
+def test_an_unknown_currency_is_not_added_up(currency: str) -> None:
     f = features(bought(0, 10, currency), bought(1, 30, currency))
     assert (f["session_purchases"], f["session_purchase_value"], f["mean_purchase_value"]) == (2, 0, 0)
 
@@ -168,7 +168,7 @@ def test_the_state_keeps_the_currency_of_the_tail_and_of_the_sum() -> None:
     assert encode_user(again) == encode_user(timeline)
 
 
-def test_what_is_left_out_is_counted() -> None:
+def test_amounts_left_out_are_counted() -> None:
     processor = processor_of(job_settings(currency="EUR", currency_rates="USD=0.92"), lambda: None)
     sent = block(
         bought(0, 1, "JPY"), bought(1, -1, "JPY"), bought(2, 1, "USD"), bought(3, 1, ""), message(at_ms=5 * MINUTE)

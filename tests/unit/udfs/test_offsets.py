@@ -27,7 +27,7 @@ reads = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 5)), max_size=40)
 
 
 @given(reads, st.integers(1, 10))
-def test_the_same_however_records_are_cut_into_blocks(steps: list[tuple[int, int]], size: int) -> None:
+def test_spans_do_not_depend_on_the_division_into_blocks(steps: list[tuple[int, int]], size: int) -> None:
     positions = dict.fromkeys(range(4), 100)
     partitions, offsets = [], []
     for partition, step in steps:  # gaps of any width
@@ -44,7 +44,7 @@ def test_the_same_however_records_are_cut_into_blocks(steps: list[tuple[int, int
     assert all(spans[partition].next == positions[partition] + 1 for partition in set(partitions))
 
 
-def test_a_shard_keeps_them_with_its_totals() -> None:
+def test_a_shard_keeps_spans_with_its_totals() -> None:
     shard = ShardState()
     users = timelines()
     for _ in range(2):

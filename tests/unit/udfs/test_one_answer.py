@@ -72,7 +72,7 @@ def test_any_split_into_blocks_and_any_memory_give_the_same_state_scores_and_ses
     for e in data.draw(arrivals(yours)).events:
         records.insert(data.draw(st.integers(0, len(records))), to_message("you", e))
     whole = run_blocks(records, [len(records)])
-    parts = run_blocks(records, data.draw(splits(len(records))), kept_max=data.draw(st.integers(0, 2)))
+    parts = run_blocks(records, data.draw(splits(len(records))), cached_max=data.draw(st.integers(0, 2)))
     assert parts == whole
 
 
@@ -88,11 +88,11 @@ def test_nothing_from_before_an_erasure_remains_whatever_the_order(data: st.Data
     assert all(e.known_ms > max(forgets_ms, default=0) for e in timeline.tail)
 
 
-def run_blocks(records: list, sizes: list[int], kept_max: int = 0) -> tuple:  # type: ignore[type-arg]
+def run_blocks(records: list, sizes: list[int], cached_max: int = 0) -> tuple:  # type: ignore[type-arg]
     """States, newest scores, sessions and totals after the records in blocks of these sizes."""
     fold = processor(HalfModel())
     states, shard = States(), ShardState(generation=1)
-    users = timelines(states, kept_max)
+    users = timelines(states, cached_max)
     scores: dict[str, bytes | None] = {}
     sessions: dict[str, bytes] = {}
     count = len(records)

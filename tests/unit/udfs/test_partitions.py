@@ -19,7 +19,7 @@ AFTER_MS = 2 * HOUR
 
 @dataclass(frozen=True)
 class Offered:
-    """An event as a job meets it."""
+    """An event with the clocks that it is offered with."""
 
     event: Event
     read_ms: int
@@ -32,14 +32,14 @@ def partitioned(draw: st.DrawFn, history: Sequence[Event]) -> list[list[Event]]:
     count = draw(st.integers(1, 4))
     delays = st.integers(0, DISORDER_MS)
     found: list[list[tuple[int, int, Event]]] = [[] for _ in range(count)]
-    for number, one in enumerate(history):
-        found[draw(st.integers(0, count - 1))].append((one.time_ms + draw(delays), number, one))
-    return [[one for *_, one in sorted(partition)] for partition in found]
+    for number, sent in enumerate(history):
+        found[draw(st.integers(0, count - 1))].append((sent.time_ms + draw(delays), number, sent))
+    return [[sent for *_, sent in sorted(partition)] for partition in found]
 
 
 @st.composite
 def readings(draw: st.DrawFn, partitions: list[list[Event]]) -> list[Offered]:
-    """The events in any order that keeps that of each partition, with a watermark that the source has or had.
+    """The events in any order that keeps the order of each partition, with a watermark of that moment or before.
 
     A record's timestamp is its event's time. A partition that has been read to its end is not waited for.
     """
@@ -49,9 +49,9 @@ def readings(draw: st.DrawFn, partitions: list[list[Event]]) -> list[Offered]:
     while any(left):
         number = draw(st.sampled_from([n for n, partition in enumerate(left) if partition]))
         run = draw(st.integers(1, len(left[number])))  # a poll brings a run of one partition
-        for one in [left[number].pop(0) for _ in range(run)]:
-            clocks[number] = max(clocks[number], one.time_ms)
-            offered.append(Offered(one, clocks[number], known_ms))
+        for record in [left[number].pop(0) for _ in range(run)]:
+            clocks[number] = max(clocks[number], record.time_ms)
+            offered.append(Offered(record, clocks[number], known_ms))
         if draw(st.booleans()):
             known_ms = min((clocks[n] for n, partition in enumerate(left) if partition), default=ALL_READ_MS)
     return offered
@@ -59,17 +59,17 @@ def readings(draw: st.DrawFn, partitions: list[list[Event]]) -> list[Offered]:
 
 def folded(offered: Sequence[Offered]) -> tuple[Timeline, list[Outcome]]:
     timeline = Timeline.begin(bounds())
-    return timeline, [timeline.offer(one.event, one.read_ms, one.watermark_ms) for one in offered]
+    return timeline, [timeline.offer(each.event, each.read_ms, each.watermark_ms) for each in offered]
 
 
 def shown(timeline: Timeline) -> tuple[list[float], dict[str, float], str]:
-    """All that scores are made of."""
+    """Everything that scores depend on."""
     profile = timeline.profile()
     return profile.values, profile.categories, profile.last_category
 
 
 def in_order(history: Sequence[Event]) -> list[Offered]:
-    return [Offered(one, ALL_READ_MS, ALL_READ_MS) for one in sorted(history)]
+    return [Offered(sent, ALL_READ_MS, ALL_READ_MS) for sent in sorted(history)]
 
 
 @given(st.data(), histories())
@@ -83,9 +83,9 @@ def test_any_order_in_which_partitions_are_read_gives_the_answer_of_the_sorted_h
     assert shown(timeline) == shown(expected)
     assert timeline.accepted == expected.accepted
 
-    newest_ms = max(one.time_ms for one in history)
+    newest_ms = max(sent.time_ms for sent in history)
     last = Offered(Event(newest_ms + AFTER_MS, "last", VIEW, 0.0, ""), ALL_READ_MS, ALL_READ_MS)
-    for each in (timeline, expected):  # when all has been read, nothing shows any more
+    for each in (timeline, expected):  # once all has been read, the states are the same, too
         each.offer(last.event, last.read_ms, last.watermark_ms)
     assert encode_user(timeline) == encode_user(expected)
 
@@ -104,7 +104,7 @@ def test_what_two_producers_send_twice_is_counted_once(data: st.DataObject, hist
 def test_a_partition_that_is_ahead_by_any_time_makes_no_event_of_another_late(
     data: st.DataObject, history: list[Event], days: int
 ) -> None:
-    ahead = [Event(one.time_ms + days * DAY, f"{one.event_id}-ahead", one.type, 0.0, one.category) for one in history]
+    ahead = [Event(e.time_ms + days * DAY, f"{e.event_id}-ahead", e.type, 0.0, e.category) for e in history]
     offered = data.draw(readings([list(history), ahead]))
     expected, _ = folded(in_order([*history, *ahead]))
     timeline, outcomes = folded(offered)
@@ -119,8 +119,8 @@ def test_a_restart_while_partitions_are_read_changes_nothing(data: st.DataObject
     expected, _ = folded(offered)
     timeline, _ = folded(offered[:restart])
     restored = decode_user(encode_user(timeline), bounds())
-    for one in offered[restart:]:
-        restored.offer(one.event, one.read_ms, one.watermark_ms)
+    for each in offered[restart:]:
+        restored.offer(each.event, each.read_ms, each.watermark_ms)
     assert encode_user(restored) == encode_user(expected)
 
 

@@ -1,4 +1,4 @@
-"""Sessions under disorder of any depth: whoever keeps the newest revisions has those of the sorted history."""
+"""Sessions under disorder of any depth: a consumer of the newest revisions has those of the sorted history."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_an_event_between_two_published_sessions_supersedes_both_ids_where_it_jo
     ]
 
 
-def test_what_no_event_can_change_any_more_is_not_kept() -> None:
+def test_sessions_that_no_event_can_change_are_not_kept() -> None:
     timeline = Timeline.begin(bounds())
     for number in range(50):
         timeline.offer(event(number * HOUR))

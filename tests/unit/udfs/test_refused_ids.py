@@ -1,4 +1,4 @@
-"""Ids that stand for nobody, and others that an operator has listed, are refused; erasure is obeyed for all."""
+"""Placeholder ids and ids that an operator has listed are refused; a FORGET is carried out for all of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def refused(user_id: str = "u1", event_id: str = "e1", kind: int = 1, **settings
 
 
 def cases(draw: st.DrawFn, word: str) -> str:
-    """The word as somebody may have written it."""
+    """The word in a spelling that a producer may use."""
     cased = "".join(draw(st.sampled_from([char.lower(), char.upper()])) for char in word)
     around = draw(st.sampled_from(["", " ", '"', "'", "\n", '" ']))
     return around + cased + around[::-1]
@@ -92,7 +92,7 @@ def test_a_misspelt_list_is_an_error_and_an_id_that_begins_so_is_none() -> None:
 
 
 @given(st.sampled_from(sorted(USER_PLACEHOLDERS)), st.sampled_from(sorted(EVENT_PLACEHOLDERS)))
-def test_an_order_to_forget_is_obeyed_whatever_the_ids(user_id: str, event_id: str) -> None:
+def test_a_forget_is_carried_out_whatever_the_ids(user_id: str, event_id: str) -> None:
     assert refused(user_id, event_id, FORGET) == ""
 
 
@@ -135,7 +135,7 @@ HISTORY: list[dict[str, Any]] = [
 
 def history(folder: Path) -> EventReader:
     file = folder / "history.jsonl"
-    file.write_text("".join(json.dumps({"type": "VIEW", "eventTimeMs": T0} | one) + "\n" for one in HISTORY))
+    file.write_text("".join(json.dumps({"type": "VIEW", "eventTimeMs": T0} | fields) + "\n" for fields in HISTORY))
     return EventReader([file], refused=refused_ids_of(job_settings()))
 
 

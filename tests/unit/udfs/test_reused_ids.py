@@ -1,4 +1,4 @@
-"""Another event under the id of one before is told from a repeat, and kept."""
+"""An event with the id of another event is told from a repeat, and becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def one(at_ms: int = 0, currency: int = 0, **changed: Any) -> Event:
         (one(1, kind=VIEW), ["event_time_ms"]),
     ],
 )
-def test_what_differs_is_told_while_the_other_waits(other: Event, fields: list[str]) -> None:
+def test_differing_fields_are_named_while_the_earlier_event_is_in_the_tail(other: Event, fields: list[str]) -> None:
     timeline = Timeline.begin(bounds())
     timeline.offer(event(-SECOND))
     timeline.offer(one())
@@ -74,7 +74,7 @@ def test_a_repeat_is_a_duplicate_whatever_its_record_is_stamped_with() -> None:
     assert timeline.offer(repeat) is DUPLICATE
 
 
-def test_once_the_other_is_committed_only_another_time_is_seen() -> None:
+def test_once_the_earlier_event_is_committed_only_another_time_is_recognised() -> None:
     timeline = Timeline.begin(bounds())
     timeline.offer(one())
     timeline.offer(event(HOUR))
@@ -165,7 +165,7 @@ def test_a_reused_id_is_a_dead_letter_as_it_came_that_names_fields_and_no_values
     assert result.named[JobNamed.DEAD_LETTERS] == {"ID_REUSED": 2}
 
 
-def test_training_leaves_it_out_by_the_same_name() -> None:
+def test_training_leaves_reused_ids_out_for_the_same_reason() -> None:
     history = [one(), one(), one(value=6.0), one(MINUTE), event(5 * HOUR, event_id="end")]
     left_out = make_examples({"u": history}, bounds()).left_out
     assert (left_out.counts["DUPLICATE"], left_out.counts["ID_REUSED"]) == (1, 2)

@@ -1,4 +1,4 @@
-"""Sample files through the fold as they lie: what becomes of their events is what a second count says."""
+"""Sample files through the fold: the outcomes of their events are those of an independent count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes that are written field by field are those of the generated class."""
+"""The bytes that are written field by field equal those of the generated class."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class _Model:
 
 
 @given(histories(), st.sampled_from([_Model(), None]))
-def test_what_is_scored_is_in_the_message(history: list[object], model: Model | None) -> None:
+def test_the_message_holds_what_was_scored(history: list[object], model: Model | None) -> None:
     profile = Profile()
     for event in sorted(history):  # type: ignore[type-var]
         profile.fold(event, BOUNDS)  # type: ignore[arg-type]

@@ -250,7 +250,7 @@ def test_an_event_dated_ahead_but_received_before_the_request_is_erased() -> Non
     assert timeline.profile().empty
 
 
-def test_a_forget_is_obeyed_under_an_id_that_another_event_has_used() -> None:
+def test_a_forget_is_carried_out_under_an_id_that_another_event_has_used() -> None:
     timeline = timeline_of(0)
     assert timeline.offer(event(1, FORGET, event_id="at-0")) is ACCEPTED
     assert timeline.profile().empty
