@@ -13,8 +13,8 @@ _REQUEST_MS_MAX = 10_000
 _CONNECT_MS_MAX = 8_000  # how long an unreachable Kafka is tried
 
 
-def connect_consumer(settings: StackSettings) -> KafkaConsumer:
-    """A consumer of the stack's Kafka without a group. Raises ServiceUnavailable if there is none."""
+def connect_consumer(settings: StackSettings, **options: int) -> KafkaConsumer:
+    """A consumer of the stack's Kafka without a group; `options` are its client's. Raises ServiceUnavailable."""
     try:
         return KafkaConsumer(
             bootstrap_servers=settings.kafka_address.split(","),
@@ -23,6 +23,7 @@ def connect_consumer(settings: StackSettings) -> KafkaConsumer:
             enable_auto_commit=False,
             bootstrap_timeout_ms=_CONNECT_MS_MAX,
             request_timeout_ms=_REQUEST_MS_MAX,
+            **options,
         )
     except (KafkaError, OSError) as error:
         message = f"Kafka at {settings.kafka_address} cannot be used: {error}; see DRIFTLINE_KAFKA_PORT"

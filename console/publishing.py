@@ -60,7 +60,14 @@ class Producer(Protocol):
         """The partitions of a topic."""
 
     def send(
-        self, topic: str, *, value: bytes, key: bytes, partition: int | None = None, timestamp_ms: int | None = None
+        self,
+        topic: str,
+        *,
+        value: bytes,
+        key: bytes,
+        headers: list[tuple[str, bytes]] | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
     ) -> Sent:
         """Hand over a record."""
 
@@ -181,7 +188,9 @@ class EventPublisher:
         finally:
             self._close()
 
-    def send(self, user_id: str, value: bytes, timestamp_ms: int) -> None:
+    def send(
+        self, user_id: str, value: bytes, timestamp_ms: int, headers: list[tuple[str, bytes]] | None = None
+    ) -> None:
         """Hand over one event. Blocks while too many are on their way. Raises InputError if it is too large."""
         if len(value) > DOCUMENT_BYTES_MAX:
             message = f"an event of {len(value):,} bytes is larger than the {DOCUMENT_BYTES_MAX:,} that one may have"
@@ -195,7 +204,12 @@ class EventPublisher:
         partition = self._partitions[hashed % len(self._partitions)]
         try:
             sent = self._connected().send(
-                self.topic, value=value, key=key, partition=partition, timestamp_ms=min(timestamp_ms, now_ms)
+                self.topic,
+                value=value,
+                key=key,
+                headers=headers,
+                partition=partition,
+                timestamp_ms=min(timestamp_ms, now_ms),
             )
         except KafkaTimeoutError as error:
             raise _unreachable(self._settings, error) from None

@@ -14,6 +14,7 @@ import typer
 from console.cli import (
     ask,
     checkpoints,
+    dead_letters,
     demo,
     diff,
     events,
@@ -51,6 +52,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Events")
 app.add_typer(namespaces.app, name="namespaces", rich_help_panel="Scores")
 
 

@@ -6,18 +6,17 @@ numpy and Kafka's client are imported where they are used: the other commands st
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from console.cli.long_runs import stop_on_signal, until, with_progress
 from console.settings import StackSettings
 from driftline.errors import InputError
 from driftline.units import wall_clock_ms
@@ -28,10 +27,7 @@ if TYPE_CHECKING:
     from console.simulator import SimulatedEvent, SimulationSpec
     from driftline.event.v1.event_pb2 import UserEvent
 
-T = TypeVar("T")
-
 _EVENTS_A_WRITE = 1_000
-_EVENTS_A_PROGRESS = 1_000
 _STDIO = Path("-")
 _FILES_HELP = (
     "JSON lines or arrays, plain or as gzip or zstd, or with --mapping CSV and other JSON; - is the standard input. "
@@ -40,7 +36,6 @@ _FILES_HELP = (
 SKIP_BAD_HELP = "Leave out lines that are no events, and count them, instead of stopping."
 MAPPING_HELP = "How CSV or other JSON becomes events, in TOML: docs/events.md; examples are in docs/mappings."
 _FORCE = "Publish to Kafka even if the topic will delete or refuse events because of their age."
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def simulate(
@@ -96,7 +91,7 @@ def simulate(
         rate=rate,
         duration_s=duration_s,
     )
-    with _stop_on_signal() as stop:
+    with stop_on_signal() as stop:
         if out is None:
             _simulate_to_kafka(spec, stop, force=force)
         else:
@@ -143,10 +138,10 @@ def publish(
         order(event)
 
     reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=check, refused=refused)
-    with _stop_on_signal() as stop, EventPublisher(settings, force=force) as publisher:
+    with stop_on_signal() as stop, EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()
-        publish_events(publisher, _with_progress(_until(stop, reader), None), settings.events_format)
+        publish_events(publisher, with_progress(until(stop, reader), None), settings.events_format)
         publisher.flush()
         _report(publisher, started_s)
         if not force:
@@ -169,7 +164,7 @@ def _simulate_to_kafka(spec: SimulationSpec, stop: threading.Event, *, force: bo
     with EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()
-        for event in _with_progress(_until(stop, _made(spec, stop.wait)), spec):
+        for event in with_progress(until(stop, _made(spec, stop.wait)), _total(spec)):
             value = json_line(event).encode() if as_json else user_event(event).SerializeToString()
             publisher.send(event.user_id, value, event.event_time_ms)
         publisher.flush()
@@ -195,7 +190,7 @@ def _simulate_to_file(spec: SimulationSpec, out: Path, stop: threading.Event) ->
         stop.wait(seconds)
 
     with _writing(out) as sink:
-        for event in _with_progress(_until(stop, _made(spec, write_and_wait)), spec):
+        for event in with_progress(until(stop, _made(spec, write_and_wait)), _total(spec)):
             lines.append(json_line(event) + "\n")
             count += 1
             if len(lines) >= _EVENTS_A_WRITE:
@@ -212,53 +207,8 @@ def _made(spec: SimulationSpec, wait: Callable[[float], object]) -> Iterator[Sim
     return simulate_history(spec) if spec.rate is None else simulate_live(spec, clock=time.time, sleep=wait)
 
 
-def _until(stop: threading.Event, items: Iterable[T]) -> Iterator[T]:
-    """The items until the command is asked to end."""
-    for item in items:
-        if stop.is_set():
-            return
-        yield item
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that what was begun is finished; a second one ends at once."""
-    stop = threading.Event()
-
-    def end(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        for stop_signal, handler in before.items():
-            signal.signal(stop_signal, handler)
-
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield stop
-        return
-    before = {number: signal.getsignal(number) for number in _STOP_SIGNALS}
-    try:
-        for number in _STOP_SIGNALS:
-            signal.signal(number, end)
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _with_progress(items: Iterable[T], spec: SimulationSpec | None) -> Iterator[T]:
-    """The items, counted on a terminal's stderr; without `spec` nobody knows how many there will be."""
-    if not sys.stderr.isatty():
-        yield from items
-        return
-    from rich.console import Console  # only where it is shown
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    total = None if spec is None else spec.events if spec.rate is not None else spec.history_events
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress("events", *columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("events", total=total)
-        for count, item in enumerate(items, start=1):
-            yield item
-            if not count % _EVENTS_A_PROGRESS:
-                progress.update(task, completed=count)
+def _total(spec: SimulationSpec) -> int | None:
+    return spec.events if spec.rate is not None else spec.history_events
 
 
 @contextmanager

@@ -45,6 +45,7 @@ class FakeProducer:
         self.partitions = {0, 1, 2, 3} if partitions is None else partitions
         self.failing = failing
         self.records: list[tuple[str, bytes, bytes, int | None, int | None]] = []
+        self.headers: list[list[tuple[str, bytes]] | None] = []
         self.sent: list[FakeSent] = []
         self.flushes = 0
         self.closed = False
@@ -53,8 +54,16 @@ class FakeProducer:
         return self.partitions
 
     def send(
-        self, topic: str, *, value: bytes, key: bytes, partition: int | None = None, timestamp_ms: int | None = None
+        self,
+        topic: str,
+        *,
+        value: bytes,
+        key: bytes,
+        headers: list[tuple[str, bytes]] | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
     ) -> FakeSent:
+        self.headers.append(headers)
         self.records.append((topic, key, value, partition, timestamp_ms))
         self.sent.append(FakeSent(MessageSizeTooLargeError("no room") if value == self.failing else None))
         return self.sent[-1]
@@ -79,6 +88,14 @@ def test_records_carry_key_time_and_topic() -> None:
     assert partition in producer.partitions
     assert producer.flushes == 1
     assert producer.closed
+
+
+def test_headers_go_with_the_event_that_has_some() -> None:
+    producer = FakeProducer()
+    with publisher(producer) as opened:
+        opened.send("u1", b"", 1, [("from", b"there")])
+        opened.send("u1", b"", 2)
+    assert producer.headers == [[("from", b"there")], None]
 
 
 def test_users_go_where_kafka_s_own_clients_put_them() -> None:
