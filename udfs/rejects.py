@@ -50,8 +50,8 @@ class Reject:
 
 def late(behind_ms: int) -> InvalidEventError:
     """Return the reason for an event that is this far behind the user's newest one."""
-    text = f"event_time_ms is {behind_ms} ms behind the user's newest; the bound is disorder_ms"
-    return InvalidEventError(Reason.LATE, text, Stage.ORDER)
+    message = f"event_time_ms is {behind_ms} ms behind the user's newest; the bound is disorder_ms"
+    return InvalidEventError(Reason.LATE, message, Stage.ORDER)
 
 
 def reject(

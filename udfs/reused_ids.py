@@ -41,5 +41,5 @@ def differing(event: Event, seen: SeenIds, tail: list[Event]) -> list[str]:
 def id_reused(event: Event, seen: SeenIds, tail: list[Event]) -> InvalidEventError:
     """Return the reason for an event that differs from the earlier one with its id; arguments as for `differing`."""
     fields = " and another ".join(differing(event, seen, tail))
-    text = f"event_id was used before, by an event with another {fields}"
-    return InvalidEventError(Reason.ID_REUSED, text, Stage.ORDER)
+    message = f"event_id was used before, by an event with another {fields}"
+    return InvalidEventError(Reason.ID_REUSED, message, Stage.ORDER)

@@ -61,6 +61,40 @@ def read_blocks(
     A value above `event_bytes_max` and a key above `KEY_BYTES_MAX` are replaced by a marker with their sizes
     (udfs/oversized.py).
     """
+    _create_records(
+        tables,
+        topic,
+        bootstrap,
+        group_id,
+        isolation_level=isolation_level,
+        partition_drift_ms_max=partition_drift_ms_max,
+        partition_idle_ms=partition_idle_ms,
+    )
+    _create_sharded(tables, shards, event_bytes_max)
+    blocks = tables.to_data_stream(
+        tables.sql_query(f"""
+            SELECT shard AS f0, ROW(
+                ARRAY_AGG(record_key), ARRAY_AGG(record_value),
+                ARRAY_AGG(`partition`), ARRAY_AGG(`offset`), ARRAY_AGG(timestamp_ms)) AS f1
+            FROM TABLE(TUMBLE(TABLE sharded, DESCRIPTOR(read_at), INTERVAL '{block_ms / 1000:.3f}' SECOND))
+            GROUP BY shard, window_start, window_end""")  # noqa: S608  (nothing in it comes from outside)
+    )
+    if not skip_deleted:
+        _fail_where_offsets_are_deleted(blocks)
+    return _keyed(blocks)
+
+
+def _create_records(
+    tables: StreamTableEnvironment,
+    topic: str,
+    bootstrap: str,
+    group_id: str,
+    *,
+    isolation_level: IsolationLevel,
+    partition_drift_ms_max: int,
+    partition_idle_ms: int,
+) -> None:
+    """Create the table `records`: the topic's records with their metadata and watermark."""
     tables.execute_sql(f"""
         CREATE TEMPORARY TABLE records (
             record_key BYTES, record_value BYTES,
@@ -81,6 +115,10 @@ def read_blocks(
             'key.format' = 'raw', 'key.fields' = 'record_key',
             'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
         )""")
+
+
+def _create_sharded(tables: StreamTableEnvironment, shards: int, event_bytes_max: int) -> None:
+    """Create the view `sharded`: the records with their shard, oversized ones replaced by markers."""
     key, value = bounded_columns(event_bytes_max)
     # Milliseconds since the epoch; EPOCH alone has whole seconds.
     epoch_ms = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
@@ -89,17 +127,6 @@ def read_blocks(
         SELECT {shard_of(key, shards)} AS shard,
             {key} AS record_key, {value} AS record_value, `partition`, `offset`, {epoch_ms} AS timestamp_ms, read_at
         FROM records""")  # noqa: S608  (nothing in it comes from outside)
-    blocks = tables.to_data_stream(
-        tables.sql_query(f"""
-            SELECT shard AS f0, ROW(
-                ARRAY_AGG(record_key), ARRAY_AGG(record_value),
-                ARRAY_AGG(`partition`), ARRAY_AGG(`offset`), ARRAY_AGG(timestamp_ms)) AS f1
-            FROM TABLE(TUMBLE(TABLE sharded, DESCRIPTOR(read_at), INTERVAL '{block_ms / 1000:.3f}' SECOND))
-            GROUP BY shard, window_start, window_end""")  # noqa: S608  (nothing in it comes from outside)
-    )
-    if not skip_deleted:
-        _fail_where_offsets_are_deleted(blocks)
-    return _keyed(blocks)
 
 
 def _alignment(drift_ms_max: int) -> str:
