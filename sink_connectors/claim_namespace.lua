@@ -32,7 +32,7 @@ if string.sub(jobs, 1, #job_id) ~= job_id then
   jobs = string.sub(job_id .. ' ' .. jobs, 1, JOBS_BYTES_MAX)
 end
 redis.call('HSET', job, 'shards', shards, 'jobs', jobs)
-redis.call('HDEL', job, 'dropping') -- it is being filled again
+if redis.call('HGET', job, 'dropping') then redis.call('HDEL', job, 'dropping') end -- it is being filled again
 for i = FIRST_SHARD, #ARGV, ARGS_A_SHARD do
   redis.call('HSET', job, ARGV[i], ARGV[i + 1])
   redis.call('HSET', progress, ARGV[i], ARGV[i + 2])

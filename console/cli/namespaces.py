@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("namespace", "users", "about MiB", "job", "generation", "accepted", "duplicate", "late", "dead letter")
 _RIGHT = frozenset({"users", "about MiB", "accepted", "duplicate", "late", "dead letter"})
 _PIPE_WIDTH = 200  # columns where the output is not a terminal, so that nothing wraps
+_WITHOUT_FLINK = "see DRIFTLINE_FLINK_PORT; --force drops the namespace without asking whether a job writes it"
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 app = typer.Typer(no_args_is_help=False)
@@ -40,8 +41,9 @@ def namespaces(
     """List the namespaces in Redis: live or not, users, size, job, totals.
 
     A namespace is listed from the moment at which a job claims it. Users are counted by SCAN, which is no snapshot, and
-    include those who were forgotten. Bytes are an estimate, from MEMORY USAGE of 200 users. The last write was at the
-    time that is shown or later: it is the newest among the same 200 users. Times are in UTC.
+    include those who were forgotten. Bytes are an estimate, from MEMORY USAGE of 200 users; what Redis needs for their
+    expiry, some 50 to 80 bytes a user, is not in it. The last write was at the time that is shown or later: it is the
+    newest among the same 200 users. Times are in UTC.
 
     `driftline namespaces drop NAME` deletes one.
     """
@@ -81,9 +83,10 @@ def drop(
 ) -> None:
     """Delete a namespace from Redis: the values of its users, then what its jobs have recorded.
 
-    Goes in pages of some 1,000 users by UNLINK, so Redis serves others meanwhile. Interrupted, it goes on where it was
-    when it is run again; until then the namespace can neither be promoted nor have a job submitted while it runs.
-    Topics, savepoints and consumer groups of its jobs stay. A Redis Cluster is refused: jobs write none.
+    Goes in pages of some 1,000 users by UNLINK, so Redis serves others meanwhile. Interrupted, it goes on when it is
+    run again; until then the namespace is listed as unfinished, and cannot be promoted. While it runs, no job can be
+    submitted into it. Topics, savepoints and consumer groups of its jobs stay. A Redis Cluster is refused: jobs write
+    none.
 
     For example: driftline namespaces drop rebuild --yes
     """
@@ -95,7 +98,7 @@ def drop(
     _check(name)
     stack = StackSettings.load()
     with closing(RedisNamespaces.connect(stack.redis_address)) as there:
-        require_droppable(there, FlinkRest(stack.flink_address), name, force=force)
+        require_droppable(there, FlinkRest(stack.flink_address, advice=_WITHOUT_FLINK), name, force=force)
         with _progress() as report:
             if yes:
                 users = drop_namespace(there, name, force=force, report=report)
@@ -110,7 +113,7 @@ def drop(
 
 def promote(
     namespace: Annotated[
-        str, typer.Argument(metavar="[NAMESPACE]", help="The namespace that servers are to read.", show_default=False)
+        str, typer.Argument(metavar="NAMESPACE", help="The namespace that servers are to read.", show_default=False)
     ] = "",
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Go back to the namespace that was live before the last promotion.")

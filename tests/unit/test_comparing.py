@@ -129,6 +129,12 @@ class TestFeatures:
         assert len(found.features) == len(V1)
         assert found.worst[0].values == {"x": (0.5, 0.5), "sessions": (1.0, 3.0)}
 
+    def test_equal_ones_are_counted(self) -> None:
+        found = compare(self.first, self.first, features=True)
+        assert (found.same, {spread.both for spread in found.features.values()}) == (True, {1})
+        assert found.features["sessions"].histogram() == [("equal", 1)]
+        assert compare(store_of(value("u", {})), store_of(value("u", {})), features=True).features == {}
+
     @pytest.mark.parametrize("other", [value("u", {}, packed(), feature_set="v9"), value("u", {}, packed()[:-4])])
     def test_of_a_set_that_is_not_known(self, other: tuple[str, bytes]) -> None:
         found = compare(store_of(value("u", {}, packed())), store_of(other), features=True)

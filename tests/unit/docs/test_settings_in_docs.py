@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 from typer.main import get_group
 
@@ -32,7 +32,8 @@ OF_THE_JOBS = {
 NOT_SETTINGS = {"as_of_event_time_ms", "reconnect_s"}  # a field of the contract, an option of the client
 
 
-def _parameters(command: click.Command) -> Iterator[click.Parameter]:
+def _parameters(command: Any) -> Iterator[Any]:
+    """Those of a command of Typer's, and of the commands below it."""
     yield from command.params
     for inner in getattr(command, "commands", {}).values():
         yield from _parameters(inner)
