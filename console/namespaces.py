@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from console.flink_rest import ENDED, FlinkRest, Job
 from driftline.errors import InputError, ServiceUnavailable
@@ -24,8 +24,8 @@ class Namespace:
     """A row of `driftline namespaces`. None stands for what is not known, or was not asked for."""
 
     name: str
-    live: bool
-    previous: bool  # `driftline promote --rollback` makes it the live one
+    live: bool = False
+    previous: bool = False  # `driftline promote --rollback` makes it the live one
     dropping: bool  # a drop began, and did not end
     users: int | None  # tombstones included
     estimated_bytes: int | None  # from a sample
@@ -57,25 +57,28 @@ def list_namespaces(redis_url: str, jobs: Sequence[Job] | None, *, count: bool, 
         for name in survey.names:
             report(f"looking at {name}")
             with closing(RedisScoreStore.connect(redis_url, namespace=name, retry_s=_RETRY_S)) as store:
-                recorded, totals = store.recorded(), Progress.total(store.read_progress().values())
-            writer = None if jobs is None else _writer(jobs, name, recorded)
-            found.append(
-                Namespace(
-                    name=name,
-                    live=name == live,
-                    previous=name == before and name != live,
-                    dropping=there.is_dropping(name),
-                    users=None if survey.users is None else survey.users.get(name, 0),
-                    estimated_bytes=_estimate(there, survey, name),
-                    job=writer.name.partition(" ")[0] if writer else "",
-                    job_id=writer.job_id if writer else next(iter(recorded.job_ids), ""),
-                    running=None if jobs is None else bool(writers(jobs, name)),
-                    generation=recorded.generation,
-                    totals=totals,
-                    newest_write_seen_ms=_newest_write_ms(there.values(survey.sampled.get(name, ()))),
-                )
-            )
+                one = _look_at(name, there, store, survey, jobs)
+            found.append(replace(one, live=name == live, previous=name == before != live))
     return found
+
+
+def _look_at(
+    name: str, there: RedisNamespaces, store: RedisScoreStore, survey: Survey, jobs: Sequence[Job] | None
+) -> Namespace:
+    recorded = store.recorded()
+    writer = None if jobs is None else _writer(jobs, name, recorded)
+    return Namespace(
+        name=name,
+        dropping=there.is_dropping(name),
+        users=None if survey.users is None else survey.users.get(name, 0),
+        estimated_bytes=_estimate(there, survey, name),
+        job=writer.name.partition(" ")[0] if writer else "",
+        job_id=writer.job_id if writer else next(iter(recorded.job_ids), ""),
+        running=None if jobs is None else bool(writers(jobs, name)),
+        generation=recorded.generation,
+        totals=Progress.total(store.read_progress().values()),
+        newest_write_seen_ms=_newest_write_ms(there.values(survey.sampled.get(name, ()))),
+    )
 
 
 def jobs_of(flink: FlinkRest) -> list[Job] | None:
@@ -152,8 +155,8 @@ def roll_back(redis_url: str, *, force: bool) -> tuple[str, str]:
     """
     with closing(RedisNamespaces.connect(redis_url)) as there:
         live, before = there.live(), there.previous()
-        if not before:
-            message = "there is nothing to go back to: no namespace was promoted since Redis remembers it"
+        if before in {"", live}:  # the second where somebody has set the key by hand
+            message = "there is nothing to go back to: Redis remembers no other namespace that was live"
             raise InputError(message)
         if not there.is_recorded(before):
             message = f"namespace {before}, which was live before {live}, has been dropped, or was never written"

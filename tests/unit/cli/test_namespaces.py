@@ -111,6 +111,18 @@ class TestList:
         assert f"{JOB_ID} ?" in done.stdout
         assert "2026-01-01 00:00:00" in done.stdout
 
+    def test_progress_without_a_claim_and_a_job_that_flink_has_forgotten(self, fill: Fill, jobs: list[Job]) -> None:
+        store = fill("main", 1)
+        with closing(RedisScoreStore(store._client, name="", namespace="older", ttl_s=9, retry_s=0)) as older:
+            older.write([], (1, ShardReport(Progress(7))))
+        jobs.append(Job("cd" * 16, "score-events main", "FINISHED"))
+        found = listed()
+        assert (found["older"]["generation"], found["older"]["job_id"], found["older"]["users"]) == (0, "", 0)
+        assert (found["main"]["job"], found["main"]["job_id"], found["main"]["running"]) == ("", JOB_ID, False)
+        shown = run("namespaces").stdout
+        assert "none recorded" in shown
+        assert f"{JOB_ID} ended" in shown
+
     def test_a_redis_that_does_not_tell_memory(self, fill: Fill, own_redis: RedisServer) -> None:
         fill("main", 3)
         with own_redis.client() as client:
@@ -240,6 +252,13 @@ class TestPromote:
         assert store.live_namespace() == "rebuild"
         run("promote", "--rollback", "--force")
         assert store.live_namespace() == "main"
+
+    def test_rollback_after_somebody_set_the_key_by_hand(self, fill: Fill, own_redis: RedisServer) -> None:
+        fill("main", 1).promote("rebuild")
+        with own_redis.client() as client:
+            client.set("driftline:live", "main")
+        with pytest.raises(InputError, match="nothing to go back to"):
+            run("promote", "--rollback")
 
     @pytest.mark.parametrize("arguments", [[], ["rebuild", "--rollback"]])
     def test_misuse(self, arguments: list[str]) -> None:
