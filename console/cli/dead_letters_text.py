@@ -70,7 +70,7 @@ def details(letter: DeadLetter) -> Iterator[str]:
     for name, value in letter.headers:
         yield f"{escaped(name.encode())}: {'' if value is None else escaped(value)}"
     known = letter.record_ms
-    yield f"the record's timestamp: {'not known, it is no longer there' if known is None else moment(known)}"
+    yield f"the record's timestamp: {'not known, the record is gone' if known is None else moment(known)}"
     if letter.replayed_from is not None:
         yield f"the record was replayed from: {letter.replayed_from}"
 

@@ -19,9 +19,11 @@ from driftline.units import HOUR_MS, MIB
 
 _POLL_MS = 500
 _SILENCE_S_MAX = 30.0
-_RECORDS_A_POLL = 200  # of at most a megabyte; memory holds so many of each partition
+# What a fetch brings is taken at once, and the client never waits for more to come: another partition is next.
+_OPTIONS = {"max_poll_records": 100_000, "fetch_max_wait_ms": 20}
+_FETCH_BYTES = 256 * 1024  # memory holds so much of each partition, or one larger record
 _SLACK_MS = HOUR_MS  # how much later than its failure a dead letter may be stamped, and how far clocks may differ
-_FETCH_BYTES = 64 * 1024  # for a look at one record; a larger one still comes
+_LOOK_BYTES = 64 * 1024  # for a look at one record; a larger one still comes
 _KEPT_BYTES_MAX = MIB  # a record is kept for the next look up to this size
 
 
@@ -46,9 +48,8 @@ class LetterTopic:
         self, settings: StackSettings, name: str, *, since_ms: int | None = None, until_ms: int | None = None
     ) -> None:
         self.read = 0
-        self._name = name
-        self._assigned: tuple[TopicPartition, ...] = ()
-        self._consumer = connect_consumer(settings, max_poll_records=_RECORDS_A_POLL)
+        self._reading: TopicPartition | None = None
+        self._consumer = connect_consumer(settings, **_OPTIONS, max_partition_fetch_bytes=_FETCH_BYTES)
         try:
             partitions = partitions_of(self._consumer, name)
             extents = extents_of(self._consumer, partitions)
@@ -56,6 +57,7 @@ class LetterTopic:
         except BaseException:
             self._consumer.close()
             raise
+        self._next = {partition: extent.begin for partition, extent in self._extents.items()}
         self.total = sum(extent.end - extent.begin for extent in self._extents.values())
 
     def close(self) -> None:
@@ -63,53 +65,43 @@ class LetterTopic:
         self._consumer.close()
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        waiting: dict[TopicPartition, deque[Any]] = {
-            partition: deque() for partition, extent in self._extents.items() if extent.begin < extent.end
-        }
-        self._consumer.assign(list(waiting))
-        self._assigned = tuple(waiting)
-        for partition in waiting:
-            self._consumer.seek(partition, self._extents[partition].begin)
-        while True:
-            if not all(waiting.values()):
-                self._fill(waiting)
-            if not waiting:
-                return
+        waiting: dict[TopicPartition, deque[Any]] = {partition: deque() for partition in self._extents}
+        while self._fill(waiting):
             oldest = min(waiting, key=lambda one: (waiting[one][0].timestamp, one.partition))
             self.read += 1
             yield letter_of(waiting[oldest].popleft())
 
-    def _fill(self, waiting: dict[TopicPartition, deque[Any]]) -> None:
-        """Read until each partition has a record; those that are at their end are taken out."""
-        silent_until_s = time.monotonic() + _SILENCE_S_MAX
-        while True:
-            for partition in [one for one, records in waiting.items() if not records and self._at_end(one)]:
+    def _fill(self, waiting: dict[TopicPartition, deque[Any]]) -> bool:
+        """Read until each partition has a record; those that are at their end are taken out. False if none is left."""
+        for partition in [one for one, records in waiting.items() if not records]:
+            if records := self._more(partition):
+                waiting[partition].extend(records)
+            else:
                 del waiting[partition]
-            if all(waiting.values()):
-                return
-            found = self._poll(waiting)
-            for partition, records in found.items():
-                end = self._extents[partition].end
-                waiting[partition].extend(record for record in records if record.offset < end)
-            if found:
-                silent_until_s = time.monotonic() + _SILENCE_S_MAX
-            elif time.monotonic() > silent_until_s:
-                message = f"Kafka has sent nothing of topic {self._name} for {_SILENCE_S_MAX:g} s"
-                raise ServiceUnavailable(message)
+        return bool(waiting)
 
-    def _poll(self, waiting: dict[TopicPartition, deque[Any]]) -> dict[TopicPartition, list[Any]]:
-        hungry = [partition for partition, records in waiting.items() if not records]
+    def _more(self, partition: TopicPartition) -> list[Any]:
+        """The next records of a partition; none at its end.
+
+        One partition is assigned at a time: the client can lose sight of what it has fetched of paused ones.
+        """
+        end = self._extents[partition].end
         try:
-            self._consumer.pause(*(partition for partition in self._assigned if partition not in hungry))
-            self._consumer.resume(*hungry)
-            found: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=_POLL_MS)
+            if self._reading != partition:
+                self._consumer.assign([partition])
+                self._consumer.seek(partition, self._next[partition])
+                self._reading = partition
+            silence = _Silence(partition.topic)
+            while self._consumer.position(partition) < end:
+                found = self._consumer.poll(timeout_ms=_POLL_MS).get(partition, [])
+                self._next[partition] = self._consumer.position(partition)
+                if records := [record for record in found if record.offset < end]:
+                    return records
+                silence.check(self._next[partition])
         except KafkaError as error:
             message = f"Kafka: {error}"
             raise ServiceUnavailable(message) from None
-        return {partition: records for partition, records in found.items() if partition in waiting}
-
-    def _at_end(self, partition: TopicPartition) -> bool:
-        return bool(self._consumer.position(partition) >= self._extents[partition].end)
+        return []
 
     def _narrowed(
         self, partition: TopicPartition, extent: Extent, since_ms: int | None, until_ms: int | None
@@ -137,9 +129,7 @@ class RecordLookup:
     """
 
     def __init__(self, settings: StackSettings) -> None:
-        self._consumer: KafkaConsumer = connect_consumer(
-            settings, max_poll_records=_RECORDS_A_POLL, max_partition_fetch_bytes=_FETCH_BYTES
-        )
+        self._consumer: KafkaConsumer = connect_consumer(settings, **_OPTIONS, max_partition_fetch_bytes=_LOOK_BYTES)
         self._extents: dict[str, dict[int, Extent]] = {}  # by topic
         self._kept: dict[int, Any] = {}  # by offset, of one partition
         self._kept_of: TopicPartition | None = None
@@ -174,16 +164,14 @@ class RecordLookup:
     def _read(self, partition: TopicPartition, offset: int, end: int) -> Any | None:
         self._consumer.seek(partition, offset)
         self._kept = {}
-        deadline_s = time.monotonic() + _SILENCE_S_MAX
+        silence = _Silence(partition.topic)
         while self._consumer.position(partition) < end:
             found = self._consumer.poll(timeout_ms=_POLL_MS).get(partition, [])
             if found:
                 small = (record for record in found if len(record.value or b"") <= _KEPT_BYTES_MAX)
                 self._kept = {record.offset: record for record in small}
                 return next((record for record in found if record.offset == offset), None)
-            if time.monotonic() > deadline_s:
-                message = f"Kafka has sent nothing of topic {partition.topic} for {_SILENCE_S_MAX:g} s"
-                raise ServiceUnavailable(message)
+            silence.check(self._consumer.position(partition))
         return None
 
     def _extents_of(self, topic: str) -> dict[int, Extent]:
@@ -193,6 +181,24 @@ class RecordLookup:
             except InputError:  # there is no such topic any more
                 self._extents[topic] = {}
         return self._extents[topic]
+
+
+class _Silence:
+    """How long a partition has not moved."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._position = -1
+        self._until_s = 0.0
+
+    def check(self, position: int) -> None:
+        """Raise ServiceUnavailable if the position has been the same for too long."""
+        now_s = time.monotonic()
+        if position != self._position:
+            self._position, self._until_s = position, now_s + _SILENCE_S_MAX
+        elif now_s > self._until_s:
+            message = f"Kafka has sent nothing of topic {self._topic} for {_SILENCE_S_MAX:g} s"
+            raise ServiceUnavailable(message)
 
 
 def letter_of(record: Any) -> DeadLetter:

@@ -27,13 +27,12 @@ class Record(NamedTuple):
 
 
 class Consumer:
-    """Partitions of one topic; an offset that is missing is no record. A poll returns a few records of each."""
+    """Partitions of one topic; an offset that is missing is no record. A poll returns a few records."""
 
     def __init__(self, **partitions: list[Record]) -> None:
         self.held = {TopicPartition("t", int(name[1:])): records for name, records in partitions.items()}
         self.ends = {one: records[-1].offset + 1 if records else 0 for one, records in self.held.items()}
         self.positions: dict[TopicPartition, int] = {}
-        self.paused: set[TopicPartition] = set()
         self.polls = 0
         self.silent = False
         self.closed = False
@@ -62,20 +61,12 @@ class Consumer:
     def position(self, partition: TopicPartition) -> int:
         return self.positions[partition]
 
-    def pause(self, *partitions: TopicPartition) -> None:
-        assert set(partitions) <= set(self.positions)  # as the client insists
-        self.paused |= set(partitions)
-
-    def resume(self, *partitions: TopicPartition) -> None:
-        assert set(partitions) <= set(self.positions)
-        self.paused -= set(partitions)
-
     def poll(self, timeout_ms: int) -> dict[TopicPartition, list[Record]]:
         self.polls += 1
         found = {}
         for one, position in self.positions.items():
             records = [record for record in self.held[one] if record.offset >= position][:2]
-            if one not in self.paused and not self.silent and position < self.ends[one]:
+            if not self.silent and position < self.ends[one]:
                 if records:
                     found[one] = records
                 self.positions[one] = records[-1].offset + 1 if records else self.ends[one]
