@@ -46,14 +46,26 @@ class Arrivals:
 
     def _answering(self, handler: UnaryHandler) -> Callable[[Any, Context], Any]:
         async def answer(_requests: Any, context: Context) -> Any:
-            return await handler(await self._message(context), context)
+            try:
+                return await handler(await self._message(context), context)
+            except grpc.aio.AbortError as aborted:
+                _forget_frames(aborted)
+                raise
+            finally:
+                del _requests, context
 
         return answer
 
     def _streaming(self, handler: StreamHandler) -> Callable[[Any, Context], AsyncIterator[Any]]:
         async def stream(_requests: Any, context: Context) -> AsyncIterator[Any]:
-            async for response in handler(await self._message(context), context):
-                yield response
+            try:
+                async for response in handler(await self._message(context), context):
+                    yield response
+            except grpc.aio.AbortError as aborted:
+                _forget_frames(aborted)
+                raise
+            finally:
+                del _requests, context
 
         return stream
 
@@ -95,6 +107,15 @@ class Arrivals:
             if task not in self._late:
                 self._late.add(task)
                 task.cancel()
+
+
+def _forget_frames(aborted: grpc.aio.AbortError) -> None:
+    """Let go of the frames that an aborted call has passed.
+
+    gRPC keeps the error with the call, and the frames hold the call: in such a circle its stream stays open, and counts
+    against connection_streams_max, until Python's garbage collector comes by.
+    """
+    aborted.__traceback__ = aborted.__context__ = aborted.__cause__ = None
 
 
 class UnlimitedCalls:

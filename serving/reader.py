@@ -93,8 +93,10 @@ class ScoreReader:
         key = user_key(namespace or self.namespace or await self._first_namespace(), user_id)
         try:
             value = await self._loader.load(key)
-        except StoreUnavailable as error:
-            return self._remembered([key], error)[0]
+        except StoreUnavailable:
+            if (seen := self._remembered([key])) is None:
+                raise
+            return seen[0]
         found = _found(value)
         if self._seen is not None:
             self._remember(key, found)
@@ -108,8 +110,10 @@ class ScoreReader:
         keys = user_keys(chosen, user_ids)
         try:
             values = await self._read_values(keys)
-        except StoreUnavailable as error:
-            return self._remembered(keys, error)
+        except StoreUnavailable:
+            if (seen := self._remembered(keys)) is None:
+                raise
+            return seen
         found = list(map(_found, values))
         if self._seen is not None:
             for key, scores in zip(keys, found, strict=True):
@@ -138,13 +142,13 @@ class ScoreReader:
         """Also that there is nothing: a forgotten user's scores are gone from here too."""
         cast("TTLCache[str, Found]", self._seen)[key] = found._replace(stale=True)
 
-    def _remembered(self, keys: Sequence[str], error: StoreUnavailable) -> list[Found]:
-        """The last that was seen of every one of these keys; raises `error` where one was never seen."""
+    def _remembered(self, keys: Sequence[str]) -> list[Found] | None:
+        """The last that was seen of every one of these keys; None where one was never seen."""
         if self._seen is None:
-            raise error
+            return None
         found = [self._seen.get(key) for key in keys]
         if None in found:
-            raise error
+            return None
         self.observer.served_stale(users=len(found))
         return cast("list[Found]", found)
 

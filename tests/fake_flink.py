@@ -6,6 +6,7 @@ drops the operator object and keeps state and timers, as a restart from a checkp
 
 from __future__ import annotations
 
+import gc
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
@@ -204,6 +205,7 @@ class Task:
         patch.setattr(jobs.operators.score_blocks, "MapStateDescriptor", _Descriptor)
         patch.setattr(jobs.operators.score_blocks, "StateTtlConfig", _Anything())
         patch.setattr(jobs.operators.score_blocks, "Time", _Anything())
+        patch.setattr(jobs.operators.score_blocks, "GC_THRESHOLD", gc.get_threshold())  # of this process, for good
         self.open()
 
     def open(self, **changed: Any) -> None:

@@ -27,16 +27,16 @@ class Client:
     def __init__(self, address: str) -> None:
         self.address = address
         self.channel = grpc.insecure_channel(address)
-        self._scores = ScoreServiceStub(self.channel)
+        self.scores = ScoreServiceStub(self.channel)
         self._health = health_pb2_grpc.HealthStub(self.channel)
 
     def get(self, user_id: str, timeout_s: float = CALL_S) -> pb.GetScoresResponse:
-        response: pb.GetScoresResponse = self._scores.GetScores(pb.GetScoresRequest(user_id=user_id), timeout=timeout_s)
+        response: pb.GetScoresResponse = self.scores.GetScores(pb.GetScoresRequest(user_id=user_id), timeout=timeout_s)
         return response
 
     def batch(self, user_ids: list[str], timeout_s: float = CALL_S) -> list[pb.UserResult]:
         request = pb.BatchGetScoresRequest(user_ids=user_ids)
-        return list(self._scores.BatchGetScores(request, timeout=timeout_s).results)
+        return list(self.scores.BatchGetScores(request, timeout=timeout_s).results)
 
     def health(self, service: str = "") -> str:
         reply: Any = self._health.Check(health_pb2.HealthCheckRequest(service=service), timeout=CALL_S)

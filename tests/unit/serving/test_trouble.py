@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ from driftline.serving.v1.scores_pb2 import UserScores
 from serving.middleware import Context, Handler, UnaryHandler
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
-from tests.grpc_server import Client, running_server
+from tests.grpc_server import CALL_S, Client, running_server
 from tests.redis_server import RedisServer, wait_until
 
 pytestmark = pytest.mark.redis
@@ -211,3 +212,32 @@ class TestNamespaceOfACall:
                 with pytest.raises(grpc.RpcError, match="driftline-namespace") as caught:
                     get(request, metadata=[("driftline-namespace", bad)], timeout=5)
                 assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("user_id", "metadata", "code"),
+    [
+        ("u0", (), grpc.StatusCode.UNAVAILABLE),
+        ("", (), grpc.StatusCode.INVALID_ARGUMENT),
+        ("u0", (("driftline-namespace", "b@d"),), grpc.StatusCode.INVALID_ARGUMENT),
+    ],
+)
+def test_calls_that_fail_leave_no_stream_open_until_the_garbage_collector_comes(
+    own_redis: RedisServer, user_id: str, metadata: Any, code: grpc.StatusCode
+) -> None:
+    with running_server(own_redis.url, connection_streams_max=3) as client:
+        own_redis.stop()
+        gc.disable()
+        try:
+            for method, request in (
+                (client.scores.GetScores, pb.GetScoresRequest(user_id=user_id)),
+                (client.scores.BatchGetScores, pb.BatchGetScoresRequest(user_ids=["u0"])),
+                (client.scores.ExplainScores, pb.ExplainScoresRequest(user_id=user_id)),
+            ):
+                for _ in range(20):
+                    with pytest.raises(grpc.RpcError) as failed:
+                        method(request, timeout=CALL_S, metadata=metadata)
+                    assert "RST_STREAM" not in failed.value.details()
+            assert failed.value.code() is code
+        finally:
+            gc.enable()
