@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from console.client_settings import ClientSettings
@@ -82,12 +82,10 @@ class StackSettings(Settings):
         check_login(self.redis_url, self.redis_password_file)
         return self
 
-    @field_validator(
-        "events_retention_days", "late_retention_days", "dead_letter_retention_days", "sessions_retention_days"
-    )
+    @field_validator("*")
     @classmethod
-    def _some_time_or_for_ever(cls, days: float) -> float:
-        if not (days == -1 or 0 < days <= _RETENTION_DAYS_MAX):
+    def _some_time_or_for_ever(cls, days: Any, info: ValidationInfo) -> Any:
+        if str(info.field_name).endswith("_retention_days") and not (days == -1 or 0 < days <= _RETENTION_DAYS_MAX):
             message = f"should be -1 or a number of days above 0, at most {_RETENTION_DAYS_MAX:,}"
             raise ValueError(message)
         return days

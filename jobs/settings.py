@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline import topics
-from driftline.limits import TIME_MS_MAX
+from driftline.limits import TIME_MS_MAX, USER_TTL_DAYS
 from driftline.settings import Format, IsolationLevel, nearest
 from driftline.units import DAY_MS, MIB, MINUTE_MS
 from driftline.words import PLACEHOLDERS
@@ -92,7 +92,9 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
         4_102_444_800_000, ge=0, le=TIME_MS_MAX, description="the latest time of an event, 2100-01-01T00:00Z by default"
     )
     session_gap_ms: int = Field(30 * MINUTE_MS, ge=1, description="pause that ends a session")
-    user_ttl_ms: int = Field(90 * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten")
+    user_ttl_ms: int = Field(
+        USER_TTL_DAYS * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten"
+    )
     tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
     categories_max: int = Field(32, ge=10, le=1_000, description="categories whose affinity is kept a user")
     block_bytes_max: int = Field(
@@ -174,10 +176,10 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     def _topics_differ(self) -> ScoreEventsSettings:
         """A result that is written to the input topic would be read again, for ever."""
         seen: dict[str, str] = {}
-        for name in ("events_topic", "dead_letter_topic", "late_topic", "sessions_topic", "scores_topic"):
+        for name in (field for field in type(self).model_fields if field.endswith("_topic")):
             topic = getattr(self, name)
             if (other := seen.setdefault(topic, name)) != name:
-                message = f"{name} and {other} are both {topic!r}; the five topics of a job must differ"
+                message = f"{name} and {other} are both {topic!r}; the topics of a job must differ"
                 raise ValueError(message)
         return self
 

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
-from driftline.limits import ID_BYTES_MAX
+from driftline.limits import CATEGORY_BYTES_MAX, ID_BYTES_MAX, VALUE_MAX
 from driftline.words import NameCounts
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
@@ -20,8 +20,6 @@ from udfs.oversized import explain, marked_sizes
 from udfs.pipeline import Gate
 from udfs.rejects import InvalidEventError, Reason, Stage
 
-TEXT_BYTES_MAX = 256
-VALUE_MAX = 1e12  # keeps sums of values finite and exact enough
 _UNITS = (("seconds", 1), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000))  # name, and units per second
 
 
@@ -224,8 +222,8 @@ def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:
     if not -VALUE_MAX <= value <= VALUE_MAX:  # false for NaN, too
         what = "finite" if not math.isfinite(value) else f"within {VALUE_MAX:g} of 0"
         raise InvalidEventError(Reason.INVALID_VALUE, f"value must be {what}")
-    if len(category) * 4 > TEXT_BYTES_MAX and len(category.encode()) > TEXT_BYTES_MAX:
-        raise InvalidEventError(Reason.INVALID_VALUE, f"category is over {TEXT_BYTES_MAX} bytes")
+    if len(category) * 4 > CATEGORY_BYTES_MAX and len(category.encode()) > CATEGORY_BYTES_MAX:
+        raise InvalidEventError(Reason.INVALID_VALUE, f"category is over {CATEGORY_BYTES_MAX} bytes")
     if kind == SURVEY_RESPONSE and not message.HasField("value"):
         raise InvalidEventError(Reason.MISSING_FIELD, "value is missing; a SURVEY_RESPONSE needs one")
     if kind == CUSTOM and not message.name:
