@@ -87,6 +87,10 @@ class DueQueue:
                 taken += self._pop(at_ms)
         return at_ms, taken
 
+    def behind_ms(self, now_ms: int) -> int:
+        """Return how long the users have been due who are taken next; 0 where there are none."""
+        return max(0, now_ms - min(self._waiting, default=now_ms))
+
     def has_due(self, now_ms: int) -> bool:
         """Whether users are due."""
         return min(self._waiting, default=now_ms + 1) <= now_ms

@@ -24,6 +24,7 @@ from jobs.flink.named_counters import named_counters
 from jobs.flink.subtask import Subtask
 from jobs.lineage import Submission
 from jobs.model_watch import Gauges, ModelFollower, watcher
+from jobs.operators.pacing import Pacing
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
 from jobs.pipeline import processor_of, stage_topics
 from jobs.settings import ScoreEventsSettings
@@ -48,10 +49,6 @@ CODE_VERSION = code_version(__name__)
 # late, is a tenth of the session gap, at most 10 s.
 GRIDS_PER_GAP = 10
 GRID_MS_MAX = 10_000
-
-# After a timer's call the next one waits as long as the call took, at most half of this. A wait that would end later
-# than this from now is ignored: the clock was set back.
-REST_MS_MAX = 100
 
 # The time to live only frees space, by wall-clock time; the fold forgets idle users itself, by event time. The margin
 # makes sure that no state is removed to which the fold would still have added an event.
@@ -95,7 +92,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         # restart, which a night without Redis would fill. With the threshold above, Python would collect them too late.
         gc.collect()
         settings = self._settings
-        self._rest_until_ms = self._timer_ms_max = 0
+        self._pacing = Pacing()
         states = self._bind_states(runtime_context)
         self._bind_metrics(runtime_context)
         watched = watcher(settings.models_dir, settings.model_poll_s)
@@ -188,20 +185,18 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
         """Check some of the shard's users who are due; a timer a moment later checks more."""
         at_ms = max(timestamp, wall_clock_ms())  # the clock may have been set back since the timer was set
-        if at_ms < self._rest_until_ms <= at_ms + REST_MS_MAX:  # another shard of this thread was served just now
-            ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
+        if (rest_until_ms := self._pacing.rest_until(at_ms)) > at_ms:
+            ctx.timer_service().register_processing_time_timer(rest_until_ms)
             return []
         began_s = monotonic()
         key = int(ctx.get_current_key())
         queue = self._due_queue(key)
+        behind_ms = queue.behind_ms(at_ms)
         outputs = self._check_due(timestamp, at_ms, key, ctx)
-        call_ms = 1 + int((monotonic() - began_s) * 1_000)
-        # Blocks and barriers pass during the rest: without it, the timers of all shards would be served before them.
-        self._rest_until_ms = at_ms + call_ms + min(call_ms, REST_MS_MAX // 2)
+        next_ms = self._pacing.ended(at_ms, 1 + int((monotonic() - began_s) * 1_000), behind_ms)
         if queue.has_due(at_ms):
-            ctx.timer_service().register_processing_time_timer(self._rest_until_ms)
-        self._timer_ms_max = max(self._timer_ms_max, call_ms)
-        self._gauges.show({JobGauge.TIMER_MS_MAX: self._timer_ms_max})
+            ctx.timer_service().register_processing_time_timer(next_ms)
+        self._gauges.show({JobGauge.TIMER_MS_MAX: self._pacing.longest_ms})
         return outputs
 
     def _check_due(self, timestamp: int, at_ms: int, key: int, ctx: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import jobs.operators.score_blocks
 from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.state.v1.state_pb2 import QuietList
-from jobs.operators.score_blocks import REST_MS_MAX
+from jobs.operators.pacing import REST_MS_MAX
 from state_schemas import codec
 from state_schemas.due import PAGE_USERS_MAX
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
