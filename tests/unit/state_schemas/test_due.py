@@ -101,3 +101,11 @@ def test_nothing_is_due_before_its_time_nor_added_to_a_time_that_has_come() -> N
     assert due.add([Due("moved", 150)], after_ms=200) == [300]
     assert due.take(200) == (200, [Due("early", 120)])
     assert not due.has_due(299)
+
+
+def test_how_long_the_next_users_have_been_due() -> None:
+    due = queue(Entries(), Entries())
+    assert due.behind_ms(1_000) == 0
+    due.put(1_000, [Due("a", 1_000)])
+    due.put(1_050, [Due("b", 1_050)])
+    assert (due.behind_ms(999), due.behind_ms(1_060)) == (0, 60)
