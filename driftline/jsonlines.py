@@ -4,7 +4,7 @@ Accepts what the mapping accepts (camelCase and snake_case names, integers as nu
 number, null as absent), and beyond it, because SDKs and exports send it:
 
 - types and channels in any case and usual spelling (driftline/words.py); a type unknown to this version becomes CUSTOM,
-  named by the unknown word, an unknown channel counts as none;
+  named by the unknown word unless it has a name, an unknown channel counts as none;
 - whole numbers where a text is due (ids), times as text with their zone (driftline/times.py);
 - anything in `properties`: null is absence, true, false and numbers become text, objects and lists their JSON.
 

@@ -1,7 +1,8 @@
 """The topics of Driftline: what they are called, what their records are, who writes them and how they are kept.
 
 The one register: the jobs' settings take their defaults from it, `driftline up` creates what the jobs read and write,
-and docs/architecture.md lists it. A topic is described here, or beside the stage that writes it.
+and docs/architecture.md lists it. A topic that others may read, as a contract, is described here; another may stand
+beside the stage or job that writes it, as in tests/throwaway_output.py.
 """
 
 from __future__ import annotations
@@ -31,11 +32,14 @@ class Topic:
     """A topic by the role that it has for a job.
 
     Attributes:
-        role: what a job calls it; where the job has a setting `<role>_topic`, that gives it another name.
+        role: what a job calls it; where the job has a setting `<role>_topic`, that gives it another name (in
+            score-events the setting is in REMEMBERED, too: jobs/settings.py). A Python identifier that is no keyword of
+            SQL, because it becomes a column.
         name: its name otherwise.
         key, value: of its records, in words.
         written_by: who writes it.
-        retention_setting: the setting of how many days it keeps a record; empty: for ever.
+        retention_setting: the setting, `<role>_retention_days` of StackSettings (console/settings.py), of how many days
+            it keeps a record; empty: for ever.
         compacted: whether it keeps the newest record of each key alone.
         options: of Kafka, beside those that follow from the above.
     """

@@ -1,4 +1,8 @@
-"""copy-events: the whole of a job that tests add to the register. Events are copied to another topic as they are."""
+"""copy-events: the whole of a job that tests add to the register. Events are copied to another topic as they are.
+
+The smallest job: SQL alone, without an operator of its own, so its operators have no pinned uids; jobs/score_events.py
+pins them. A job that is not for tests stands in jobs/, with module="jobs.<name>": tests is not shipped.
+"""
 
 from __future__ import annotations
 

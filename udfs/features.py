@@ -1,6 +1,7 @@
-"""The feature set v1: a fixed vector that is computed from a profile, as of the profile's newest event.
+"""The feature set v1, a fixed vector, and the scores by formula, engagement and churn_risk.
 
-driftline/catalogue.py has the name, formula, unit and default of each position.
+Both are computed from a profile, as of its newest event. driftline/catalogue.py has the name, formula, unit and default
+of each position; udfs/scoring.py calls what is here, and the model.
 """
 
 from __future__ import annotations

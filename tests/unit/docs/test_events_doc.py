@@ -5,8 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
+from driftline.jsonlines import format_event, parse_event
 from driftline.words import CHANNEL_SPELLINGS, TYPE_SPELLINGS
+from udfs.decode import validate
+from udfs.event import PURCHASE
 from udfs.refused import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS
+from udfs.rejects import InvalidEventError
 
 DOC = Path(__file__).parents[3] / "docs" / "events.md"
 
@@ -16,6 +22,29 @@ def test_the_words_are_those_of_the_code() -> None:
     documented = {name.strip(): words.strip() for name, words in rows.items()}
     for name, words in (TYPE_SPELLINGS | CHANNEL_SPELLINGS).items():
         assert documented[name] == (", ".join(words) or "its own name only")
+
+
+def test_the_sample_is_a_complete_event() -> None:
+    (sample,) = re.findall(r"^```json\n(.+)\n```$", DOC.read_text(), re.MULTILINE)
+    message = parse_event(sample.encode())
+    assert format_event(message) == sample
+    assert validate(message).type == PURCHASE
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        ('{"userId":"u","type":"VIEW","eventTimeMs":1}', "event_id"),
+        ('{"eventId":"e","type":"VIEW","eventTimeMs":1}', "user_id"),
+        ('{"eventId":"e","userId":"u","eventTimeMs":1}', "type"),
+        ('{"eventId":"e","userId":"u","type":"VIEW"}', "event_time_ms"),
+        ('{"eventId":"e","userId":"u","type":"CUSTOM","eventTimeMs":1}', "name"),
+        ('{"eventId":"e","userId":"u","type":"SURVEY_RESPONSE","eventTimeMs":1}', "value"),
+    ],
+)
+def test_what_it_calls_required_is(line: str, missing: str) -> None:
+    with pytest.raises(InvalidEventError, match=f"^{missing} is missing"):
+        validate(parse_event(line.encode()))
 
 
 def test_the_ids_that_are_refused_are_those_of_the_code() -> None:

@@ -29,6 +29,7 @@ OF_THE_JOBS = {
     *(name for settings in JOBS_SETTINGS for name in settings.model_fields),
     *(counter.value.name for counter in JobNamed),
 }
+OF_OTHERS = re.compile(r"^.*python -m kafka\.admin .*$", re.MULTILINE)  # lines with flags of another program
 NOT_SETTINGS = {"as_of_event_time_ms", "reconnect_s"}  # a field of the contract, an option of the client
 
 
@@ -41,7 +42,7 @@ def _parameters(command: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
 def test_flags_and_variables_exist(path: Path) -> None:
-    text = path.read_text()
+    text = OF_OTHERS.sub("", path.read_text())
     options = {option for parameter in _parameters(get_group(app)) for option in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= options | {"--help"}
     assert set(re.findall(r"DRIFTLINE_[A-Z_]+[A-Z]", text)) <= VARIABLES
