@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-freshness bench-scaling bench-serving profile soak fuzz clean
+.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-freshness: setup ## Measure the time from publish to readable over gRPC
 
 bench-scaling: setup ## Measure how cost, state and Redis grow with users, history, disorder and TaskManagers
 	@$(PY) -m benchmarks.scaling
+
+bench-quiet: setup ## Measure freshness while a million users who went quiet after a backlog are checked (a quarter of an hour)
+	@$(PY) -m benchmarks.quiet_users
 
 bench-serving: setup ## Measure the gRPC server beside an empty call and Feast's online server (needs Go)
 	@$(PY) -m benchmarks.serving
