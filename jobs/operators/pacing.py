@@ -39,6 +39,6 @@ class Pacing:
             behind_ms: how long the users whom it has checked had been due.
         """
         rest_ms = call_ms * (CALLS_OF_REST if behind_ms < BEHIND_MS_MAX else 1)
-        self._rest_until_ms = at_ms + call_ms + min(rest_ms, REST_MS_MAX - call_ms if call_ms < REST_MS_MAX else 0)
+        self._rest_until_ms = at_ms + min(call_ms + rest_ms, max(call_ms, REST_MS_MAX))
         self.longest_ms = max(self.longest_ms, call_ms)
         return self._rest_until_ms

@@ -185,25 +185,28 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
         """Check some of the shard's users who are due; a timer a moment later checks more."""
         at_ms = max(timestamp, wall_clock_ms())  # the clock may have been set back since the timer was set
+        key = int(ctx.get_current_key())
+        queue = self._due_queue(key)
+        self._take_over_list(timestamp, queue)
         if (rest_until_ms := self._pacing.rest_until(at_ms)) > at_ms:
             ctx.timer_service().register_processing_time_timer(rest_until_ms)
             return []
         began_s = monotonic()
-        key = int(ctx.get_current_key())
-        queue = self._due_queue(key)
         behind_ms = queue.behind_ms(at_ms)
-        outputs = self._check_due(timestamp, at_ms, key, ctx)
+        outputs = self._check_due(queue, at_ms, key, ctx)
         next_ms = self._pacing.ended(at_ms, 1 + int((monotonic() - began_s) * 1_000), behind_ms)
         if queue.has_due(at_ms):
             ctx.timer_service().register_processing_time_timer(next_ms)
         self._gauges.show({JobGauge.TIMER_MS_MAX: self._pacing.longest_ms})
         return outputs
 
-    def _check_due(self, timestamp: int, at_ms: int, key: int, ctx: Any) -> list[Any]:
-        queue = self._due_queue(key)
-        if (listed := self._quiet.get(timestamp)) is not None:  # an older release has written it
+    def _take_over_list(self, timestamp: int, queue: DueQueue) -> None:
+        """Queue the users whom an older release has listed for this timer: no later one would find its list."""
+        if (listed := self._quiet.get(timestamp)) is not None:
             self._quiet.remove(timestamp)
             queue.put(timestamp, [Due(user_id, timestamp) for user_id in codec.decode(listed, QuietList).user_ids])
+
+    def _check_due(self, queue: DueQueue, at_ms: int, key: int, ctx: Any) -> list[Any]:
         due_ms, due = queue.take(at_ms)
         result = self._processor.check_due(due, self._shards[key], self._users, at_ms)
         queue.put(due_ms, due[result.taken :])

@@ -138,6 +138,21 @@ def _context(task: Task, key: int) -> Any:
     return FakeContext(key, task.timers, task.watermark_ms)
 
 
+def test_a_list_of_an_earlier_release_whose_timer_comes_during_a_rest_is_served_after_it(task: Task) -> None:
+    send(task, ["u1"])
+    at_ms = NOW + GAP_MS
+    states = task.backend.maps["users"][KEYS[3]]
+    task.backend.maps["users"][KEYS[3]] = {"u1": _listed_at(at_ms, states["u1"])}
+    for name in ("due", "due_pages"):
+        task.backend.maps[name].clear()
+    task.backend.maps["quiet"][KEYS[3]] = {at_ms: codec.encode(QuietList(user_ids=["u1"]))}
+    task.timers = {(at_ms, KEYS[3])}
+    task.open()
+    task.operator._pacing.ended(at_ms - 10, 20, 0)  # another shard of the thread was served just now
+    assert published(task.advance(at_ms)) == []
+    assert [session.user_id for session in published(task.advance(at_ms + REST_MS_MAX))] == ["u1"]
+
+
 def test_a_list_of_an_earlier_release_is_served(task: Task) -> None:
     golden = (GOLDEN / "quiet_list_v1.bin").read_bytes()
     names = list(codec.decode(golden, QuietList).user_ids)
