@@ -9,16 +9,18 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from console.local import ServiceStatus, Stack
 from console.settings import StackSettings
 from driftline.errors import StackError
+
+if TYPE_CHECKING:
+    from console.local import ServiceStatus, Stack
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COLOURS = {"running": "green", "external": "cyan", "unreachable": "red", "stopped": "yellow"}
@@ -56,6 +58,8 @@ def up(
     DRIFTLINE_KAFKA_BOOTSTRAP, DRIFTLINE_REDIS_URL, DRIFTLINE_FLINK_REST or DRIFTLINE_GRPC_TARGET. The first call
     downloads Kafka.
     """
+    from console.local import Stack  # needs the extra `jobs`
+
     stack = Stack(StackSettings.load())
     progress = Console(stderr=True)
 
@@ -82,6 +86,8 @@ def status(
     `running` and `external` services answer, `unreachable` ones should but do not, `stopped` ones have no process.
     Exits with 0 when everything can be used, else with 1.
     """
+    from console.local import Stack  # needs the extra `jobs`
+
     services = Stack(StackSettings.load()).status()
     if as_json:
         typer.echo(json.dumps([asdict(service) for service in services], indent=2))
@@ -105,6 +111,8 @@ def down(
     Only processes that `driftline up` started for this DRIFTLINE_HOME are stopped. Running jobs end with the cluster;
     their checkpoints stay.
     """
+    from console.local import Stack  # needs the extra `jobs`
+
     stopped = Stack(StackSettings.load()).down(purge, typer.echo)
     if not stopped:
         typer.echo("nothing was running")

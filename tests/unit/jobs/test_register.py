@@ -214,6 +214,8 @@ def test_the_register_is_read_where_there_is_no_flink(module: str) -> None:
     loaded = set(json.loads(done.stdout))
     assert {"jobs", "pydantic"} <= loaded
     assert loaded.isdisjoint({"pyflink", "pyarrow", "xxhash", "udfs", "state_schemas", "kafka", "onnxruntime", "numpy"})
+    # Nor may a machine need what the lock of a server alone leaves out (requirements-serving.lock).
+    assert loaded.isdisjoint({"filelock", "psutil", "zstandard", "sklearn", "skl2onnx"})
 
 
 def test_a_model_that_is_there_at_submission_is_required_later(tmp_path: Path) -> None:
