@@ -14,3 +14,5 @@ NAMESPACE: Final = NAMESPACE_CHARACTER + f"{{1,{NAMESPACE_CHARACTERS_MAX}}}"  # 
 USER_TTL_DAYS: Final = 90  # without an event, after which a user is forgotten by default
 BATCH_IDS_MAX: Final = 1_000  # users of one BatchGetScores or WatchScores
 MASK_PATHS_MAX: Final = 64  # of one read mask
+FIRST_DECLARED_TYPE = 11  # the number of a plan's first declared event type; those before are of event.proto
+EVENT_TYPES_MAX = 250  # a byte in the state

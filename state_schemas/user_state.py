@@ -159,7 +159,8 @@ def _profile(message: UserState) -> Profile:
     packed = message.values.ljust(_VALUES.size, b"\0")  # slots that were not written are 0
     values = list(_VALUES.unpack_from(packed))
     weights = array("d", message.category_weights)
-    return Profile(values, dict(zip(message.categories, weights, strict=True)), message.last_category)
+    categories = dict(zip(message.categories, weights, strict=True))
+    return Profile(values, [message.last_category], [categories])
 
 
 def _published(message: UserState) -> PublishedSessions:

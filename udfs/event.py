@@ -17,6 +17,9 @@ FORGET: Final = 9
 REFUND: Final = 10
 
 
+_Fields = tuple[int, str, int, float, str, int, int, tuple[float, ...], tuple[str, ...]]
+
+
 class Event:
     """One accepted event. Ordered by (time_ms, event_id), the order in which a user's events are folded.
 
@@ -26,10 +29,11 @@ class Event:
         time_ms: when it happened, according to its producer.
         known_ms: when it was known at the latest: the timestamp of its record if the event is dated after that, else
             its own time.
-        currency: of the value of a PURCHASE or REFUND, as a number of `udfs.money`; 0 for other types.
+        currency: of an amount of money, as a number of `udfs.money`; 0 for events without one.
+        numbers, texts: the declared fields of the event's type that the plan reads, in its order.
     """
 
-    __slots__ = ("category", "currency", "event_id", "known_ms", "time_ms", "type", "value")
+    __slots__ = ("category", "currency", "event_id", "known_ms", "numbers", "texts", "time_ms", "type", "value")
 
     def __init__(  # noqa: PLR0917  (the fields of an event)
         self,
@@ -40,6 +44,8 @@ class Event:
         category: str,
         known_ms: int = -1,  # negative: the same as time_ms
         currency: int = 0,
+        numbers: tuple[float, ...] = (),
+        texts: tuple[str, ...] = (),
     ) -> None:
         self.time_ms = time_ms
         self.known_ms = known_ms if known_ms >= 0 else time_ms
@@ -48,6 +54,8 @@ class Event:
         self.value = value
         self.category = category
         self.currency = currency
+        self.numbers = numbers
+        self.texts = texts
 
     def __lt__(self, other: Event) -> bool:
         if self.time_ms != other.time_ms:
@@ -63,8 +71,12 @@ class Event:
     def __repr__(self) -> str:
         return f"Event{self._fields()}"
 
-    def __reduce__(self) -> tuple[type[Event], tuple[int, str, int, float, str, int, int]]:
+    def __reduce__(self) -> tuple[type[Event], _Fields]:
         return Event, self._fields()  # a compiled class does not pickle by itself, and other frameworks pickle events
 
-    def _fields(self) -> tuple[int, str, int, float, str, int, int]:
-        return self.time_ms, self.event_id, self.type, self.value, self.category, self.known_ms, self.currency
+    def _fields(self) -> _Fields:
+        beginning = self.time_ms, self.event_id, self.type, self.value, self.category
+        return *beginning, self.known_ms, self.currency, self.numbers, self.texts
+
+
+NO_EVENT: Final = Event(0, "", 0, 0.0, "")

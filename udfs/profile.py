@@ -130,24 +130,54 @@ class Session(NamedTuple):
 
 
 class Profile:
-    """A fold of a user's events; empty before the first."""
+    """A fold of a user's events; empty before the first.
 
-    __slots__ = ("categories", "last_category", "values")
+    Its areas are lists: floats, texts, maps from text to float, series of floats, and tables of series. The first slots,
+    text and map are those of v1, in every layout; what declarations add follows (udfs/plan/layout.py).
+    """
+
+    __slots__ = ("maps", "series", "tables", "texts", "values")
 
     def __init__(
-        self, values: list[float] | None = None, categories: dict[str, float] | None = None, last_category: str = ""
+        self,
+        values: list[float] | None = None,
+        texts: list[str] | None = None,
+        maps: list[dict[str, float]] | None = None,
+        series: list[list[float]] | None = None,
+        tables: list[dict[str, list[float]]] | None = None,
     ) -> None:
-        self.values = values if values is not None else [0.0] * SLOTS
-        self.categories = categories if categories is not None else {}
-        self.last_category = last_category
+        self.values: list[float] = values if values is not None else [0.0] * SLOTS
+        self.texts: list[str] = texts if texts is not None else [""]
+        self.maps: list[dict[str, float]] = maps if maps is not None else [{}]
+        self.series: list[list[float]] = series if series is not None else []
+        self.tables: list[dict[str, list[float]]] = tables if tables is not None else []
 
     def copy(self) -> Profile:
         """Return an independent copy."""
-        return Profile(self.values[:], dict(self.categories), self.last_category)
+        copied = Profile(self.values[:], self.texts[:], [weights.copy() for weights in self.maps])
+        if self.series:
+            copied.series = [series[:] for series in self.series]
+        if self.tables:
+            copied.tables = [{key: series[:] for key, series in table.items()} for table in self.tables]
+        return copied
 
     def clear(self) -> None:
         """Forget everything."""
-        self.values, self.categories, self.last_category = [0.0] * SLOTS, {}, ""
+        self.values = [0.0] * len(self.values)
+        self.texts = [""] * len(self.texts)
+        self.maps = [{} for _ in self.maps]
+        self.series = [[] for _ in self.series]
+        self.tables = [{} for _ in self.tables]
+
+    @property
+    def categories(self) -> dict[str, float]:
+        """The weights of the first map, v1's categories."""
+        return self.maps[0]
+
+    @property
+    def last_category(self) -> str:
+        """The first text, v1's last category of the session."""
+        return self.texts[0]
 
     @property
     def empty(self) -> bool:
@@ -229,7 +259,7 @@ class Profile:
         v[SESSION_START_MS] = time_ms
         v[_SESSION] = _SESSION_ZEROS
         v[SESSION_REFUND_VALUE] = 0.0
-        self.last_category = ""
+        self.texts[0] = ""
 
     def _count(self, event: Event) -> None:
         v = self.values
@@ -276,7 +306,7 @@ class Profile:
         if category != self.last_category:
             if self.last_category:
                 self.values[SESSION_SWITCHES] += 1.0
-            self.last_category = category
+            self.texts[0] = category
         categories[category] = categories.get(category, 0.0) + _ATTENTION.get(event.type, 1.0)
         if len(categories) <= categories_max:
             return 0

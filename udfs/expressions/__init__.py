@@ -1,0 +1,1 @@
+"""Expressions as trees of nodes, built from a plan's data (docs/decisions/0032-declarations.md)."""

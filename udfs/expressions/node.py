@@ -1,0 +1,61 @@
+"""The base of expressions: a node gives a number, a truth, a text or a map, evaluated on a scope."""
+
+from __future__ import annotations
+
+from udfs.event import NO_EVENT, Event
+from udfs.profile import Profile
+
+
+class Scope:
+    """What an expression is evaluated on; one object is used again and again.
+
+    Attributes:
+        profile: the user's profile; not empty where features are evaluated.
+        event: in the steps of the fold, the event that is folded.
+        features: the values of number features, by position; those before the one that is evaluated are set.
+        scores: by name, in segments.
+    """
+
+    __slots__ = ("event", "features", "profile", "scores")
+
+    def __init__(self, profile: Profile, features: list[float]) -> None:
+        self.profile = profile
+        self.event: Event = NO_EVENT
+        self.features = features
+        self.scores: dict[str, float] = {}
+
+
+class Node:
+    """An expression. A subclass overrides what its type needs: `number` or `truth`, `text`, or `mapping`.
+
+    Pure: the same scope gives the same value, and no method reads a clock or changes the scope.
+    """
+
+    def number(self, scope: Scope) -> float:
+        """Return the value of a number; 1 or 0 of a truth."""
+        return 1.0 if self.truth(scope) else 0.0
+
+    def truth(self, scope: Scope) -> bool:
+        """Return the value of a truth; of a number, whether it is not 0."""
+        return self.number(scope) != 0.0
+
+    def text(self, scope: Scope) -> str:
+        """Return the value of a text."""
+        raise TypeError(type(self).__name__)
+
+    def mapping(self, scope: Scope) -> dict[str, float]:
+        """Return the value of a map; not to be changed."""
+        raise TypeError(type(self).__name__)
+
+
+class Constant(Node):
+    """A number."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    def number(self, scope: Scope) -> float:
+        """Return it."""
+        return self._value
