@@ -78,6 +78,8 @@ JOBS = [
     "zstandard>=0.22",  # reads files of events that are compressed with it
     "psutil>=6",  # the local stack stops only the processes it started
     "filelock>=3",  # one download of the broker at a time
+    "cel-python>=0.5,<0.6",  # the grammar of the expressions in declarations
+    "ruamel.yaml>=0.18",  # declarations are YAML 1.2; it gives the line and column of what is wrong
 ]
 SERVING = [
     "grpcio>=1.65",  # faces the network, so without a bound; beside Beam it stays below 1.66
