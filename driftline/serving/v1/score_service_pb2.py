@@ -16,15 +16,15 @@ from driftline.serving.v1 import scores_pb2 as driftline_dot_serving_dot_v1_dot_
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(driftline/serving/v1/score_service.proto\x12\x14\x64riftline.serving.v1\x1a!driftline/serving/v1/scores.proto\x1a google/protobuf/field_mask.proto\"R\n\x10GetScoresRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"T\n\x11GetScoresResponse\x12\x30\n\x06scores\x18\x01 \x01(\x0b\x32 .driftline.serving.v1.UserScores\x12\r\n\x05stale\x18\x02 \x01(\x08\"X\n\x15\x42\x61tchGetScoresRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"K\n\x16\x42\x61tchGetScoresResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .driftline.serving.v1.UserResult\"\x92\x01\n\nUserResult\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".driftline.serving.v1.ResultStatus\x12\x30\n\x06scores\x18\x03 \x01(\x0b\x32 .driftline.serving.v1.UserScores\x12\r\n\x05stale\x18\x04 \x01(\x08\"U\n\x12WatchScoresRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"G\n\x13WatchScoresResponse\x12\x30\n\x06result\x18\x01 \x01(\x0b\x32 .driftline.serving.v1.UserResult\"\'\n\x14\x45xplainScoresRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x8e\x01\n\x15\x45xplainScoresResponse\x12\x30\n\x06scores\x18\x01 \x01(\x0b\x32 .driftline.serving.v1.UserScores\x12\x34\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\".driftline.serving.v1.FeatureValue\x12\r\n\x05stale\x18\x03 \x01(\x08\"a\n\x0c\x46\x65\x61tureValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\x12\x15\n\rdefault_value\x18\x03 \x01(\x01\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x05 \x01(\t*\x84\x01\n\x0cResultStatus\x12\x1d\n\x19RESULT_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10RESULT_STATUS_OK\x10\x01\x12\x1b\n\x17RESULT_STATUS_NOT_FOUND\x10\x02\x12\"\n\x1eRESULT_STATUS_INVALID_ARGUMENT\x10\x03\x32\xa9\x03\n\x0cScoreService\x12\\\n\tGetScores\x12&.driftline.serving.v1.GetScoresRequest\x1a\'.driftline.serving.v1.GetScoresResponse\x12k\n\x0e\x42\x61tchGetScores\x12+.driftline.serving.v1.BatchGetScoresRequest\x1a,.driftline.serving.v1.BatchGetScoresResponse\x12\x64\n\x0bWatchScores\x12(.driftline.serving.v1.WatchScoresRequest\x1a).driftline.serving.v1.WatchScoresResponse0\x01\x12h\n\rExplainScores\x12*.driftline.serving.v1.ExplainScoresRequest\x1a+.driftline.serving.v1.ExplainScoresResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(driftline/serving/v1/score_service.proto\x12\x14\x64riftline.serving.v1\x1a!driftline/serving/v1/scores.proto\x1a google/protobuf/field_mask.proto\"R\n\x10GetScoresRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"T\n\x11GetScoresResponse\x12\x30\n\x06scores\x18\x01 \x01(\x0b\x32 .driftline.serving.v1.UserScores\x12\r\n\x05stale\x18\x02 \x01(\x08\"X\n\x15\x42\x61tchGetScoresRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"K\n\x16\x42\x61tchGetScoresResponse\x12\x31\n\x07results\x18\x01 \x03(\x0b\x32 .driftline.serving.v1.UserResult\"\x92\x01\n\nUserResult\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x32\n\x06status\x18\x02 \x01(\x0e\x32\".driftline.serving.v1.ResultStatus\x12\x30\n\x06scores\x18\x03 \x01(\x0b\x32 .driftline.serving.v1.UserScores\x12\r\n\x05stale\x18\x04 \x01(\x08\"U\n\x12WatchScoresRequest\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12-\n\tread_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"G\n\x13WatchScoresResponse\x12\x30\n\x06result\x18\x01 \x01(\x0b\x32 .driftline.serving.v1.UserResult\"\'\n\x14\x45xplainScoresRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\x8e\x01\n\x15\x45xplainScoresResponse\x12\x30\n\x06scores\x18\x01 \x01(\x0b\x32 .driftline.serving.v1.UserScores\x12\x34\n\x08\x66\x65\x61tures\x18\x02 \x03(\x0b\x32\".driftline.serving.v1.FeatureValue\x12\r\n\x05stale\x18\x03 \x01(\x08\"|\n\x0c\x46\x65\x61tureValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x02\x12\x15\n\rdefault_value\x18\x03 \x01(\x01\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x0f\n\x07\x66ormula\x18\x05 \x01(\t\x12\x19\n\x11\x63omplete_since_ms\x18\x06 \x01(\x03\"r\n\x19ListSegmentMembersRequest\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x03\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x0e\n\x06sample\x18\x05 \x01(\x05\"k\n\x1aListSegmentMembersResponse\x12\x34\n\x07members\x18\x01 \x03(\x0b\x32#.driftline.serving.v1.SegmentMember\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\rSegmentMember\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\"\x15\n\x13ListSegmentsRequest\"L\n\x14ListSegmentsResponse\x12\x34\n\x08segments\x18\x01 \x03(\x0b\x32\".driftline.serving.v1.SegmentCount\"A\n\x0cSegmentCount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07members\x18\x02 \x01(\x03\x12\x12\n\ndefinition\x18\x03 \x01(\t*\x84\x01\n\x0cResultStatus\x12\x1d\n\x19RESULT_STATUS_UNSPECIFIED\x10\x00\x12\x14\n\x10RESULT_STATUS_OK\x10\x01\x12\x1b\n\x17RESULT_STATUS_NOT_FOUND\x10\x02\x12\"\n\x1eRESULT_STATUS_INVALID_ARGUMENT\x10\x03\x32\x8b\x05\n\x0cScoreService\x12\\\n\tGetScores\x12&.driftline.serving.v1.GetScoresRequest\x1a\'.driftline.serving.v1.GetScoresResponse\x12k\n\x0e\x42\x61tchGetScores\x12+.driftline.serving.v1.BatchGetScoresRequest\x1a,.driftline.serving.v1.BatchGetScoresResponse\x12\x64\n\x0bWatchScores\x12(.driftline.serving.v1.WatchScoresRequest\x1a).driftline.serving.v1.WatchScoresResponse0\x01\x12h\n\rExplainScores\x12*.driftline.serving.v1.ExplainScoresRequest\x1a+.driftline.serving.v1.ExplainScoresResponse\x12y\n\x12ListSegmentMembers\x12/.driftline.serving.v1.ListSegmentMembersRequest\x1a\x30.driftline.serving.v1.ListSegmentMembersResponse0\x01\x12\x65\n\x0cListSegments\x12).driftline.serving.v1.ListSegmentsRequest\x1a*.driftline.serving.v1.ListSegmentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'driftline.serving.v1.score_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESULTSTATUS']._serialized_start=1067
-  _globals['_RESULTSTATUS']._serialized_end=1199
+  _globals['_RESULTSTATUS']._serialized_start=1539
+  _globals['_RESULTSTATUS']._serialized_end=1671
   _globals['_GETSCORESREQUEST']._serialized_start=135
   _globals['_GETSCORESREQUEST']._serialized_end=217
   _globals['_GETSCORESRESPONSE']._serialized_start=219
@@ -44,7 +44,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINSCORESRESPONSE']._serialized_start=823
   _globals['_EXPLAINSCORESRESPONSE']._serialized_end=965
   _globals['_FEATUREVALUE']._serialized_start=967
-  _globals['_FEATUREVALUE']._serialized_end=1064
-  _globals['_SCORESERVICE']._serialized_start=1202
-  _globals['_SCORESERVICE']._serialized_end=1627
+  _globals['_FEATUREVALUE']._serialized_end=1091
+  _globals['_LISTSEGMENTMEMBERSREQUEST']._serialized_start=1093
+  _globals['_LISTSEGMENTMEMBERSREQUEST']._serialized_end=1207
+  _globals['_LISTSEGMENTMEMBERSRESPONSE']._serialized_start=1209
+  _globals['_LISTSEGMENTMEMBERSRESPONSE']._serialized_end=1316
+  _globals['_SEGMENTMEMBER']._serialized_start=1318
+  _globals['_SEGMENTMEMBER']._serialized_end=1368
+  _globals['_LISTSEGMENTSREQUEST']._serialized_start=1370
+  _globals['_LISTSEGMENTSREQUEST']._serialized_end=1391
+  _globals['_LISTSEGMENTSRESPONSE']._serialized_start=1393
+  _globals['_LISTSEGMENTSRESPONSE']._serialized_end=1469
+  _globals['_SEGMENTCOUNT']._serialized_start=1471
+  _globals['_SEGMENTCOUNT']._serialized_end=1536
+  _globals['_SCORESERVICE']._serialized_start=1674
+  _globals['_SCORESERVICE']._serialized_end=2325
 # @@protoc_insertion_point(module_scope)

@@ -259,6 +259,7 @@ class FeatureValue(google.protobuf.message.Message):
     DEFAULT_VALUE_FIELD_NUMBER: builtins.int
     UNIT_FIELD_NUMBER: builtins.int
     FORMULA_FIELD_NUMBER: builtins.int
+    COMPLETE_SINCE_MS_FIELD_NUMBER: builtins.int
     name: builtins.str
     value: builtins.float
     default_value: builtins.float
@@ -266,6 +267,10 @@ class FeatureValue(google.protobuf.message.Message):
     unit: builtins.str
     formula: builtins.str
     """In words, as in docs/features.md."""
+    complete_since_ms: builtins.int
+    """Since when the feature counts every event of the user: one that was declared while the job had state begins then.
+    0 where it always has.
+    """
     def __init__(
         self,
         *,
@@ -274,7 +279,129 @@ class FeatureValue(google.protobuf.message.Message):
         default_value: builtins.float = ...,
         unit: builtins.str = ...,
         formula: builtins.str = ...,
+        complete_since_ms: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["default_value", b"default_value", "formula", b"formula", "name", b"name", "unit", b"unit", "value", b"value"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["complete_since_ms", b"complete_since_ms", "default_value", b"default_value", "formula", b"formula", "name", b"name", "unit", b"unit", "value", b"value"]) -> None: ...
 
 Global___FeatureValue: typing_extensions.TypeAlias = FeatureValue
+
+@typing.final
+class ListSegmentMembersRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: builtins.int
+    LIMIT_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    SAMPLE_FIELD_NUMBER: builtins.int
+    segment: builtins.str
+    limit: builtins.int
+    """At most so many members; 0 for all."""
+    page_size: builtins.int
+    """At most so many a response, within 1 and 1,000; 0 for 1,000."""
+    page_token: builtins.str
+    """Where an earlier response ended; empty to begin. It stays valid while the number of shards of the job is the same."""
+    sample: builtins.int
+    """Instead of all: so many members at random, at most 1,000, without order and without a page token; 0 for no sample."""
+    def __init__(
+        self,
+        *,
+        segment: builtins.str = ...,
+        limit: builtins.int = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        sample: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["limit", b"limit", "page_size", b"page_size", "page_token", b"page_token", "sample", b"sample", "segment", b"segment"]) -> None: ...
+
+Global___ListSegmentMembersRequest: typing_extensions.TypeAlias = ListSegmentMembersRequest
+
+@typing.final
+class ListSegmentMembersResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEMBERS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Where to go on; empty after the last member."""
+    @property
+    def members(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SegmentMember]: ...
+    def __init__(
+        self,
+        *,
+        members: collections.abc.Iterable[Global___SegmentMember] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["members", b"members", "next_page_token", b"next_page_token"]) -> None: ...
+
+Global___ListSegmentMembersResponse: typing_extensions.TypeAlias = ListSegmentMembersResponse
+
+@typing.final
+class SegmentMember(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: builtins.int
+    SINCE_MS_FIELD_NUMBER: builtins.int
+    user_id: builtins.str
+    since_ms: builtins.int
+    """As in SegmentMembership."""
+    def __init__(
+        self,
+        *,
+        user_id: builtins.str = ...,
+        since_ms: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["since_ms", b"since_ms", "user_id", b"user_id"]) -> None: ...
+
+Global___SegmentMember: typing_extensions.TypeAlias = SegmentMember
+
+@typing.final
+class ListSegmentsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+Global___ListSegmentsRequest: typing_extensions.TypeAlias = ListSegmentsRequest
+
+@typing.final
+class ListSegmentsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SEGMENTS_FIELD_NUMBER: builtins.int
+    @property
+    def segments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SegmentCount]:
+        """By name."""
+
+    def __init__(
+        self,
+        *,
+        segments: collections.abc.Iterable[Global___SegmentCount] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["segments", b"segments"]) -> None: ...
+
+Global___ListSegmentsResponse: typing_extensions.TypeAlias = ListSegmentsResponse
+
+@typing.final
+class SegmentCount(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    MEMBERS_FIELD_NUMBER: builtins.int
+    DEFINITION_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    members: builtins.int
+    """Users in the segment; those whose scores have expired are counted until the job has cleared them away."""
+    definition: builtins.str
+    """Content hash of what the segment is declared as."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        members: builtins.int = ...,
+        definition: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["definition", b"definition", "members", b"members", "name", b"name"]) -> None: ...
+
+Global___SegmentCount: typing_extensions.TypeAlias = SegmentCount

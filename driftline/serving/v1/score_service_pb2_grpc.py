@@ -63,6 +63,16 @@ class ScoreServiceStub(object):
                 request_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresRequest.SerializeToString,
                 response_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresResponse.FromString,
                 _registered_method=True)
+        self.ListSegmentMembers = channel.unary_stream(
+                '/driftline.serving.v1.ScoreService/ListSegmentMembers',
+                request_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentMembersRequest.SerializeToString,
+                response_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentMembersResponse.FromString,
+                _registered_method=True)
+        self.ListSegments = channel.unary_unary(
+                '/driftline.serving.v1.ScoreService/ListSegments',
+                request_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentsRequest.SerializeToString,
+                response_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentsResponse.FromString,
+                _registered_method=True)
 
 
 class ScoreServiceServicer(object):
@@ -102,6 +112,22 @@ class ScoreServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSegmentMembers(self, request, context):
+        """The members of a segment, page by page; ends after the last one or after `limit` of them. A user who is a member all
+        the while comes exactly once, one who comes in or leaves meanwhile at most once. NOT_FOUND for a segment that is not
+        declared, INVALID_ARGUMENT for a bad name or page token; RESOURCE_EXHAUSTED while too many listings run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSegments(self, request, context):
+        """The segments that are declared, each with the number of its members.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ScoreServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,6 +150,16 @@ def add_ScoreServiceServicer_to_server(servicer, server):
                     servicer.ExplainScores,
                     request_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresRequest.FromString,
                     response_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresResponse.SerializeToString,
+            ),
+            'ListSegmentMembers': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListSegmentMembers,
+                    request_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentMembersRequest.FromString,
+                    response_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentMembersResponse.SerializeToString,
+            ),
+            'ListSegments': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSegments,
+                    request_deserializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentsRequest.FromString,
+                    response_serializer=driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -238,6 +274,60 @@ class ScoreService(object):
             '/driftline.serving.v1.ScoreService/ExplainScores',
             driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresRequest.SerializeToString,
             driftline_dot_serving_dot_v1_dot_score__service__pb2.ExplainScoresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSegmentMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/driftline.serving.v1.ScoreService/ListSegmentMembers',
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentMembersRequest.SerializeToString,
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSegments(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/driftline.serving.v1.ScoreService/ListSegments',
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentsRequest.SerializeToString,
+            driftline_dot_serving_dot_v1_dot_score__service__pb2.ListSegmentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,7 +89,39 @@ _ScoreServiceExplainScoresType = typing_extensions.TypeVar(
     ],
 )
 
-class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceBatchGetScoresType, _ScoreServiceWatchScoresType, _ScoreServiceExplainScoresType]):
+_ScoreServiceListSegmentMembersType = typing_extensions.TypeVar(
+    '_ScoreServiceListSegmentMembersType',
+    grpc.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse,
+    ],
+    grpc.aio.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse,
+    ],
+    default=grpc.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse,
+    ],
+)
+
+_ScoreServiceListSegmentsType = typing_extensions.TypeVar(
+    '_ScoreServiceListSegmentsType',
+    grpc.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentsRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentsRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentsRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentsResponse,
+    ],
+)
+
+class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceBatchGetScoresType, _ScoreServiceWatchScoresType, _ScoreServiceExplainScoresType, _ScoreServiceListSegmentMembersType, _ScoreServiceListSegmentsType]):
     """Reads scores of the live namespace, or of the one that the request metadata `driftline-namespace` names.
 
     INVALID_ARGUMENT for a bad id or mask, UNAVAILABLE while the score store is down, RESOURCE_EXHAUSTED while too many
@@ -114,6 +146,14 @@ class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceB
             driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
             driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
         ],
+        grpc.UnaryStreamMultiCallable[
+            driftline.serving.v1.score_service_pb2.ListSegmentMembersRequest,
+            driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            driftline.serving.v1.score_service_pb2.ListSegmentsRequest,
+            driftline.serving.v1.score_service_pb2.ListSegmentsResponse,
+        ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
@@ -134,6 +174,14 @@ class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceB
             driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
             driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
         ],
+        grpc.aio.UnaryStreamMultiCallable[
+            driftline.serving.v1.score_service_pb2.ListSegmentMembersRequest,
+            driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            driftline.serving.v1.score_service_pb2.ListSegmentsRequest,
+            driftline.serving.v1.score_service_pb2.ListSegmentsResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     GetScores: _ScoreServiceGetScoresType
@@ -152,6 +200,15 @@ class ScoreServiceStub(typing.Generic[_ScoreServiceGetScoresType, _ScoreServiceB
     GetScores; FAILED_PRECONDITION where the scores were stored without their features.
     """
 
+    ListSegmentMembers: _ScoreServiceListSegmentMembersType
+    """The members of a segment, page by page; ends after the last one or after `limit` of them. A user who is a member all
+    the while comes exactly once, one who comes in or leaves meanwhile at most once. NOT_FOUND for a segment that is not
+    declared, INVALID_ARGUMENT for a bad name or page token; RESOURCE_EXHAUSTED while too many listings run.
+    """
+
+    ListSegments: _ScoreServiceListSegmentsType
+    """The segments that are declared, each with the number of its members."""
+
 ScoreServiceAsyncStub: typing_extensions.TypeAlias = ScoreServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         driftline.serving.v1.score_service_pb2.GetScoresRequest,
@@ -168,6 +225,14 @@ ScoreServiceAsyncStub: typing_extensions.TypeAlias = ScoreServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         driftline.serving.v1.score_service_pb2.ExplainScoresRequest,
         driftline.serving.v1.score_service_pb2.ExplainScoresResponse,
+    ],
+    grpc.aio.UnaryStreamMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        driftline.serving.v1.score_service_pb2.ListSegmentsRequest,
+        driftline.serving.v1.score_service_pb2.ListSegmentsResponse,
     ],
 ]
 
@@ -213,5 +278,24 @@ class ScoreServiceServicer(metaclass=abc.ABCMeta):
         """Why the user has these scores: the value of every feature that the model saw. INVALID_ARGUMENT and NOT_FOUND as
         GetScores; FAILED_PRECONDITION where the scores were stored without their features.
         """
+
+    @abc.abstractmethod
+    def ListSegmentMembers(
+        self,
+        request: driftline.serving.v1.score_service_pb2.ListSegmentMembersRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse], collections.abc.AsyncIterator[driftline.serving.v1.score_service_pb2.ListSegmentMembersResponse]]:
+        """The members of a segment, page by page; ends after the last one or after `limit` of them. A user who is a member all
+        the while comes exactly once, one who comes in or leaves meanwhile at most once. NOT_FOUND for a segment that is not
+        declared, INVALID_ARGUMENT for a bad name or page token; RESOURCE_EXHAUSTED while too many listings run.
+        """
+
+    @abc.abstractmethod
+    def ListSegments(
+        self,
+        request: driftline.serving.v1.score_service_pb2.ListSegmentsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[driftline.serving.v1.score_service_pb2.ListSegmentsResponse, collections.abc.Awaitable[driftline.serving.v1.score_service_pb2.ListSegmentsResponse]]:
+        """The segments that are declared, each with the number of its members."""
 
 def add_ScoreServiceServicer_to_server(servicer: ScoreServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -40,6 +40,38 @@ class UserScores(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class TraitsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class ModelVersionsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     USER_ID_FIELD_NUMBER: builtins.int
     SCORES_FIELD_NUMBER: builtins.int
     AFFINITIES_FIELD_NUMBER: builtins.int
@@ -51,6 +83,11 @@ class UserScores(google.protobuf.message.Message):
     GENERATION_FIELD_NUMBER: builtins.int
     WRITTEN_AT_MS_FIELD_NUMBER: builtins.int
     FEATURE_VALUES_FIELD_NUMBER: builtins.int
+    DECLARATION_FIELD_NUMBER: builtins.int
+    SEGMENTS_FIELD_NUMBER: builtins.int
+    TRAITS_FIELD_NUMBER: builtins.int
+    TOPS_FIELD_NUMBER: builtins.int
+    MODEL_VERSIONS_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     feature_set: builtins.str
     """Names and versions the feature vector behind the scores, "v1"."""
@@ -66,6 +103,8 @@ class UserScores(google.protobuf.message.Message):
     """When the state behind the scores began (milliseconds since the epoch); a rebuild has a later one."""
     written_at_ms: builtins.int
     """Wall-clock time of the write."""
+    declaration: builtins.str
+    """Content hash of the declarations behind the scores; empty for the set that is shipped."""
     @property
     def scores(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """By name: purchase_propensity, engagement, churn_risk; each within 0 and 1."""
@@ -82,6 +121,22 @@ class UserScores(google.protobuf.message.Message):
         server can cut it off without parsing; GetScores and BatchGetScores leave it out, ExplainScores names each value.
         """
 
+    @property
+    def segments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SegmentMembership]:
+        """The segments that the user is in, as of as_of_event_time_ms, in the order of their declaration."""
+
+    @property
+    def traits(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """Values of text features, by name."""
+
+    @property
+    def tops(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___DimensionShares]:
+        """Largest entries of map features, one an element."""
+
+    @property
+    def model_versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The version of the model behind each score that a model made, by the score's name."""
+
     def __init__(
         self,
         *,
@@ -96,11 +151,62 @@ class UserScores(google.protobuf.message.Message):
         generation: builtins.int = ...,
         written_at_ms: builtins.int = ...,
         feature_values: collections.abc.Iterable[builtins.float] | None = ...,
+        declaration: builtins.str = ...,
+        segments: collections.abc.Iterable[Global___SegmentMembership] | None = ...,
+        traits: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        tops: collections.abc.Iterable[Global___DimensionShares] | None = ...,
+        model_versions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["session", b"session"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "as_of_event_time_ms", b"as_of_event_time_ms", "feature_set", b"feature_set", "feature_values", b"feature_values", "generation", b"generation", "model_version", b"model_version", "scores", b"scores", "session", b"session", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "as_of_event_time_ms", b"as_of_event_time_ms", "declaration", b"declaration", "feature_set", b"feature_set", "feature_values", b"feature_values", "generation", b"generation", "model_version", b"model_version", "model_versions", b"model_versions", "scores", b"scores", "segments", b"segments", "session", b"session", "tops", b"tops", "traits", b"traits", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
 
 Global___UserScores: typing_extensions.TypeAlias = UserScores
+
+@typing.final
+class SegmentMembership(google.protobuf.message.Message):
+    """That a user is in a segment."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SINCE_MS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    since_ms: builtins.int
+    """Event time of the event that made the user a member; of a segment over a model's score, that of the event after
+    whose scoring the user was first seen in it.
+    """
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        since_ms: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "since_ms", b"since_ms"]) -> None: ...
+
+Global___SegmentMembership: typing_extensions.TypeAlias = SegmentMembership
+
+@typing.final
+class DimensionShares(google.protobuf.message.Message):
+    """The largest entries of a feature that is a map, such as counts by a dimension."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FEATURE_FIELD_NUMBER: builtins.int
+    ENTRIES_FIELD_NUMBER: builtins.int
+    feature: builtins.str
+    @property
+    def entries(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CategoryAffinity]:
+        """Largest first; the category is the entry's key."""
+
+    def __init__(
+        self,
+        *,
+        feature: builtins.str = ...,
+        entries: collections.abc.Iterable[Global___CategoryAffinity] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["entries", b"entries", "feature", b"feature"]) -> None: ...
+
+Global___DimensionShares: typing_extensions.TypeAlias = DimensionShares
 
 @typing.final
 class CategoryAffinity(google.protobuf.message.Message):

@@ -53,6 +53,8 @@ class UserState(google.protobuf.message.Message):
     LAST_ARRIVAL_MS_FIELD_NUMBER: builtins.int
     FORGOTTEN_THROUGH_MS_FIELD_NUMBER: builtins.int
     TAIL_KNOWN_MS_FIELD_NUMBER: builtins.int
+    SEGMENTS_FIELD_NUMBER: builtins.int
+    SEGMENTS_SINCE_MS_FIELD_NUMBER: builtins.int
     seen_hashes: builtins.bytes
     """Remembered event ids: 64-bit xxh3 hashes, big-endian (xxHash's canonical form), ascending by (event time, hash)."""
     seen_times_ms: builtins.bytes
@@ -100,6 +102,7 @@ class UserState(google.protobuf.message.Message):
     """For the tail: when each event was known at the latest. int64 little-endian, milliseconds; absent where each was
     known at its own time, which is so unless an event is dated ahead of its record.
     """
+    segments_since_ms: builtins.bytes
     @property
     def categories(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ascending."""
@@ -108,6 +111,10 @@ class UserState(google.protobuf.message.Message):
     def tail_event_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
     def tail_categories(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def segments(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The memberships in segments as they were last published: names, ascending, and since when, int64 little-endian."""
+
     def __init__(
         self,
         *,
@@ -134,8 +141,10 @@ class UserState(google.protobuf.message.Message):
         last_arrival_ms: builtins.int = ...,
         forgotten_through_ms: builtins.int = ...,
         tail_known_ms: builtins.bytes = ...,
+        segments: collections.abc.Iterable[builtins.str] | None = ...,
+        segments_since_ms: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "segments", b"segments", "segments_since_ms", b"segments_since_ms", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
 
