@@ -6,6 +6,7 @@ from typing import Final
 
 ID_BYTES_MAX: Final = 128  # of a user's or an event's id, in UTF-8
 CATEGORY_BYTES_MAX: Final = 256  # of an event's category, in UTF-8
+FIELD_BYTES_MAX: Final = 256  # of a declared field's text, in UTF-8
 VALUE_MAX: Final = 1e12  # of an event's value, either way: keeps sums finite and exact enough
 TIME_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999, the last that a calendar here knows
 NAMESPACE_CHARACTER: Final = "[A-Za-z0-9_.-]"  # safe within keys, and within the patterns of SCAN

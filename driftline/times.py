@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Final
 
+UNITS_MS: Final = {"s": Decimal(1_000), "ms": Decimal(1), "us": Decimal("0.001"), "ns": Decimal("0.000001")}
 FORMS = "2019-10-01T00:00:00Z, 2019-10-01 00:00:00.123 UTC or 2019-10-01T02:00:00+02:00"
 _FORM = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:[.,]([0-9]{1,9}))?"
@@ -13,6 +16,8 @@ _FORM = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_DIGITS_MAX = 30  # of a whole number that is a time
+EXPONENT_MAX: Final = 30  # of a decimal number; no time and no amount is larger, or smaller
 
 
 def parse_time_ms(text: str, zone: tzinfo | None = None) -> int:
@@ -43,3 +48,34 @@ def parse_time_ms(text: str, zone: tzinfo | None = None) -> int:
         message = f"a time that exists, like {FORMS}"
         raise ValueError(message) from None
     return (moment - _EPOCH) // _MS + int((fraction or "0").ljust(3, "0")[:3])
+
+
+def decimal_of(text: str) -> Decimal:
+    """The number that a text is, exactly. Raises ValueError where it is none, or one beyond all use."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or abs(number.adjusted()) > EXPONENT_MAX:
+        message = "not a number"
+        raise ValueError(message)
+    return number
+
+
+def number_time_ms(text: str, unit: str) -> int:
+    """Milliseconds since the Unix epoch of a number in a unit of UNITS_MS; finer fractions are cut off.
+
+    Raises:
+        ValueError: the text is no number. The message holds nothing of it.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX:
+        number = int(text)
+        return number * 1_000 if unit == "s" else number // _PER_MS[unit]
+    try:
+        return int(decimal_of(text) * UNITS_MS[unit])
+    except ValueError:
+        message = f"a number of {unit}"
+        raise ValueError(message) from None
+
+
+_PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}

@@ -14,6 +14,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
 from driftline.limits import CATEGORY_BYTES_MAX, ID_BYTES_MAX, VALUE_MAX
 from driftline.words import NameCounts
+from udfs.declared_events import EventTypes
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
@@ -36,6 +37,7 @@ class Decoder:
         event_time_max_ms: the latest.
         currencies: which currencies amounts may be in.
         gates: the gates that every event passes, in this order.
+        event_types: the types and fields that are declared; None without any.
         unknown_types: counts the event types that this version does not know and folds as CUSTOM.
     """
 
@@ -46,6 +48,7 @@ class Decoder:
     event_time_max_ms: int
     currencies: Currencies = AS_GIVEN
     gates: Sequence[Gate] = ()
+    event_types: EventTypes | None = None
     unknown_types: NameCounts = field(default_factory=NameCounts, compare=False)
 
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int) -> tuple[str, Event]:
@@ -72,7 +75,9 @@ class Decoder:
 
     def uncount(self, key: bytes | None, value: bytes | None) -> None:
         """Undo what `decode` has counted for a record that will be decoded again."""
-        if word := _unknown_type(self._parse(key, value)):
+        message = self._parse(key, value)
+        declared = self.event_types is not None and self.event_types.number_of(message) != 0
+        if not declared and (word := _unknown_type(message)):
             self.unknown_types.uncount(word)
 
     def event_of(self, message: UserEvent, timestamp_ms: int, now_ms: int) -> Event:
@@ -82,8 +87,10 @@ class Decoder:
         return event
 
     def _admitted(self, message: UserEvent, user_id: str) -> Event:
-        """Return the event of a message after it has passed all gates."""
+        """Return the event of a message, with its declared fields, after it has passed all gates."""
         event = validate(message, self.currencies)
+        if self.event_types is not None:
+            self.event_types.fill(message, event)
         for gate in self.gates:
             gate.admit(user_id, event)
         return event
