@@ -11,7 +11,7 @@ from typing import Any
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
-from udfs.reducers.kind import Kind, On, Sizes, Slots, Step
+from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
 
 
 class ValueNode(Node):
@@ -75,4 +75,5 @@ class Count(Kind):
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the slot; a count of nothing is 0, whatever the default."""
+        check_read(read, "value")
         return ValueNode(slots.value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
+
+SEPARATOR: Final = "\x1f"  # between the texts of a field that is a list
 
 
 class Sizes(NamedTuple):
@@ -82,3 +84,26 @@ class Kind:
             default: what a number is before there is anything to compute it from.
         """
         raise NotImplementedError
+
+
+def required(node: Node | None) -> Node:
+    """Return a node that a kind cannot do without.
+
+    Raises:
+        ValueError: the plan's reducer lacks it.
+    """
+    if node is None:
+        message = "a reducer of the plan lacks the value or key that its kind needs"
+        raise ValueError(message)
+    return node
+
+
+def check_read(read: list[Any], *names: str) -> None:
+    """Check the way to read that the plan asks for.
+
+    Raises:
+        ValueError: the kind has none of this name.
+    """
+    if read[0] not in names:
+        message = f"a reducer of the plan is read as {read}; its kind can be read as {names}"
+        raise ValueError(message)
