@@ -1,14 +1,14 @@
 """What is served, by name: the features of each feature set, with unit, default and formula, and the scores.
 
-Data that the core, training and the server share; how they are computed is in udfs/features.py, documented in
-docs/features.md. A change of meaning, order or number is a new feature set; models name the one they were trained on.
+Data that the core, training and the server share. The set of a job is that of its plan (`FeatureSet.of_plan`); `v1` is
+here, too, for what was stored before there were plans. It is documented in docs/features.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 FEATURE_SET: Final = "v1"  # what this release computes
 PURCHASE_PROPENSITY: Final = "purchase_propensity"
@@ -21,12 +21,17 @@ NO_PREVIOUS_H: Final = -1.0
 
 @dataclass(frozen=True)
 class Feature:
-    """What a position of the vector means."""
+    """What a position of the vector means.
+
+    Attributes:
+        hash: of its definition; empty where it is not known, as in `v1` before there were plans.
+    """
 
     name: str
     unit: str
     default: float
     formula: str
+    hash: str = ""
 
 
 V1: tuple[Feature, ...] = (
@@ -83,3 +88,42 @@ V1: tuple[Feature, ...] = (
 )
 
 FEATURE_SETS: Final[Mapping[str, tuple[Feature, ...]]] = {FEATURE_SET: V1}
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The features of a vector, in its order.
+
+    Attributes:
+        name: of the project; `feature_set` of the stored scores.
+        hash: of the declaration that it is from; empty where it is not from one.
+        features: a position of the vector each.
+    """
+
+    name: str
+    hash: str
+    features: tuple[Feature, ...]
+
+    @classmethod
+    def of_plan(cls, plan: Mapping[str, Any]) -> FeatureSet:
+        """Return the set of a plan (docs/decisions/0032-declarations.md): its features that are in the vector."""
+        features = tuple(
+            Feature(
+                declared["name"],
+                declared.get("unit", ""),
+                float(declared.get("default", 0.0)),
+                declared.get("formula", ""),
+                declared.get("hash", ""),
+            )
+            for declared in plan["features"]
+            if declared.get("vector")
+        )
+        return cls(plan["name"], plan.get("hash", ""), features)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features, in the order of the vector."""
+        return tuple(feature.name for feature in self.features)
+
+
+SHIPPED: Final = FeatureSet(FEATURE_SET, "", V1)

@@ -1,4 +1,6 @@
-"""The model in use: one thread for each process and folder polls and loads models, operators take the reference.
+"""The models in use: one thread for each process and folder polls and loads models, operators take the reference.
+
+The scores of a plan that models make have a folder each, and so a watcher and a follower each.
 
 The folder may be on a network file system, which can hang. So only the watcher's thread touches it, and no block,
 barrier or end of the process waits for that thread. It must be a thread that Python itself has started. In Flink's
@@ -14,13 +16,16 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from driftline.catalogue import SHIPPED, FeatureSet
 from driftline.errors import ModelError
 from driftline.metrics import JobGauge, JobMetric
-from driftline.models import ModelFolder, OnnxModel
+from driftline.model_scores import ModelScore
+from driftline.models import ModelFolder
+from driftline.onnx_model import OnnxModel
 
 _log = logging.getLogger(__name__)
 
@@ -32,16 +37,33 @@ class ModelWatcher:
 
     A model that cannot be used is logged and counted once, until its name changes or another model has worked since; it
     is read again only when its files change. The previous model stays in use: a bad upload must not stop the scores.
+
+    Args:
+        path: the folder.
+        poll_s: seconds between two looks.
+        features: those that a model will be given.
+        folder: how the folder is read, where that differs; its models are at `path`.
+        score: the score that its models must be made for, and what they must do; None: any.
     """
 
-    def __init__(self, path: Path, poll_s: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        poll_s: float,
+        features: FeatureSet = SHIPPED,
+        *,
+        folder: ModelFolder | None = None,
+        score: ModelScore | None = None,
+    ) -> None:
         self.path = path
         self.model: OnnxModel | None = None
         self.failures = 0  # number of models that could not be used, since the process began
         self.problem = ""  # why the current model is not in use as of the newest look; empty if it is
         self.there = True  # whether the newest look found the folder
         self.looked_at_s = time.monotonic()  # when the newest look ended
-        self._folder = ModelFolder(path)
+        self._folder = folder or ModelFolder(path)
+        self._features = features
+        self._score, self._task = (score.name, score.task) if score else ("", "")
         self._poll_s = poll_s
         self._before: OnnxModel | None = None
         self._marks: dict[str, object] = {}  # by version: marks of the files of these two models
@@ -83,7 +105,7 @@ class ModelWatcher:
             mark = self._folder.mark(version)
             if self._failed.get(version) == mark:
                 return
-            self._use(self._folder.load(version), mark)
+            self._use(self._folder.load(version, self._features, score=self._score, task=self._task), mark)
         except ModelError as error:
             with self._changing:
                 self._note(version or str(error), mark, str(error))
@@ -127,15 +149,25 @@ class ModelWatcher:
 
 
 @functools.cache
-def watcher(path: Path, poll_s: float) -> ModelWatcher:
-    """Return the process's watcher of a folder: thread mode never closes operators, so one for each would pile up."""
-    made = ModelWatcher(path, poll_s)
+def watcher(path: Path, poll_s: float, features: FeatureSet = SHIPPED, score: ModelScore | None = None) -> ModelWatcher:
+    """Return the process's watcher of a score's models, started: thread mode never closes operators.
+
+    One for each operator would pile up. Another declaration makes another one, for jobs of two plans in one process.
+
+    Args:
+        path: models_dir, below which the score's folder is.
+        poll_s: seconds between two looks.
+        features: those that its models will be given.
+        score: the score; None: any whose models are in models_dir itself.
+    """
+    folder = score.models(path) if score else ModelFolder(path)
+    made = ModelWatcher(folder.path, poll_s, features, folder=folder, score=score)
     made.start()
     return made
 
 
 class ModelFollower:
-    """One operator's view of a watcher: calling it once a block returns the model to score with.
+    """One operator's view of a watcher: calling it once a block returns the model of a score to score with.
 
     Args:
         watched: the watcher.
@@ -204,6 +236,41 @@ class ModelFollower:
         """Return the current values of the gauges."""
         age_s = int(time.monotonic() - self._watched.looked_at_s)
         return {JobGauge.MODEL_PRESENT: int(self._model is not None), JobGauge.MODEL_LOOK_AGE_S: age_s}
+
+
+def followers_of(
+    models_dir: Path,
+    poll_s: float,
+    features: FeatureSet,
+    scores: Iterable[ModelScore],
+    *,
+    required: bool,
+    count: Callable[[JobMetric], None],
+) -> dict[str, ModelFollower]:
+    """Return an operator's follower of each score's models, by score; none is opened yet.
+
+    Args:
+        models_dir: below which the folders of the scores are.
+        poll_s: seconds between two looks at a folder.
+        features: those that the models will be given.
+        scores: of the plan (`driftline.model_scores.model_scores_of`).
+        required: whether to raise ModelError instead of scoring without one of the models.
+        count: adds one to a counter.
+    """
+    return {
+        score.name: ModelFollower(watcher(models_dir, poll_s, features, score), required, count) for score in scores
+    }
+
+
+def gauges_of(followers: Mapping[str, ModelFollower]) -> dict[JobGauge, int]:
+    """Return the gauges of several followers: whether every score has a model, and the age of the oldest look."""
+    shown = [follower.gauges() for follower in followers.values()]
+    if not shown:
+        return {}
+    return {
+        JobGauge.MODEL_PRESENT: min(one[JobGauge.MODEL_PRESENT] for one in shown),
+        JobGauge.MODEL_LOOK_AGE_S: max(one[JobGauge.MODEL_LOOK_AGE_S] for one in shown),
+    }
 
 
 class Gauges:

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from driftline.catalogue import V1
 from driftline.errors import InputError
-from driftline.models import INPUT, OnnxModel
+from driftline.onnx_model import INPUT, OnnxModel
 from training.examples import HORIZON_MS, Examples
 
 TEST_USERS = 5  # one user in five is held out

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from driftline.models import Manifest, ModelFolder, OnnxModel
+from driftline.manifest import Manifest
+from driftline.models import ModelFolder
+from driftline.onnx_model import OnnxModel
 from history.reading import EventReader
 from training.examples import make_examples, read_history
 from training.model import Report, check_parity, evaluate, fit, split, to_onnx

@@ -18,7 +18,8 @@ from typing import Any
 import redis
 
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.models import ModelFolder, OnnxModel
+from driftline.models import ModelFolder
+from driftline.onnx_model import OnnxModel
 from driftline.units import wall_clock_ms
 from jobs.pipeline import bounds_of
 from jobs.settings import ScoreEventsSettings

@@ -19,7 +19,8 @@ from console.settings import StackSettings
 from console.simulator import SimulationSpec, json_line, simulate
 from console.submission import job_settings, matching, submit
 from driftline.errors import DriftlineError, ModelError, ServiceUnavailable, StackError
-from driftline.models import Manifest, ModelFolder
+from driftline.manifest import Manifest
+from driftline.models import ModelFolder
 from driftline.units import DAY_MS, MINUTE_MS, wall_clock_ms
 from history.reading import EventReader
 from jobs.pipeline import bounds_of, decoder_of

@@ -17,11 +17,13 @@ from types import SimpleNamespace
 import pytest
 from onnx import helper
 
-from driftline.catalogue import V1
+from driftline.catalogue import SHIPPED, V1, FeatureSet
 from driftline.errors import ModelError
 from driftline.metrics import JobGauge, JobMetric
-from driftline.models import ModelFolder, OnnxModel
-from jobs.model_watch import Gauges, ModelFollower, ModelWatcher, watcher
+from driftline.model_scores import ModelScore
+from driftline.models import ModelFolder
+from driftline.onnx_model import OnnxModel
+from jobs.model_watch import Gauges, ModelFollower, ModelWatcher, followers_of, gauges_of, watcher
 from tests.onnx_models import breaks_in_use, constant, graph
 from tests.redis_server import wait_until
 
@@ -128,7 +130,7 @@ def test_a_manifest_that_is_none_leaves_the_one_in_use(followed: Followed, manif
 @pytest.mark.parametrize(
     ("why", "model"),
     [
-        ("one column", constant(0.5)),
+        ("one column, more than 1", constant(1.5)),
         ("three columns", constant(0.2, 0.3, 0.5)),
         ("not a number", constant(0.5, float("nan"))),
         ("infinite", constant(0.5, float("inf"))),
@@ -153,7 +155,7 @@ def test_a_broken_model_is_read_again_only_when_its_files_change(
     loaded: list[str] = []
     load = followed.folder.load
 
-    def noting(_: ModelFolder, version: str) -> OnnxModel:
+    def noting(_: ModelFolder, version: str, *_features: FeatureSet, **_wanted: str) -> OnnxModel:
         loaded.append(version)
         return load(version)
 
@@ -343,3 +345,50 @@ def test_gauges_cross_to_java_only_when_they_change() -> None:
     for present in (0, 0, 1, 1):
         gauges.show({JobGauge.MODEL_PRESENT: present, JobGauge.MODEL_LOOK_AGE_S: 0})
     assert told == [("model_present", 0), ("model_look_age_s", 0), ("model_present", 1)]
+
+
+FINISH = ModelScore("finish", "classification", "finish")
+SPEND = ModelScore("spend", "regression", "spend")
+
+
+def test_models_of_several_scores_stand_side_by_side(tmp_path: Path) -> None:
+    counts: Counter[JobMetric] = Counter()
+    scores = (ModelScore(), FINISH, SPEND)
+    followers = followers_of(
+        tmp_path, 60.0, SHIPPED, scores, required=False, count=lambda metric: counts.update([metric])
+    )
+    ModelFolder(tmp_path).store(constant(0.5, 0.5), trained_at_ms=1, stamp="1", metrics={})
+    FINISH.models(tmp_path).store(constant(0.25, 0.75), trained_at_ms=1, stamp="2", metrics={}, score="finish")
+    for follower in followers.values():
+        follower.open()
+    found = {name: follower.predict([ROW]) for name, follower in followers.items()}
+    assert found == {"purchase_propensity": [0.5], "finish": [0.75], "spend": None}
+    assert gauges_of(followers)[JobGauge.MODEL_PRESENT] == 0
+    SPEND.models(tmp_path).store(
+        constant(7.5), trained_at_ms=1, stamp="3", metrics={}, score="spend", task="regression"
+    )
+    assert watcher(tmp_path, 60.0, SHIPPED, SPEND).await_look(30.0)
+    spend = followers["spend"]()
+    assert spend is not None and spend.predict([ROW, ROW]) == [7.5, 7.5]
+    assert gauges_of(followers)[JobGauge.MODEL_PRESENT] == 1
+    assert counts[JobMetric.MODEL_LOADS] == 3 and counts[JobMetric.MODEL_LOAD_FAILURES] == 0
+
+
+@pytest.mark.parametrize(("made_for", "task"), [("finish", "regression"), ("spend", "classification")])
+def test_a_model_of_another_score_or_task_is_not_used(tmp_path: Path, made_for: str, task: str) -> None:
+    SPEND.models(tmp_path).store(constant(0.5), trained_at_ms=1, stamp="1", metrics={}, score=made_for, task=task)
+    watched = ModelWatcher(tmp_path / "spend", 60.0, folder=SPEND.models(tmp_path), score=SPEND)
+    watched.look()
+    assert watched.model is None
+    assert "is declared here" in watched.problem
+
+
+def test_the_folder_of_a_score_need_not_exist_but_that_of_all_must(tmp_path: Path) -> None:
+    for root, there in ((tmp_path, True), (tmp_path / "gone", False)):
+        watched = ModelWatcher(root / "spend", 60.0, folder=SPEND.models(root), score=SPEND)
+        watched.look()
+        assert (watched.there, bool(watched.problem)) == (there, not there)
+
+
+def test_no_score_no_gauges() -> None:
+    assert gauges_of({}) == {}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from driftline.catalogue import V1
 from driftline.errors import InputError
 from driftline.jsonlines import format_event
-from driftline.models import OnnxModel
+from driftline.onnx_model import OnnxModel
 from driftline.state.v1.state_pb2 import ShardState
 from history.reading import EventReader
 from jobs.pipeline import decoder_of

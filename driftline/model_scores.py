@@ -1,0 +1,58 @@
+"""The scores that models make, as a plan declares them, and where below models_dir each one's models are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from driftline.catalogue import PURCHASE_PROPENSITY
+from driftline.errors import ModelError
+from driftline.models import CURRENT, ModelFolder
+from driftline.onnx_model import CLASSIFICATION
+
+ROOT: Final = "."  # the folder of a score whose models are in models_dir itself
+_FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """A score that a model makes.
+
+    Attributes:
+        name: of the score.
+        task: CLASSIFICATION or REGRESSION.
+        folder: below models_dir, ROOT for models_dir itself.
+        features: what a model is trained on, names of the plan's vector; empty: the whole vector.
+
+    Raises:
+        ModelError: the folder's name leads elsewhere.
+    """
+
+    name: str = PURCHASE_PROPENSITY
+    task: str = CLASSIFICATION
+    folder: str = ROOT
+    features: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.folder != ROOT and (not _FOLDER.fullmatch(self.folder) or self.folder == CURRENT):
+            message = f"score {self.name}: folder should be a name of a folder below models_dir, not {self.folder!r}"
+            raise ModelError(message)
+
+    @classmethod
+    def of_plan(cls, plan: Mapping[str, Any], declared: Mapping[str, Any]) -> ModelScore:
+        """Return one of the plan's scores, `declared` being its entry in `plan["scores"]`, with a `model`."""
+        model, name = declared["model"], declared["name"]
+        features = tuple(plan["features"][position]["name"] for position in model.get("features") or ())
+        return cls(name, model["task"], model.get("folder", name), features)
+
+    def models(self, models_dir: Path) -> ModelFolder:
+        """Return the folder of its models; that folder need not exist yet, but `models_dir` must where it is used."""
+        return ModelFolder(models_dir) if self.folder == ROOT else ModelFolder(models_dir / self.folder, models_dir)
+
+
+def model_scores_of(plan: Mapping[str, Any]) -> tuple[ModelScore, ...]:
+    """Return the plan's scores that models make, in its order."""
+    return tuple(ModelScore.of_plan(plan, declared) for declared in plan["scores"] if declared.get("model"))
