@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from udfs.expressions import arithmetic, clocks, inputs, logic, maps, numbers, texts, unary
 from udfs.expressions.node import Constant, Node
+from udfs.zones import Zone
 
 _ONE: Final[dict[str, Callable[[Node], Node]]] = {
     "neg": arithmetic.Negate,
@@ -63,7 +64,7 @@ _FOLDED: Final[dict[str, Callable[[Node, Node], Node]]] = {
     "max": numbers.Maximum,
     "coalesce": numbers.Coalesce,
 }
-_TIMES: Final[dict[str, Callable[[Node, clocks.Zone], Node]]] = {
+_TIMES: Final[dict[str, Callable[[Node, Zone], Node]]] = {
     "day_angle": clocks.DayAngle,
     "hour": clocks.Hour,
     "day_of_week": clocks.DayOfWeek,
@@ -130,7 +131,7 @@ class _Builder:
             return logic.NumberIn(self.node(expr[1]), {float(number) for number in expr[2:]})
         operands = [self.node(operand) for operand in expr[1:]]
         if len(operands) == 1 and op in _TIMES:
-            return _TIMES[op](operands[0], clocks.zone(self._zone))
+            return _TIMES[op](operands[0], clocks.zone_named(self._zone))
         combined = _combined(op, operands)
         if combined is None:
             raise _not_an_expression(expr)
