@@ -64,6 +64,9 @@ class StackSettings(Settings):
     sessions_retention_days: float = Field(
         -1, description="how long the topic sessions keeps closed sessions; -1: for ever. FORGET does not reach it"
     )
+    segments_retention_days: float = Field(
+        -1, description="how long the topic segments keeps changes; -1: for ever. FORGET does not reach it"
+    )
     isolation_level: IsolationLevel = Field(
         "read_committed", description="whether the events of aborted and open transactions are read, too"
     )

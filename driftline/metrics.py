@@ -68,6 +68,12 @@ class JobNamed(Enum):
         20,
         "a bot, or nobody: put the id on refused_ids; a user: raise tail_events_max and dedupe_ids_max",
     )
+    SEGMENTS_ENTERED = NamedCounter(
+        "segments_entered", "segment", 100, "0 for long: compare its declaration with what events are sent"
+    )
+    SEGMENTS_LEFT = NamedCounter(
+        "segments_left", "segment", 100, "as many as enter: users flap; set `leave` apart from `enter`, or `min_stay`"
+    )
 
 
 class JobGauge(StrEnum):

@@ -96,6 +96,13 @@ SESSIONS: Final = Topic(
     written_by="score-events",
     retention_setting="sessions_retention_days",
 )
+SEGMENTS: Final = Topic(
+    role="segments",
+    name="segments",
+    value="SegmentChange",
+    written_by="score-events",
+    retention_setting="segments_retention_days",
+)
 SCORES: Final = Topic(
     role="scores",
     name="scores",

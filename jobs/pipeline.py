@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from driftline.topics import SCORES, SESSIONS, Topic
+from driftline.topics import SCORES, SEGMENTS, SESSIONS, Topic
 from driftline.words import NameCounts
 from jobs.base_settings import names_in
 from jobs.settings import ScoreEventsSettings
@@ -22,6 +22,7 @@ from udfs.refused import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS, RefusedIds, refu
 from udfs.scoring import Model
 from udfs.stages.overflows import Overflows
 from udfs.stages.scores import Scores
+from udfs.stages.segments import Segments
 from udfs.stages.sessions import Sessions
 from udfs.timeline import TimelineBounds
 
@@ -47,6 +48,7 @@ GATES: tuple[Callable[[ScoreEventsSettings], Gate], ...] = (refused_ids_of,)
 STAGES: tuple[StageEntry, ...] = (
     StageEntry(lambda _, model: Scores(model), writes=(SCORES,)),
     StageEntry(lambda settings, _: Sessions(settings.session_gap_ms), writes=(SESSIONS,)),
+    StageEntry(lambda _settings, _model: Segments(()), writes=(SEGMENTS,)),  # none without declarations
     StageEntry(lambda _settings, _model: Overflows()),
 )
 

@@ -20,6 +20,7 @@ REMEMBERED = (
     "dead_letter_topic",
     "late_topic",
     "sessions_topic",
+    "segments_topic",
     "scores_topic",
     "events_format",
     "disorder_ms",
@@ -51,6 +52,7 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     dead_letter_topic: str = Field(topics.DEAD_LETTER.name, min_length=1, description="topic of dead letters")
     late_topic: str = Field(topics.LATE.name, min_length=1, description="topic of late events")
     sessions_topic: str = Field(topics.SESSIONS.name, min_length=1, description="topic of closed sessions")
+    segments_topic: str = Field(topics.SEGMENTS.name, min_length=1, description="topic of changes of segments")
     scores_topic: str = Field(topics.SCORES.name, min_length=1, description="changelog topic of scores")
     events_format: Format = Field("protobuf", description="encoding of the values on the input topic")
     isolation_level: IsolationLevel = Field(

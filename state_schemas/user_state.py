@@ -42,6 +42,8 @@ _PUBLISHED_REVISION: Final = tag(UserState.PUBLISHED_REVISION_FIELD_NUMBER, deli
 _QUIET_CHECK_AT_MS: Final = tag(UserState.QUIET_CHECK_AT_MS_FIELD_NUMBER, delimited=False)
 _LAST_ARRIVAL_MS: Final = tag(UserState.LAST_ARRIVAL_MS_FIELD_NUMBER, delimited=False)
 _FORGOTTEN_THROUGH_MS: Final = tag(UserState.FORGOTTEN_THROUGH_MS_FIELD_NUMBER, delimited=False)
+_SEGMENTS: Final = tag(UserState.SEGMENTS_FIELD_NUMBER, delimited=True)
+_SEGMENTS_SINCE_MS: Final = tag(UserState.SEGMENTS_SINCE_MS_FIELD_NUMBER, delimited=True)
 
 
 def encode_user(timeline: Timeline) -> bytes:
@@ -74,6 +76,8 @@ def encode_user(timeline: Timeline) -> bytes:
         _payload(parts, _PUBLISHED_BEFORE, array("q", itertools.chain(*published.before)).tobytes())
     if tail:
         _currency_parts(parts, tail)
+    if timeline.segments_published:
+        _segment_parts(parts, timeline.segments_published)
     return b"".join(parts)
 
 
@@ -125,6 +129,12 @@ def _currency_parts(parts: list[bytes], tail: list[Event]) -> None:
             return
 
 
+def _segment_parts(parts: list[bytes], published: dict[str, int]) -> None:
+    names = sorted(published)  # the order in the dict depends on history
+    _strings(parts, _SEGMENTS, names)
+    _payload(parts, _SEGMENTS_SINCE_MS, array("q", [published[name] for name in names]).tobytes())
+
+
 def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
     """Decode bytes that `encode_user` of this release or an older one wrote.
 
@@ -143,6 +153,9 @@ def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
     timeline.quiet_check_at_ms = message.quiet_check_at_ms
     timeline.last_arrival_ms = message.last_arrival_ms
     timeline.forgotten_through_ms = message.forgotten_through_ms
+    timeline.scored_events = message.accepted_events
+    if message.segments:
+        timeline.segments_published = dict(zip(message.segments, array("q", message.segments_since_ms), strict=True))
     if FORGET in message.tail_types:
         _carry_out_forgets(timeline)
     return timeline

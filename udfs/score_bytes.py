@@ -13,11 +13,12 @@ from typing import Final, NamedTuple
 
 from driftline.catalogue import FEATURE_SET
 from driftline.score_message import with_features
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
+from driftline.serving.v1.scores_pb2 import CategoryAffinity, SegmentMembership, SessionSummary, UserScores
 from driftline.wire import number_field, prefix, tag, varint
 from udfs import profile as p
 from udfs.profile import Profile
 from udfs.published import session_id
+from udfs.segments import Membership
 
 _DOUBLE: Final = struct.Struct("<d")
 _USER_ID: Final = tag(UserScores.USER_ID_FIELD_NUMBER, delimited=True)
@@ -34,6 +35,9 @@ _AS_OF: Final = tag(UserScores.AS_OF_EVENT_TIME_MS_FIELD_NUMBER, delimited=False
 _ACCEPTED: Final = tag(UserScores.ACCEPTED_EVENTS_FIELD_NUMBER, delimited=False)
 _GENERATION: Final = tag(UserScores.GENERATION_FIELD_NUMBER, delimited=False)
 _WRITTEN_AT: Final = tag(UserScores.WRITTEN_AT_MS_FIELD_NUMBER, delimited=False)
+_SEGMENTS: Final = tag(UserScores.SEGMENTS_FIELD_NUMBER, delimited=True)
+_SEGMENT: Final = tag(SegmentMembership.NAME_FIELD_NUMBER, delimited=True)
+_SINCE: Final = tag(SegmentMembership.SINCE_MS_FIELD_NUMBER, delimited=False)
 _SET: Final = prefix(UserScores.FEATURE_SET_FIELD_NUMBER, len(FEATURE_SET)) + FEATURE_SET.encode()
 
 
@@ -65,7 +69,14 @@ class ScoreWriter:
             self._set_and_model += prefix(UserScores.MODEL_VERSION_FIELD_NUMBER, len(version)) + version
         self._written = number_field(_GENERATION, generation) + number_field(_WRITTEN_AT, written_at_ms)
 
-    def write(self, user: Scorable, shares: list[tuple[str, float]], scores: list[float], features: bytes) -> bytes:
+    def write(
+        self,
+        user: Scorable,
+        shares: list[tuple[str, float]],
+        scores: list[float],
+        features: bytes,
+        segments: Sequence[Membership] = (),
+    ) -> bytes:
         """Return a user's message.
 
         Args:
@@ -73,6 +84,7 @@ class ScoreWriter:
             shares: `udfs.features.affinities` of the profile.
             scores: a value for each of the names.
             features: the feature vector, float32 little-endian.
+            segments: the memberships, `udfs.segments.memberships`.
         """
         v, name = user.profile.values, user.user_id.encode()
         last = varint(int(v[p.LAST_MS]))
@@ -90,6 +102,8 @@ class ScoreWriter:
         session = _session(user.user_id, v, last)
         parts += (_SESSION, varint(len(session)), session, self._set_and_model)
         parts += (_AS_OF, last, _ACCEPTED, varint(user.accepted), self._written)
+        for membership in segments:
+            parts += (_SEGMENTS, _membership(membership))
         return with_features(features, b"".join(parts))
 
 
@@ -99,6 +113,12 @@ def _session(user_id: str, v: list[float], last: bytes) -> bytes:
     events = varint(int(v[p.SESSION_EVENTS]))
     session = b"".join((_SESSION_ID, varint(len(name)), name, _START, varint(start_ms), _LAST, last, _EVENTS, events))
     return session + _PURCHASES + varint(purchases) if purchases else session
+
+
+def _membership(membership: Membership) -> bytes:
+    name = membership.name.encode()
+    body = _SEGMENT + varint(len(name)) + name + number_field(_SINCE, membership.since_ms)
+    return varint(len(body)) + body
 
 
 def _score_prefix(name: bytes) -> bytes:

@@ -15,6 +15,7 @@ A FORGET is carried out when it arrives, whatever has been committed by then, an
 from __future__ import annotations
 
 from bisect import insort
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -36,6 +37,7 @@ from udfs.profile import (
 from udfs.published import ClosedSession, PublishedSessions
 from udfs.reused_ids import differing
 from udfs.seen_ids import SeenIds
+from udfs.segments import Membership
 
 ALL_READ_MS: Final = 1 << 62  # the clock of one log that is read in order: no older record is still to come
 
@@ -79,6 +81,9 @@ class Timeline:
             since `clear_gathered`.
         committed_through_ms: events older than this are late.
         forgotten_through_ms: the newest time of a FORGET; everything that was known by then is erased.
+        scored_events: of how many accepted events the scores are that were written last.
+        segments: the memberships as of the newest event; set when the user is scored.
+        segments_published: the memberships that were last published: since when, in milliseconds, by segment.
     """
 
     __slots__ = (
@@ -95,7 +100,10 @@ class Timeline:
         "overflows",
         "published",
         "quiet_check_at_ms",
+        "scored_events",
         "seen",
+        "segments",
+        "segments_published",
         "tail",
         "touched",
     )
@@ -112,6 +120,9 @@ class Timeline:
         self.published = PublishedSessions()
         self.quiet_check_at_ms = 0
         self.last_arrival_ms = 0
+        self.scored_events = 0
+        self.segments: Sequence[Membership] = ()
+        self.segments_published: dict[str, int] = {}
         self._present: Profile | None = None
         self.touched = False
         self.forgets_late = 0

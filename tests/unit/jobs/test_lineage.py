@@ -23,6 +23,7 @@ OTHER = {
     "dead_letter_topic": "dead.2",
     "late_topic": "late.2",
     "sessions_topic": "sessions.2",
+    "segments_topic": "segments.2",
     "scores_topic": "scores.2",
     "events_format": "json",
     "disorder_ms": 2 * MINUTE,

@@ -30,7 +30,7 @@ def test_an_output_is_a_file_and_an_entry(place: int, monkeypatch: pytest.Monkey
     column = [topic.role for topic in jobs.pipeline.stage_topics()].index(GREETINGS.role)
     task = Task(monkeypatch, NOW)
     (row,) = task.block(KEY, columns(message("u1"), message("u2"), message("u1", at_ms=5)))
-    assert (len(row), row[column]) == (3, {"u1": b"hello 2", "u2": b"hello 1"})
+    assert (len(row), row[column]) == (4, {"u1": b"hello 2", "u2": b"hello 1"})
     (row,) = task.advance(NOW + 30 * MINUTE + 10 * SECOND)
     assert row[column] == {"u1": b"bye", "u2": b"bye"}
 
@@ -58,7 +58,7 @@ def test_a_gate_is_a_file_and_an_entry_and_may_complete_or_refuse(monkeypatch: p
 def test_a_second_output_of_a_key_follows_in_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs.pipeline, "STAGES", (*jobs.pipeline.STAGES, ENTRY, ENTRY._replace(writes=())))
     rows = Task(monkeypatch, NOW).block(KEY, columns(message("u1"), message("u2")))
-    assert [set(row[2]) for row in rows] == [{"u1", "u2"}, {"u1", "u2"}]
+    assert [set(row[3]) for row in rows] == [{"u1", "u2"}, {"u1", "u2"}]
     assert [set(row[0]) for row in rows] == [{"u1", "u2"}, set()]
 
 

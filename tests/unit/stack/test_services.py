@@ -16,8 +16,8 @@ from driftline.units import DAY_MS
 
 def test_topics_keep_events_of_any_age() -> None:
     made = topics(StackSettings.load(events_topic="clicks"))
-    assert list(made) == ["clicks", "events.dead-letter", "events.late", "scores", "sessions"]
-    assert {made[name]["retention.ms"] for name in ("clicks", "sessions", "scores")} == {"-1"}
+    assert list(made) == ["clicks", "events.dead-letter", "events.late", "scores", "sessions", "segments"]
+    assert {made[name]["retention.ms"] for name in ("clicks", "sessions", "segments", "scores")} == {"-1"}
     assert made["scores"]["cleanup.policy"] == "compact"
     assert made["clicks"]["max.message.bytes"] == str(16 * 1024 * 1024)
     for name in ("events.dead-letter", "events.late"):  # room for an event of that size and its headers

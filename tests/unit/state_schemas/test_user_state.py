@@ -20,6 +20,8 @@ from udfs.timeline import Timeline
 
 SLOTS_ALWAYS = 37  # the first release's
 
+PUBLISHED = st.dictionaries(st.from_regex("[a-z][a-z0-9_]{0,9}", fullmatch=True), st.integers(0, 2**53), max_size=4)
+
 
 def generated(timeline: Timeline) -> UserState:
     """The state as the generated class writes it."""
@@ -51,12 +53,17 @@ def generated(timeline: Timeline) -> UserState:
         message.tail_known_ms = array("q", [event.known_ms for event in tail]).tobytes()
     if any(event.currency for event in tail):
         message.tail_currencies = array("H", [event.currency for event in tail]).tobytes()
+    message.segments.extend(sorted(timeline.segments_published))
+    since_ms = [timeline.segments_published[name] for name in message.segments]
+    message.segments_since_ms = array("q", since_ms).tobytes()
     return message
 
 
-@given(st.data(), histories(categories=("", "shoes", "été", "x" * 200)), st.integers(0, 2**53), st.booleans())
+@given(
+    st.data(), histories(categories=("", "shoes", "été", "x" * 200)), st.integers(0, 2**53), st.booleans(), PUBLISHED
+)
 def test_any_timeline_is_written_as_the_generated_class_writes_it(
-    data: st.DataObject, history: list[Event], wall_ms: int, quiet: bool
+    data: st.DataObject, history: list[Event], wall_ms: int, quiet: bool, published: dict[str, int]
 ) -> None:
     arrival: Arrival = data.draw(arrivals(history))
     reached_ms = data.draw(st.sampled_from(sorted({event.time_ms for event in history})))
@@ -66,9 +73,12 @@ def test_any_timeline_is_written_as_the_generated_class_writes_it(
     if quiet:
         timeline.close_quiet()
     timeline.last_arrival_ms, timeline.quiet_check_at_ms = wall_ms, wall_ms // 2
+    timeline.segments_published = published
     state = encode_user(timeline)
     assert state == codec.encode(generated(timeline))
-    assert encode_user(decode_user(state, bounds())) == state
+    decoded = decode_user(state, bounds())
+    assert encode_user(decoded) == state
+    assert (decoded.segments_published, decoded.scored_events) == (published, timeline.accepted)
 
 
 def test_a_new_user_s_state_is_written_as_the_generated_class_writes_it() -> None:

@@ -17,6 +17,7 @@ from udfs.features import affinities, churn_risk, engagement, vector
 from udfs.profile import Profile, ProfileBounds
 from udfs.score_bytes import Scorable, ScoreWriter
 from udfs.scoring import Model, score
+from udfs.segments import Membership
 
 BOUNDS = ProfileBounds(session_gap_ms=30 * 60_000, user_ttl_ms=90 * DAY_MS, categories_max=12)
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=140)
@@ -91,3 +92,15 @@ def test_the_message_holds_what_was_scored(history: list[object], model: Model |
     rest = {"model_version": "v9" if model else "", "accepted_events": 7, "generation": 5, "written_at_ms": 6}
     features = struct.pack(f"<{len(V1)}f", *vector(profile, shares))
     assert split_features(made) == (features, generated("u", profile, shares, scores, **rest))
+
+
+@given(st.lists(st.tuples(TEXT, st.integers(0, 2**53)), max_size=5))
+def test_memberships_are_written_as_the_generated_class_writes_them(segments: list[tuple[str, int]]) -> None:
+    profile = Profile()
+    profile.values[p.SESSION_START_MS] = profile.values[p.LAST_MS] = profile.values[p.SESSION_EVENTS] = 7.0
+    written = ScoreWriter([], "", 3, 4).write(
+        Scorable("u1", profile, 2), [], [], b"", [Membership(*one) for one in segments]
+    )
+    rest: dict[str, object] = {"accepted_events": 2, "generation": 3, "written_at_ms": 4}
+    rest["segments"] = [{"name": name, "since_ms": since_ms} for name, since_ms in segments]
+    assert split_features(written)[1] == generated("u1", profile, [], {}, **rest)

@@ -1,0 +1,101 @@
+"""What has changed in a user's memberships since they were last published, as messages for the topic `segments`.
+
+A change has an id that follows from what it says, so a job that is restarted, or a replay, repeats the id with the
+change. `Timeline.segments_published` is what is compared with; it is part of the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from driftline.event.v1.segment_pb2 import SegmentChange
+from udfs.hashing import hash128
+from udfs.profile import FIRST_MS, LAST_MS
+from udfs.segments import Segment
+from udfs.timeline import Timeline
+
+_ENTERED: Final = SegmentChange.CHANGE_ENTERED
+_LEFT: Final = SegmentChange.CHANGE_LEFT
+
+
+def segment_changes(
+    user_id: str, timeline: Timeline, present: dict[str, int], segments: Sequence[Segment], generation: int
+) -> list[SegmentChange]:
+    """Return the changes since the last publication: in the order of declaration, then what is declared no more.
+
+    Args:
+        user_id: of the timeline's user.
+        timeline: with the memberships that were last published.
+        present: since when, in milliseconds, by segment.
+        segments: those that are declared.
+        generation: of the shard's state.
+    """
+    published = timeline.segments_published
+    changes: list[SegmentChange] = []
+    if present == published:
+        return changes
+    for segment in segments:
+        since_ms, before_ms = present.get(segment.name), published.get(segment.name)
+        if since_ms == before_ms:
+            continue
+        if since_ms is not None:
+            change = SegmentChange(change=_ENTERED, effective_time_ms=since_ms, since_ms=since_ms)
+        else:
+            before_ms = published[segment.name]
+            left_ms = _left_ms(timeline, segment, before_ms)
+            change = SegmentChange(change=_LEFT, effective_time_ms=left_ms, since_ms=before_ms)
+        change.segment, change.definition = segment.name, segment.definition
+        change.cause = _cause(timeline, before_ms)
+        changes.append(change)
+    declared = [segment.name for segment in segments]
+    for name in sorted(published):
+        if name not in declared:
+            changes.append(_undeclared(timeline, name))
+    for change in changes:
+        change.user_id, change.generation, change.accepted_events = user_id, generation, timeline.accepted
+        change.previous_since_ms = published.get(change.segment, 0)
+        change.change_id = change_id(change)
+    return changes
+
+
+def change_id(change: SegmentChange) -> str:
+    """Return the id of a change: 32 hexadecimal digits that follow from who, what and when."""
+    # The user's id comes last: it alone may hold any character.
+    what = (change.segment, change.definition, str(change.change), str(change.effective_time_ms), change.user_id)
+    return hash128("\n".join(what))
+
+
+def _undeclared(timeline: Timeline, name: str) -> SegmentChange:
+    since_ms = timeline.segments_published[name]
+    forgotten = timeline.profile().empty
+    return SegmentChange(
+        segment=name,
+        change=_LEFT,
+        effective_time_ms=timeline.forgotten_through_ms if forgotten else int(timeline.profile().values[LAST_MS]),
+        since_ms=since_ms,
+        cause=SegmentChange.CAUSE_FORGET if forgotten else SegmentChange.CAUSE_DECLARATION,
+    )
+
+
+def _cause(timeline: Timeline, before_ms: int | None) -> SegmentChange.Cause.ValueType:
+    erased = before_ms is not None and (timeline.profile().empty or timeline.forgotten_through_ms >= before_ms)
+    return SegmentChange.CAUSE_FORGET if erased else SegmentChange.CAUSE_EVENT
+
+
+def _left_ms(timeline: Timeline, segment: Segment, since_ms: int) -> int:
+    """Return when the user left: always the same for the same events, in whatever blocks they came.
+
+    Of a segment over a model's score it is when that was seen.
+    """
+    values = timeline.profile().values
+    if timeline.profile().empty or timeline.forgotten_through_ms >= since_ms:
+        return timeline.forgotten_through_ms
+    if segment.on_models:
+        return int(values[LAST_MS])
+    left_ms = int(values[segment.slot + 1])
+    if left_ms >= since_ms:
+        return left_ms
+    if values[FIRST_MS] > since_ms:  # idle for so long that the event began a new profile
+        return int(values[FIRST_MS])
+    return since_ms  # an event that came late has shown that the user had never come in

@@ -1,0 +1,134 @@
+"""Segments: who is in one, as a step of the ordered fold, and as of the newest event.
+
+A membership that follows from features is folded like everything else: after each event, in event-time order, with two
+slots of the profile. So hysteresis and the minimum stay do not depend on how events arrive or are cut into blocks. A
+membership that follows from the score of a model is known only where the user is scored; it has neither of the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from udfs.expressions.node import Node, Scope
+from udfs.profile import LAST_MS, Profile
+
+NO_SLOT: Final = -1  # of a segment over a model's score, which the fold does not know
+SLOTS_A_SEGMENT: Final = 2  # whether the user is a member (1 or 0), and since when that is so (0: always)
+
+
+class Membership(NamedTuple):
+    """That a user is in a segment, by its name, since an event time in milliseconds."""
+
+    name: str
+    since_ms: int
+
+
+class Segment:
+    """A declared segment.
+
+    Attributes:
+        name: unique in its plan.
+        definition: content hash of what it is declared as.
+        slot: the first of its SLOTS_A_SEGMENT in the profile's values; NO_SLOT where it is over a model's score.
+        enter: over a model's score, whether the user is a member; otherwise SegmentStep evaluates it.
+        scores: names of the scores that `enter` reads (`scores_in`); empty where it is not over a model's.
+    """
+
+    __slots__ = ("definition", "enter", "name", "scores", "slot")
+
+    def __init__(self, name: str, definition: str, slot: int, enter: Node, scores: Sequence[str] = ()) -> None:
+        self.name = name
+        self.definition = definition
+        self.slot = slot
+        self.enter = enter
+        self.scores = list(scores)
+
+    @property
+    def on_models(self) -> bool:
+        """Whether it is over the score of a model."""
+        return self.slot < 0
+
+
+class SegmentStep:
+    """Keeps one membership in the fold; run after each event, once the profile contains it.
+
+    A user who is no member comes in where `enter` is true. A member stays for `min_stay_ms` of event time at least, and
+    then leaves at the first event after which `leave` is true or, without one, `enter` is not. The second slot has the
+    event time of the last change in either direction: LEFT is published with the time at which it came to be.
+
+    Args:
+        enter: of features.
+        leave: of features; None: the opposite of `enter`.
+        min_stay_ms: in event time.
+        slot: the first of SLOTS_A_SEGMENT slots in the profile's values.
+    """
+
+    __slots__ = ("_enter", "_leave", "_min_stay_ms", "_slot")
+
+    def __init__(self, enter: Node, leave: Node | None, min_stay_ms: float, slot: int) -> None:
+        self._enter = enter
+        self._leave = leave
+        self._min_stay_ms = min_stay_ms
+        self._slot = slot
+
+    def run(self, profile: Profile, scope: Scope) -> None:
+        """Update the membership as of the profile's newest event.
+
+        Args:
+            profile: also `scope.profile`; not empty.
+            scope: with the features as of the same event.
+        """
+        values, slot = profile.values, self._slot
+        time_ms = values[LAST_MS]
+        if not values[slot]:
+            if self._enter.truth(scope):
+                values[slot] = 1.0
+                values[slot + 1] = time_ms
+        elif time_ms - values[slot + 1] >= self._min_stay_ms and self._has_left(scope):
+            values[slot] = 0.0
+            values[slot + 1] = time_ms
+
+    def _has_left(self, scope: Scope) -> bool:
+        leave = self._leave
+        return leave.truth(scope) if leave is not None else not self._enter.truth(scope)
+
+
+def memberships(segments: Sequence[Segment], scope: Scope, published: dict[str, int]) -> list[Membership]:
+    """Return what a user is a member of as of the newest event, in the order of declaration.
+
+    Args:
+        segments: of the plan.
+        scope: with the user's profile, which is not empty, the features and the scores. While a score is missing,
+            because its model is, a segment over it keeps its members and takes no others.
+        published: the memberships that were last published: a segment over a model's score has no memory of its own.
+    """
+    found: list[Membership] = []
+    values = scope.profile.values
+    for segment in segments:
+        slot, name = segment.slot, segment.name
+        if slot >= 0:
+            if values[slot]:
+                found.append(Membership(name, int(values[slot + 1])))
+        elif not _known(segment.scores, scope.scores):
+            if name in published:
+                found.append(Membership(name, published[name]))
+        elif segment.enter.truth(scope):
+            found.append(Membership(name, published.get(name, int(values[LAST_MS]))))
+    return found
+
+
+def scores_in(expression: Any) -> list[str]:
+    """Return the names of the scores that an expression of a plan reads, sorted."""
+    if not isinstance(expression, list) or not expression:
+        return []
+    if expression[0] == "score":
+        return [str(expression[1])]
+    names: list[str] = []
+    for part in expression[1:]:
+        names += scores_in(part)
+    return sorted(set(names))
+
+
+def _known(names: list[str], scores: dict[str, float]) -> bool:
+    return all(name in scores for name in names)

@@ -1,0 +1,58 @@
+"""Segments: publishes who comes into a segment or leaves one, and prepares the lists of members in the score store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from driftline.event.v1.segment_pb2 import SegmentChange
+from driftline.metrics import JobNamed
+from driftline.topics import SEGMENTS
+from udfs.pipeline import Batch
+from udfs.results import Members
+from udfs.segment_changes import segment_changes
+from udfs.segments import Segment
+from udfs.timeline import Timeline
+
+_NOT_MEMBER = -1
+
+
+class Segments:
+    """Publishes changes of memberships to the topic `segments`. Comes after the stage that scores users.
+
+    A user is looked at with each block that has an event of theirs: what fades with time, and is read by a segment, is
+    as of the newest event, as scores are.
+
+    Args:
+        segments: those that are declared, none for a job without segments.
+    """
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._segments = list(segments)
+        self._channel = SEGMENTS.role
+
+    def run(self, batch: Batch) -> None:
+        """Emit what has changed since the last publication, and remember what is published now."""
+        for user_id, timeline in batch.touched.items():
+            if self._segments or timeline.segments_published:
+                self._publish(user_id, timeline, batch)
+
+    def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
+        """Do nothing: memberships are as of the newest event."""
+        return False
+
+    def _publish(self, user_id: str, timeline: Timeline, batch: Batch) -> None:
+        present: dict[str, int] = {}
+        if not timeline.profile().empty:
+            for membership in timeline.segments:
+                present[membership.name] = membership.since_ms
+        changes = segment_changes(user_id, timeline, present, self._segments, batch.generation)
+        for change in changes:
+            batch.result.emit(self._channel, user_id, change.SerializeToString(deterministic=True))
+            if change.change == SegmentChange.CHANGE_LEFT:
+                batch.result.count_named(JobNamed.SEGMENTS_LEFT, change.segment)
+            elif change.segment not in timeline.segments_published:
+                batch.result.count_named(JobNamed.SEGMENTS_ENTERED, change.segment)
+        since_ms = [present.get(segment.name, _NOT_MEMBER) for segment in self._segments]
+        batch.result.members[user_id] = Members(bool(changes), timeline.scored_events, since_ms)
+        timeline.segments_published = present
+        timeline.scored_events = timeline.accepted
