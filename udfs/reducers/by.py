@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from udfs.declared_fields import SEPARATOR
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
-from udfs.reducers.kind import SEPARATOR, Kind, On, Sizes, Slots, Step, check_read, required
+from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 
 
 class MapNode(Node):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
+from driftline.units import DAY_MS, HOUR_MS
 from udfs.event import Event
+from udfs.expressions.clocks import Zone, zone
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
 from udfs.reducers.counts import ValueNode
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
-from udfs.zones import UTC, Zone
 
-_HOURS = 24
-_DAYS = 7
+_HOURS: Final = 24
+_DAYS: Final = 7
+_MONDAY: Final = 3  # the epoch was a Thursday
 
 
 class AddToCalendar(Step):
@@ -29,8 +31,8 @@ class AddToCalendar(Step):
 
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Add to the hour or day."""
-        zone, time_ms = self._zone, event.time_ms
-        nth = zone.hour_of_day(time_ms) if self._by_hour else zone.day_of_week(time_ms)
+        local_ms = int(self._zone.local_ms(float(event.time_ms)))
+        nth = local_ms // HOUR_MS % _HOURS if self._by_hour else (local_ms // DAY_MS + _MONDAY) % _DAYS
         amount = self._weight if self._value is None else self._value.number(scope) * self._weight
         profile.values[self._slot + nth] += amount
         return 0
@@ -48,8 +50,8 @@ class Calendar(Kind):
 
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Add to an hour or day."""
-        zone = Zone(str(params.get("zone", UTC)))
-        return AddToCalendar(slots.value, zone, params["of"] == "hour", on.value, on.weight)
+        clock = zone(str(params.get("zone", "UTC")))
+        return AddToCalendar(slots.value, clock, params["of"] == "hour", on.value, on.weight)
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the i-th hour or day."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any, Final
 
+from udfs.declared_fields import SEPARATOR
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.hashing import hash64
 from udfs.profile import Profile
-from udfs.reducers.kind import SEPARATOR, Kind, On, Sizes, Slots, Step, check_read, required
+from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 
 _SHIFT: Final = 11  # leaves 53 bits, the whole numbers that a float holds exactly
 _HASHES: Final = 2.0**53

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
-
-SEPARATOR: Final = "\x1f"  # between the texts of a field that is a list
 
 
 class Sizes(NamedTuple):
