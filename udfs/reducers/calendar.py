@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from driftline.units import DAY_MS, HOUR_MS
 from udfs.event import Event
-from udfs.expressions.clocks import Zone, zone
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
 from udfs.reducers.counts import ValueNode
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
+from udfs.zones import UTC, Zone
 
 _HOURS: Final = 24
 _DAYS: Final = 7
-_MONDAY: Final = 3  # the epoch was a Thursday
 
 
 class AddToCalendar(Step):
@@ -31,8 +29,8 @@ class AddToCalendar(Step):
 
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Add to the hour or day."""
-        local_ms = int(self._zone.local_ms(float(event.time_ms)))
-        nth = local_ms // HOUR_MS % _HOURS if self._by_hour else (local_ms // DAY_MS + _MONDAY) % _DAYS
+        zone, time_ms = self._zone, event.time_ms
+        nth = zone.hour_of_day(time_ms) if self._by_hour else zone.day_of_week(time_ms)
         amount = self._weight if self._value is None else self._value.number(scope) * self._weight
         profile.values[self._slot + nth] += amount
         return 0
@@ -50,8 +48,8 @@ class Calendar(Kind):
 
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Add to an hour or day."""
-        clock = zone(str(params.get("zone", "UTC")))
-        return AddToCalendar(slots.value, clock, params["of"] == "hour", on.value, on.weight)
+        zone = Zone(str(params.get("zone", UTC)))
+        return AddToCalendar(slots.value, zone, params["of"] == "hour", on.value, on.weight)
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the i-th hour or day."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from driftline.units import DAY_MS
 from udfs.event import Event
-from udfs.expressions.clocks import Zone, zone
 from udfs.expressions.node import Node, Scope
 from udfs.profile import LAST_MS, Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
+from udfs.zones import UTC, Zone
 
 
 class ExtendStreak(Step):
@@ -25,7 +24,7 @@ class ExtendStreak(Step):
         """Extend the streak, or begin another."""
         values = profile.values
         slot = self._slot
-        day = self._zone.local_ms(float(event.time_ms)) // DAY_MS
+        day = float(self._zone.day(event.time_ms))
         days = values[slot + 1]
         if days and day <= values[slot]:  # an earlier day: the clocks were set back over midnight
             return 0
@@ -49,7 +48,7 @@ class StreakNode(Node):
         days = values[self._slot + 1]
         if not days:
             return 0.0
-        today = self._zone.local_ms(values[LAST_MS]) // DAY_MS
+        today = float(self._zone.day(int(values[LAST_MS])))
         return days if today <= values[self._slot] + 1.0 else 0.0
 
 
@@ -66,9 +65,9 @@ class Streak(Kind):
 
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Count the day."""
-        return ExtendStreak(slots.value, zone(str(params.get("zone", "UTC"))))
+        return ExtendStreak(slots.value, Zone(str(params.get("zone", UTC))))
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the days; none are 0, whatever the default."""
         check_read(read, "days")
-        return StreakNode(slots.value, zone(str(params.get("zone", "UTC"))))
+        return StreakNode(slots.value, Zone(str(params.get("zone", UTC))))
