@@ -61,13 +61,14 @@ def parse_event(line: bytes) -> UserEvent:
     of a type that is not known is the event's `type_word`.
     """
     try:
-        return _event(load_object(line))
+        return event_of(load_object(line))
     except RecursionError:
         message = "is not JSON that can be read: nested too deeply"
         raise ValueError(message) from None
 
 
-def _event(document: dict[str, Any]) -> UserEvent:
+def event_of(document: dict[str, Any]) -> UserEvent:
+    """The event of a loaded document; see `parse_event`. Raises ValueError."""
     fields: dict[str, Any] = {}
     for key, value in document.items():
         known = _FIELDS.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -11,10 +11,10 @@ from typing import BinaryIO
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event, parse_event
-from driftline.words import NameCounts, unknown_types_text
+from driftline.mapping.spec import Mapping
+from driftline.words import NameCounts, plain, unknown_types_text
 from history.documents import DOCUMENT_BYTES_MAX, TOO_LONG, Document, FileError, text_of
 from history.json_documents import documents_of
-from history.mapping import Mapping
 from history.refused_counts import RefusedCounts
 from history.rows import rows_of
 from udfs.refused import RefusedIds
@@ -41,6 +41,7 @@ class EventReader:
         skip_bad: leave out what is no event, and count it, instead of stopping there.
         check: raises ValueError for an event that is of no use to the caller.
         refused: ids that the job refuses; they are read, and warned of.
+        declared: names of event types of one's own; they are not unknown.
 
     Attributes:
         good, bad, left_out: events read, documents that are none, rows that the mapping leaves out.
@@ -59,10 +60,12 @@ class EventReader:
         skip_bad: bool = False,
         check: Callable[[UserEvent], object] = lambda event: None,
         refused: RefusedIds = RefusedIds(),  # noqa: B008  (immutable)
+        declared: Iterable[str] = (),
     ) -> None:
         self.good = self.bad = self.left_out = 0
         self.unknown_types = NameCounts()
         self._refused = RefusedCounts(refused)
+        self._declared = frozenset(plain(name) for name in declared)
         self._newest = Document("line", 0, b"")
         self._columns: set[str] = set()  # that there were
         self._file = ""
@@ -136,7 +139,7 @@ class EventReader:
 
     def _count(self, event: UserEvent) -> None:
         self.good += 1
-        if event.type == UserEvent.CUSTOM and event.type_word:
+        if event.type == UserEvent.CUSTOM and event.type_word and plain(event.type_word) not in self._declared:
             self.unknown_types(event.type_word)
         if event.type != UserEvent.FORGET:
             self._refused.look(event.user_id, event.event_id)

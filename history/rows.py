@@ -5,17 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from driftline.jsonlines import load_object, property_text
-from driftline.times import parse_time_ms
+from driftline.mapping.documents import DocumentMaker
+from driftline.mapping.json_rows import json_rows_of
+from driftline.mapping.spec import Mapping
 from history.documents import DOCUMENT_BYTES_MAX, TOO_LONG, Document, FileError, Text, first_byte_of
 from history.json_documents import documents_of
-from history.mapping import UNITS_MS, Mapping
-
-_EXPONENT_MAX = 30  # of a decimal number; no time and no amount is larger, or smaller
 
 Row: TypeAlias = "Document | tuple[Document, ValueError] | None"
 
@@ -45,7 +42,7 @@ def _csv_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
         header = next(reader, [])
         _check_header(header, mapping)
         found.update(header)
-        make = _DocumentMaker(mapping)
+        maker = DocumentMaker(mapping)
         for cells in reader:
             if not any(cells):
                 continue
@@ -53,7 +50,7 @@ def _csv_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
             if len(cells) != len(header):
                 yield place, ValueError(f"has {len(cells)} cells; the first line has {len(header)}")
                 continue
-            yield make.row(place, dict(zip(header, cells, strict=True)), cells)
+            yield _made(maker, place, dict(zip(header, cells, strict=True)), cells)
     except UnicodeDecodeError:
         message = f"is not UTF-8 behind line {reader.line_num}; convert it, for example with iconv -f LATIN1 -t UTF-8"
         raise FileError(message) from None
@@ -73,163 +70,25 @@ def _check_header(header: list[str], mapping: Mapping) -> None:
 
 
 def _json_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
-    make, names = _DocumentMaker(mapping), mapping.names()
+    maker, names = DocumentMaker(mapping), mapping.names()
     for document in documents_of(text):
         place = document._replace(data=b"")
         try:
-            enclosing, events = _events(document.data, mapping)
+            if len(document.data) > DOCUMENT_BYTES_MAX:
+                raise ValueError(TOO_LONG)
+            for row in json_rows_of(document.data, mapping, names):
+                if isinstance(row, ValueError):
+                    yield place, row
+                    continue
+                found.update(name for name, value in row.row.items() if value is not None)
+                yield _made(maker, place, row.row, row.identity)
         except ValueError as error:
             yield place, error
-            continue
-        for event in events:
-            if not isinstance(event, dict):
-                yield place, ValueError(f"holds in {mapping.events} what is not an object")
-                continue
-            row = {name: _at(event, name) for name in names}
-            row |= {name: _at(enclosing, name) for name, value in row.items() if value is None}
-            found.update(name for name, value in row.items() if value is not None)
-            yield make.row(place, row, [property_text(value) or "" for value in (event, *row.values())])
 
 
-def _events(data: bytes, mapping: Mapping) -> tuple[dict[str, Any], list[Any]]:
-    """A JSON document and the events in it. Raises ValueError saying why there are none."""
-    if len(data) > DOCUMENT_BYTES_MAX:
-        raise ValueError(TOO_LONG)
+def _made(maker: DocumentMaker, place: Document, row: dict[str, Any], identity: list[str]) -> Row:
     try:
-        document = load_object(data)
-    except RecursionError:
-        message = "is not JSON that can be read: nested too deeply"
-        raise ValueError(message) from None
-    events = _at(document, mapping.events) if mapping.events else None
-    if events is None:
-        return document, [document]
-    if not isinstance(events, list):
-        message = f"{mapping.events} must be a list"
-        raise ValueError(message)
-    return document, events
-
-
-def _at(document: dict[str, Any], path: str) -> Any:
-    """What stands under a key, or under the keys of a path with dots; None if nothing does."""
-    if path in document:
-        return document[path]
-    key, _, rest = path.partition(".")
-    inner = document.get(key)
-    return _at(inner, rest) if rest and isinstance(inner, dict) else None
-
-
-class _DocumentMaker:
-    """Makes documents of the contract; a row's values are text, or any value of JSON."""
-
-    def __init__(self, mapping: Mapping) -> None:
-        self._mapping = mapping
-        self._sources = mapping.sources()
-        self._zone = mapping.zone()
-
-    def row(self, place: Document, row: dict[str, Any], identity: Iterable[str]) -> Row:
-        """The document of a row, the error that keeps it from being one, or None if it is to be left out.
-
-        `identity` is what an id is made of, where the row has none.
-        """
-        try:
-            document = self._document(row)
-        except ValueError as error:
-            return place, error
-        if document is None:
-            return None
-        if "eventId" not in document:
-            document["eventId"] = _row_id(identity)
-        return place._replace(data=json.dumps(document).encode())
-
-    def _document(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        mapping = self._mapping
-        if any(_is_empty(row[column]) for column in mapping.leave_out_where_empty):
-            return None
-        for column in mapping.whole_numbers:
-            row[column] = _whole(column, row[column])
-        document = dict(mapping.constants)
-        for name, columns in self._sources.items():
-            if not any(_is_empty(row[column]) for column in columns):
-                document[name] = self._field(name, [(column, row[column]) for column in columns])
-        texts = ((column, property_text(row[column])) for column in mapping.properties)
-        if properties := {column: text for column, text in texts if text}:
-            document["properties"] = properties
-        return document
-
-    def _field(self, name: str, given: list[tuple[str, Any]]) -> Any:
-        if name == "value":
-            return _product(given)
-        text = "-".join(_cell(column, value) for column, value in given)
-        if name == "eventTimeMs":
-            return self._time_ms(text)
-        if name == "type":
-            return self._mapping.types.get(text, text)
-        only = given[0][1]
-        return text if len(given) > 1 or isinstance(only, str) else only  # a number may be one that is no id
-
-    def _time_ms(self, text: str) -> int:
-        unit = self._mapping.time_unit
-        try:
-            if unit == "text":
-                return parse_time_ms(text, self._zone)
-            return int(_number(text) * UNITS_MS[unit])
-        except ValueError as error:
-            wanted = error if unit == "text" else f"a number of {unit}"
-            message = f"eventTimeMs must be {wanted}"
-            raise ValueError(message) from None
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _cell(column: str, value: Any) -> str:
-    """The text of one value."""
-    if not isinstance(value, (str, int, float)):
-        message = f"column {column!r} must hold one value, not a list or an object"
-        raise ValueError(message)
-    return (property_text(value) or "").strip()
-
-
-def _row_id(identity: Iterable[str]) -> str:
-    """An id of a row that has none: the same for the same row, so that a repeated one is a duplicate."""
-    from udfs.hashing import hash64  # noqa: PLC0415  (loads the core)
-
-    whole = chr(31).join(identity).encode(errors="backslashreplace")  # JSON may hold half of a surrogate pair
-    return f"row-{hash64(whole.decode()):016x}"
-
-
-def _number(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or abs(number.adjusted()) > _EXPONENT_MAX:
-        message = "not a number"
-        raise ValueError(message)
-    return number
-
-
-def _product(given: list[tuple[str, Any]]) -> float:
-    """Price times quantity, exact in decimals."""
-    product = Decimal(1)
-    try:
-        for column, value in given:
-            product *= _number(_cell(column, value))
-    except ValueError:
-        message = "value must be a number"
-        raise ValueError(message) from None
-    return float(product)
-
-
-def _whole(column: str, value: Any) -> str | None:
-    if _is_empty(value):
-        return None
-    try:
-        number = _number(_cell(column, value))
-    except ValueError:
-        number = Decimal("0.5")
-    if number != number.to_integral_value():
-        message = f"column {column!r} must hold whole numbers"
-        raise ValueError(message)
-    return str(int(number))
+        document = maker.document(row, identity)
+    except ValueError as error:
+        return place, error
+    return None if document is None else place._replace(data=json.dumps(document).encode())

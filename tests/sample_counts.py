@@ -59,10 +59,13 @@ def kind(word: str) -> str:
     """A type as the sample files write it, by hand."""
     known = {
         **dict.fromkeys(("view", "view_item", "page_view", "Page View", "product_view"), "VIEW"),
-        **dict.fromkeys(("cart", "addtocart", "add_to_cart", "addToCart"), "ADD_TO_CART"),
+        **dict.fromkeys(("page", "item.viewed", "look"), "VIEW"),
+        **dict.fromkeys(("cart", "addtocart", "add_to_cart", "addToCart", "Product Added"), "ADD_TO_CART"),
         **dict.fromkeys(("purchase", "Purchase", "transaction", "Order Completed"), "PURCHASE"),
+        **dict.fromkeys(("order.placed", "paid", "purchased item"), "PURCHASE"),
         "link_click": "CLICK",
         "search": "SEARCH",
+        "refunded": "REFUND",
     }
     return known.get(word, "CUSTOM")
 
@@ -70,6 +73,45 @@ def kind(word: str) -> str:
 def whole(row: Row) -> str:
     """The id of a row that has none: all that it says."""
     return "\x1f".join(str(cell) for cell in row.values())
+
+
+def segment(row: Row) -> Fact | None:
+    """A call of Segment's."""
+    if row["type"] in {"alias", "group"}:
+        return None
+    said = row.get("properties") or {}
+    paid = next((said[name] for name in ("revenue", "total", "value", "price") if said.get(name) is not None), 0)
+    word = row["event"] if row["type"] == "track" else row["type"]
+    user = row["userId"] or row["anonymousId"] or ""
+    return Fact(user, row["messageId"], kind(word), moment(row["timestamp"]), Decimal(str(paid)))
+
+
+def cloudevents(row: Row) -> Fact:
+    """A CloudEvent of a shop."""
+    data, zone = row["data"], row.get("time", "")[-6:]
+    shift_ms = int(zone[:3]) * 3_600_000 if zone[0:1] in {"+", "-"} else 0
+    time_ms = moment(row["time"].removesuffix(zone) if shift_ms else row["time"]) - shift_ms if "time" in row else 0
+    user = data.get("customer_id") or row.get("partitionkey", "")
+    word = row["type"].removeprefix("com.example.shop.")
+    return Fact(user, f"{row['source']}-{row['id']}", kind(word), time_ms, Decimal(str(data.get("amount", 0))))
+
+
+def debezium(row: Row) -> Fact | None:
+    """A change of a shop's orders."""
+    change = row.get("payload", row)
+    order = change["after"]
+    if change["op"] == "d" or order["status"] == "pending":
+        return None
+    paid = Decimal(order["quantity"]) * Decimal(order["price"])
+    place = f"{order['id']}-{change['source']['lsn']}"
+    return Fact(str(order["customer_id"] or ""), place, kind(order["status"]), order["updated_at"] // 1_000, paid)
+
+
+def flat_json(row: Row) -> Fact:
+    """A line in words of one's own."""
+    user = "" if row["user"] is None else str(int(row["user"]))
+    time_ms = int(Decimal(str(row["ts"])) * 1_000)
+    return Fact(user, f"7-{row['id']}", kind(row["action"].lower()), time_ms, Decimal(row.get("price") or 0))
 
 
 # How each format reads; None: not published, for it has no user.
@@ -121,6 +163,10 @@ FACTS: dict[str, Callable[[Row], Fact | None]] = {
         kind(r["eventType"]),
         moment(r["timeStamp"]) if "timeStamp" in r else 0,
     ),
+    "segment": segment,
+    "cloudevents": cloudevents,
+    "debezium": debezium,
+    "flat-json": flat_json,
 }
 ARRIVAL = {"snowplow": "collector_tstamp"}  # the column that says in which order the rows of a table arrived
 
@@ -134,8 +180,9 @@ def rows_of(file: Path) -> Iterator[Row]:
     while text := text.strip():
         document, end = json.JSONDecoder().raw_decode(text)
         text = text[end:]
-        around = {name: value for name, value in document.items() if name != "events"}
-        yield from ({**around, **event} for event in document.get("events", [{}]))
+        for one in document if isinstance(document, list) else [document]:
+            around = {name: value for name, value in one.items() if name != "events"}
+            yield from ({**around, **event} for event in one.get("events", [{}]))
 
 
 def in_arrival_order(name: str, rows: Iterable[Row]) -> list[Row]:

@@ -122,7 +122,7 @@ def _run(
 
 def _mend(mapping: Path | None, transform: str | None) -> Mend:
     from console.dead_letters.mending import as_it_is, by_function, by_mapping
-    from history.mapping import Mapping
+    from driftline.mapping.spec import Mapping
 
     if mapping is not None and transform is not None:
         message = "--mapping and --transform exclude each other"

@@ -122,7 +122,7 @@ def publish(
     For example: driftline publish events-*.jsonl.gz --skip-bad
     """
     from console.publishing import EventPublisher, publish_events
-    from history.mapping import Mapping
+    from driftline.mapping.spec import Mapping
     from history.order import OrderWatch
     from history.reading import EventReader, keyed
     from jobs.pipeline import refused_ids_of

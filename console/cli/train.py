@@ -36,8 +36,8 @@ def train(
     What the job would refuse, call late or have forgotten is left out and counted.
     The report is about users and a time that the model was not fitted on. Running jobs pick the model up by themselves.
     """
+    from driftline.mapping.spec import Mapping  # slow imports, for this command only
     from driftline.models import ModelFolder
-    from history.mapping import Mapping  # slow imports, for this command only
     from history.reading import EventReader
     from jobs.pipeline import bounds_of, decoder_of, refused_ids_of
     from training.run import train as run

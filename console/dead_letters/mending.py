@@ -15,8 +15,8 @@ from console.dead_letters.records import DeadLetter
 from driftline.errors import InputError, SettingError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
+from driftline.mapping.spec import Mapping
 from history.documents import Document, FileError, first_byte_of, text_of
-from history.mapping import Mapping
 from history.rows import rows_of
 
 Mended: TypeAlias = "bytes | UserEvent"

@@ -14,7 +14,7 @@ import pytest
 
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
-from history.mapping import Mapping
+from driftline.mapping.spec import Mapping
 from history.reading import EventReader, keyed
 from tests import sample_counts
 from tests.unit.test_reading import published
@@ -120,7 +120,7 @@ def test_times_are_converted_from_the_unit_that_is_named(
         ("time_unit = 'minutes'\n" + BASE, DATA, "time_unit must be"),
         ("time_zone = 'Mars'\n" + BASE, DATA, "time_zone 'Mars' is not known"),
         ("columns = 7\n", DATA, "columns must be a dict"),
-        (BASE + "[types]\nview = 'LOOK'\n", DATA, "'LOOK' in types is no event type"),
+        (BASE + "[types]\nview = 7\n", DATA, "'view' in types must be an event type, or the name of one of your own"),
         ("nonsense", DATA, "is not TOML"),
         ("time_unit = 'text'\n" + BASE, DATA, "line 2: eventTimeMs must be a time like"),
         ("time_unit = 'text'\n" + BASE, b"u,t,at\nu,view,2019-10-01 00:00:00\n", "must be a time with its zone"),

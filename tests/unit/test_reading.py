@@ -23,7 +23,7 @@ from driftline.jsonlines import format_event
 from driftline.settings import Format
 from history.documents import text_of
 from history.json_documents import documents_of
-from history.mapping import Mapping
+from driftline.mapping.spec import Mapping
 from history.reading import EventReader, keyed
 
 Record = tuple[str, bytes, int]

@@ -9,7 +9,7 @@ import pytest
 from console.dead_letters.mending import Mend, MendError, as_it_is, by_function, by_mapping
 from driftline.errors import InputError, SettingError
 from driftline.event.v1.event_pb2 import UserEvent
-from history.mapping import Mapping
+from driftline.mapping.spec import Mapping
 from tests.unit.dead_letters.builders import GOOD, letter
 
 MAPPING = Mapping(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from driftline.mapping.spec import Mapping
 from driftline.metrics import JobMetric
 from driftline.state.v1.state_pb2 import ShardState
-from history.mapping import Mapping
 from history.reading import EventReader, keyed
 from tests.builders import States, block, fold_block, processor, timelines
 from tests.sample_counts import Tally, facts_of, rows_of
