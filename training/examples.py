@@ -6,25 +6,22 @@ What the job would refuse, call late or have forgotten makes no example: `udfs.d
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftline.catalogue import V1
-from driftline.units import MINUTE_MS
 from history.reading import EventReader
+from training.labels import PURCHASE_WITHIN_30_MIN, Label
 from udfs.decode import Decoder
-from udfs.event import FORGET, PURCHASE, Event
+from udfs.event import FORGET, Event
 from udfs.features import affinities, vector
 from udfs.hashing import hash64
 from udfs.profile import Profile, ProfileBounds
 from udfs.rejects import InvalidEventError
 from udfs.timeline import Outcome, Timeline, TimelineBounds
 
-HORIZON_MS = 30 * MINUTE_MS  # a purchase within this time after the event makes the label 1
 _EVENTS_A_NOTE = 10_000
 
 
@@ -65,15 +62,15 @@ class Examples:
     """n examples, one an event that the job would still know, sorted by user and time.
 
     Attributes:
-        vectors: float32, n x len(V1): the features as of the event, with nothing of what came after.
-        labels: int8, n: 1 if the user purchased after the event, at most HORIZON_MS later.
+        vectors: float32, n x the plan's vector: the features as of the event, with nothing of what came after.
+        labels: float64, n: what is to be predicted of each; 0 or 1 of a classification.
         times_ms: int64, n: the event's time.
         user_hashes: uint64, n: hash of the user's id, to split by user.
         left_out: events of the history that make no example, by cause.
     """
 
     vectors: NDArray[np.float32]
-    labels: NDArray[np.int8]
+    labels: NDArray[np.float64]
     times_ms: NDArray[np.int64]
     user_hashes: NDArray[np.uint64]
     left_out: LeftOut
@@ -112,34 +109,37 @@ def read_history(
     return users, left_out
 
 
-def make_examples(users: dict[str, list[Event]], bounds: TimelineBounds, left_out: LeftOut | None = None) -> Examples:
+def make_examples(
+    users: dict[str, list[Event]],
+    bounds: TimelineBounds,
+    left_out: LeftOut | None = None,
+    label: Label = PURCHASE_WITHIN_30_MIN,
+) -> Examples:
     """Fold what the job would keep of each user's events, in order of time, and label the features after each.
 
-    Events of the last HORIZON_MS of the whole history are left out: whether a purchase followed is not known yet.
+    Events so near the end of the whole history that their label is not known yet are left out.
 
     Args:
         users: each user's events in the order in which they arrive.
         bounds: of the job that will score.
         left_out: what reading has left out.
+        label: what is to be predicted.
     """
     left_out = LeftOut() if left_out is None else left_out
     kept = {user_id: _kept(users[user_id], bounds, left_out) for user_id in sorted(users)}
     end_ms = max((event.time_ms for events in kept.values() for event in events), default=0)
-    vectors, labels, times_ms, hashes = array("f"), array("b"), array("q"), array("Q")
+    vectors, labels, times_ms, hashes = array("f"), array("d"), array("q"), array("Q")
     for user_id, events in kept.items():
-        user_hash = hash64(user_id)
-        purchases = [event.time_ms for event in events if event.type == PURCHASE]
-        known = bisect_right(events, end_ms - HORIZON_MS, key=_time_of)
+        known = label.known(events, end_ms)
         left_out.add("without a known future", number=len(events) - known)
         for time_ms, features in _folded(events[:known], bounds.profile):
-            following = bisect_right(purchases, time_ms)
             vectors.extend(features)
-            labels.append(following < len(purchases) and purchases[following] - time_ms <= HORIZON_MS)
             times_ms.append(time_ms)
-            hashes.append(user_hash)
+        labels.extend(label.of(events)[:known])
+        hashes.extend([hash64(user_id)] * known)
     return Examples(
-        np.frombuffer(vectors, np.float32).reshape(-1, len(V1)),
-        np.frombuffer(labels, np.int8),
+        np.frombuffer(vectors, np.float32).reshape(len(times_ms), -1) if times_ms else np.empty((0, 0), np.float32),
+        np.frombuffer(labels, np.float64),
         np.frombuffer(times_ms, np.int64),
         np.frombuffer(hashes, np.uint64),
         left_out,
@@ -170,8 +170,9 @@ def _folded(events: list[Event], bounds: ProfileBounds) -> Iterable[tuple[int, l
     profile = Profile()
     for event in events:
         profile.fold(event, bounds)
-        yield event.time_ms, vector(profile, affinities(profile))
+        yield event.time_ms, features_of(profile, bounds)
 
 
-def _time_of(event: Event) -> int:
-    return event.time_ms
+def features_of(profile: Profile, bounds: ProfileBounds) -> list[float]:
+    """Return the features of a profile that is not empty: the plan's whole vector."""
+    return vector(profile, affinities(profile))

@@ -1,46 +1,28 @@
-"""Fits the model and reports how well it does on later users and later times than it was fitted on."""
+"""Fits a model of a score and reports how well it does on later users and later times than it was fitted on."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 from sklearn.pipeline import Pipeline
 
-from driftline.catalogue import V1
 from driftline.errors import InputError
-from driftline.onnx_model import INPUT, OnnxModel
-from training.examples import HORIZON_MS, Examples
+from driftline.onnx_model import INPUT, OnnxModel, depends_on_neighbours
+from training.examples import Examples
+from training.learned_score import PROPENSITY, LearnedScore
+from training.reports import RegressionReport, Report, classification_report, regression_report
 
 TEST_USERS = 5  # one user in five is held out
 TRAIN_SHARE = 0.7  # of the examples, in order of time: one stray date must not move the cut
-POSITIVES_MIN = 20  # purchases on either side of the split below which a report would mean nothing
-PARITY_MAX = 1e-4  # ONNX computes in float32
-BINS = 10
+POSITIVES_MIN = 20  # examples with label 1 on either side of the split below which a report would mean nothing
+EXAMPLES_MIN = 50  # of a regression, likewise
+PARITY_MAX = 1e-4  # ONNX computes in float32; of an estimate, beside its own size and that of the label's spread
+_NEIGHBOURS = 300  # examples on which it is tried whether rows depend on each other
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """How the model does on examples of users that it was not fitted on, later than all it was fitted on."""
-
-    auc: float  # area under the ROC curve
-    average_precision: float  # area under precision over recall
-    base_rate: float  # share of positives: the average precision of guessing
-    brier: float  # mean squared error of the probability
-    brier_base: float  # the same for always predicting base_rate
-    calibration_error: float  # expected calibration error over BINS quantile bins
-    calibration: list[tuple[float, float, int]]  # a bin: mean prediction, share of positives, examples
-    train_examples: int
-    test_examples: int
-    left_out: dict[str, int]  # events of the history that made no example, by cause
-
-
-def split(examples: Examples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def split(examples: Examples, learned: LearnedScore = PROPENSITY) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return the masks of training and test examples.
 
     Test: held-out users after the cut in time. Training: the other users, so long before the cut that no label of
@@ -54,18 +36,30 @@ def split(examples: Examples) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         raise InputError(message)
     cut_ms = int(np.quantile(examples.times_ms, TRAIN_SHARE, method="lower"))
     held_out = examples.user_hashes % TEST_USERS == 0
-    train = ~held_out & (examples.times_ms + HORIZON_MS < cut_ms)
+    train = ~held_out & (examples.times_ms + learned.label.within_ms < cut_ms)
     test = held_out & (examples.times_ms >= cut_ms)
     for name, mask in (("training", train), ("test", test)):
-        positives = int(examples.labels[mask].sum())
-        if positives < POSITIVES_MIN or positives == mask.sum():
-            message = (
-                f"the {name} part of the history has {positives} examples with a purchase within 30 minutes, of "
-                f"{int(mask.sum())}; at least {POSITIVES_MIN} with and some without are needed: give more users or days"
-                f"{_of(examples)}"
-            )
+        why = _too_little(examples.labels[mask], learned)
+        if why:
+            message = f"the {name} part of the history has {why}: give more users or days{_of(examples)}"
             raise InputError(message)
     return train, test
+
+
+def _too_little(labels: NDArray[np.float64], learned: LearnedScore) -> str:
+    """Why these labels are too few to learn from or to report on; empty where they are not."""
+    name = learned.score.name
+    if learned.is_classification:
+        positives = int(labels.sum())
+        if positives >= POSITIVES_MIN and positives < len(labels):
+            return ""
+        return (
+            f"{positives} examples with the label 1 of {name}, of {len(labels)}; "
+            f"at least {POSITIVES_MIN} with and some without are needed"
+        )
+    if len(labels) < EXAMPLES_MIN:
+        return f"{len(labels)} examples of {name}; at least {EXAMPLES_MIN} are needed"
+    return f"the same label of {name} in all {len(labels)} examples" if labels.min() == labels.max() else ""
 
 
 def _of(examples: Examples) -> str:
@@ -73,38 +67,96 @@ def _of(examples: Examples) -> str:
     return f". Left out: {left_out}" if left_out else ""
 
 
-def fit(examples: Examples, train: NDArray[np.bool_]) -> Pipeline:
-    """Fit the pipeline; the same examples always give the same one."""
-    classifier = HistGradientBoostingClassifier(
-        max_iter=100, max_leaf_nodes=15, learning_rate=0.08, min_samples_leaf=40, l2_regularization=1.0, random_state=0
-    )
-    return Pipeline([("trees", classifier)]).fit(examples.vectors[train], examples.labels[train])
+def fit(examples: Examples, train: NDArray[np.bool_], learned: LearnedScore = PROPENSITY) -> Pipeline:
+    """Fit the pipeline of the score; the same examples always give the same one.
+
+    Raises:
+        InputError: the estimator refuses the combination of its parameters, or these labels.
+    """
+    labels = examples.labels[train]
+    try:
+        return learned.estimator.pipeline().fit(
+            selected(examples.vectors[train], learned), labels.astype(np.int8) if learned.is_classification else labels
+        )
+    except ValueError as error:
+        message = f"estimator {learned.estimator.name}: {str(error).splitlines()[0]}"
+        raise InputError(message) from error
 
 
-def to_onnx(pipeline: Pipeline) -> bytes:
-    """Convert a fitted pipeline: input float32 n x len(V1), output `probabilities` float32 n x 2."""
-    model = convert_sklearn(
-        pipeline,
-        name="purchase_propensity",
-        initial_types=[(INPUT, FloatTensorType([None, len(V1)]))],
-        options={id(pipeline.steps[-1][1]): {"zipmap": False}},
-        target_opset=18,
-    )
+def selected(vectors: NDArray[np.float32], learned: LearnedScore) -> NDArray[np.float32]:
+    """Return the columns of whole vectors that the model gets."""
+    columns = learned.columns
+    if columns == tuple(range(vectors.shape[1])):
+        return vectors
+    chosen: NDArray[np.float32] = vectors.take(columns, axis=1)
+    return chosen
+
+
+def to_onnx(pipeline: Pipeline, learned: LearnedScore = PROPENSITY) -> bytes:
+    """Convert a fitted pipeline: input float32 n x features, output `probabilities` n x 2, or `variable` n x 1.
+
+    Raises:
+        InputError: ONNX has no such model.
+    """
+    last = pipeline.steps[-1][1]
+    try:
+        model = convert_sklearn(
+            pipeline,
+            name=learned.score.name,
+            initial_types=[(INPUT, FloatTensorType([None, len(learned.names)]))],
+            options={id(last): {"zipmap": False}} if learned.is_classification else None,
+            target_opset=18,
+        )
+    except Exception as error:  # skl2onnx has a class for each cause, and raises those of others, too
+        message = f"estimator {learned.estimator.name}, with these parameters, cannot be converted to ONNX: {error}"
+        raise InputError(message) from error
     data: bytes = model.SerializeToString()
     return data
 
 
-def check_parity(pipeline: Pipeline, model: OnnxModel, vectors: NDArray[np.float32]) -> None:
-    """Compare what will serve with what was fitted.
+def served(onnx: bytes, learned: LearnedScore = PROPENSITY, *, row_by_row: bool | None = None) -> OnnxModel:
+    """Return the model as it will be served: it gets whole vectors.
+
+    Args:
+        onnx: the converted model.
+        learned: the score.
+        row_by_row: whether rows are run one at a time; None: they are unless the estimator is made of trees.
+    """
+    return OnnxModel(
+        onnx,
+        "",
+        task=learned.score.task,
+        columns=learned.columns,
+        width=len(learned.feature_set.features),
+        row_by_row=not learned.estimator.is_trees if row_by_row is None else row_by_row,
+    )
+
+
+def check_parity(
+    pipeline: Pipeline, model: OnnxModel, vectors: NDArray[np.float32], learned: LearnedScore = PROPENSITY
+) -> None:
+    """Compare what will serve with what was fitted, and rows that are run alone with rows beside others.
 
     Raises:
-        AssertionError: a probability differs by more than PARITY_MAX; a bug of the conversion.
+        InputError: a result differs by more than PARITY_MAX, or depends on the rows beside it: the conversion does not
+            know some parameter of the estimator.
     """
-    fitted = pipeline.predict_proba(vectors)[:, 1]
-    worst = float(np.abs(np.asarray(predict(model, vectors)) - fitted).max())
+    rows = selected(vectors, learned)
+    if learned.is_classification:
+        fitted, size = pipeline.predict_proba(rows)[:, 1], np.ones(1)
+    else:
+        fitted = pipeline.predict(rows)
+        size = np.maximum(np.abs(fitted), max(float(np.std(fitted)), 1.0))
+    worst = float((np.abs(np.asarray(predict(model, vectors)) - fitted) / size).max())
     if worst > PARITY_MAX:
-        message = f"the ONNX model differs from the fitted one by {worst}"
-        raise AssertionError(message)
+        message = (
+            f"estimator {learned.estimator.name}, with these parameters, cannot be served: "
+            f"converted to ONNX it differs from the fitted one by {worst:.3g}"
+        )
+        raise InputError(message)
+    if depends_on_neighbours(model, vectors[:_NEIGHBOURS]):
+        message = f"estimator {learned.estimator.name} cannot be served: a result depends on the rows beside it"
+        raise InputError(message)
 
 
 def predict(model: OnnxModel, vectors: NDArray[np.float32]) -> list[float]:
@@ -112,30 +164,18 @@ def predict(model: OnnxModel, vectors: NDArray[np.float32]) -> list[float]:
     return [p for start in range(0, len(vectors), 10_000) for p in model.predict(vectors[start : start + 10_000])]
 
 
-def evaluate(model: OnnxModel, examples: Examples, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> Report:
+def evaluate(
+    model: OnnxModel,
+    examples: Examples,
+    train: NDArray[np.bool_],
+    test: NDArray[np.bool_],
+    learned: LearnedScore = PROPENSITY,
+) -> Report | RegressionReport:
     """Report on the test examples."""
     labels = examples.labels[test]
     predicted = np.asarray(predict(model, examples.vectors[test]))
-    base_rate = float(labels.mean())
-    bins = _calibration(predicted, labels)
-    return Report(
-        auc=round(float(roc_auc_score(labels, predicted)), 4),
-        average_precision=round(float(average_precision_score(labels, predicted)), 4),
-        base_rate=round(base_rate, 4),
-        brier=round(float(brier_score_loss(labels, predicted)), 5),
-        brier_base=round(base_rate * (1 - base_rate), 5),
-        calibration_error=round(sum(abs(p - y) * n for p, y, n in bins) / len(labels), 5),
-        calibration=bins,
-        train_examples=int(train.sum()),
-        test_examples=len(labels),
-        left_out=examples.left_out.counts,
-    )
-
-
-def _calibration(predicted: NDArray[np.float64], labels: NDArray[np.int8]) -> list[tuple[float, float, int]]:
-    order = np.argsort(predicted, kind="stable")
-    return [
-        (round(float(predicted[part].mean()), 4), round(float(labels[part].mean()), 4), len(part))
-        for part in np.array_split(order, BINS)
-        if len(part)
-    ]
+    number, left_out = int(train.sum()), examples.left_out.counts
+    if learned.is_classification:
+        return classification_report(predicted, labels, train_examples=number, left_out=left_out)
+    mean = float(examples.labels[train].mean())
+    return regression_report(predicted, labels, train_mean=mean, train_examples=number, left_out=left_out)

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 from driftline.manifest import Manifest
 from driftline.models import ModelFolder
-from driftline.onnx_model import OnnxModel
 from history.reading import EventReader
 from training.examples import make_examples, read_history
-from training.model import Report, check_parity, evaluate, fit, split, to_onnx
+from training.learned_score import PROPENSITY, LearnedScore
+from training.model import check_parity, evaluate, fit, served, split, to_onnx
+from training.reports import RegressionReport, Report
 from udfs.decode import Decoder
 from udfs.timeline import TimelineBounds
 
@@ -24,7 +25,8 @@ def train(
     *,
     decoder: Decoder,
     bounds: TimelineBounds,
-) -> tuple[Manifest, Report]:
+    learned: LearnedScore = PROPENSITY,
+) -> tuple[Manifest, Report | RegressionReport]:
     """Train on a history and make the result the folder's current model.
 
     Args:
@@ -34,20 +36,32 @@ def train(
         note: called with what is being done, step by step.
         decoder: of the job that will score: it decides what of the history counts.
         bounds: of that job's timelines, which decide it, too.
+        learned: the score that the model makes.
 
     Raises:
-        InputError: the history cannot be read, or holds too little to learn from.
+        InputError: the history cannot be read, or holds too little to learn from; the estimator's parameters do not go
+            together, or what they make cannot be served.
     """
     note("reading the history")
     users, left_out = read_history(history, decoder, now_ms, note)
     note("folding it into examples")
-    examples = make_examples(users, bounds, left_out)
-    training, test = split(examples)
+    examples = make_examples(users, bounds, left_out, learned.label)
+    training, test = split(examples, learned)
     note("fitting")
-    pipeline = fit(examples, training)
-    onnx = to_onnx(pipeline)
-    model = OnnxModel(onnx, "")
-    check_parity(pipeline, model, examples.vectors[test])
-    report = evaluate(model, examples, training, test)
-    stamp = f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%dT%H%M%S}"
-    return folder.store(onnx, trained_at_ms=now_ms, stamp=stamp, metrics=asdict(report)), report
+    pipeline = fit(examples, training, learned)
+    onnx = to_onnx(pipeline, learned)
+    model = served(onnx, learned)
+    check_parity(pipeline, model, examples.vectors[test], learned)
+    report = evaluate(model, examples, training, test, learned)
+    manifest = folder.store(
+        onnx,
+        trained_at_ms=now_ms,
+        stamp=f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%dT%H%M%S}",
+        metrics=asdict(report) | {"estimator": learned.estimator.name, "params": learned.estimator.params},
+        score=learned.score.name,
+        task=learned.score.task,
+        feature_set=learned.feature_set,
+        features=learned.names,
+        row_by_row=not learned.estimator.is_trees,
+    )
+    return manifest, report

@@ -37,12 +37,15 @@ from tests.builders import (
     to_message,
 )
 from tests.unit.udfs.strategies import histories
-from training.examples import HORIZON_MS, LeftOut, make_examples, read_history
+from training.examples import LeftOut, make_examples, read_history
+from training.labels import PURCHASE_WITHIN_30_MIN
 from training.model import evaluate, fit, split, to_onnx
+from training.reports import Report
 from udfs.event import FORGET, PURCHASE, Event
 from udfs.features import affinities, vector
 from udfs.timeline import Timeline
 
+HORIZON_MS = PURCHASE_WITHIN_30_MIN.within_ms
 DECODER = decoder_of(job_settings())
 END = event(HOUR * 5, event_id="end")  # so that the history does not end right after what a test looks at
 
@@ -201,6 +204,7 @@ def test_training_finds_the_signal_and_reports_it() -> None:
     examples = make_examples(_buyers(), bounds())
     train, test = split(examples)
     report = evaluate(OnnxModel(to_onnx(fit(examples, train)), ""), examples, train, test)
+    assert isinstance(report, Report)
     assert report.auc > 0.9
     assert report.average_precision > report.base_rate
     assert report.brier < report.brier_base

@@ -1,0 +1,101 @@
+"""What is trained: a score that a model makes, with its label, its features and its estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from driftline.catalogue import PURCHASE_PROPENSITY, SHIPPED, FeatureSet
+from driftline.errors import InputError
+from driftline.model_scores import ModelScore
+from driftline.onnx_model import CLASSIFICATION
+from driftline.settings import unknown
+from training.estimators import Estimator
+from training.labels import PURCHASE_WITHIN_30_MIN, Label
+
+
+@dataclass(frozen=True)
+class LearnedScore:
+    """A score that a model makes.
+
+    Attributes:
+        score: its name, task and folder, and the names of its features.
+        label: what is predicted.
+        estimator: what it is learned with.
+        feature_set: the features of whole vectors, of which the model's are some.
+    """
+
+    score: ModelScore
+    label: Label
+    estimator: Estimator
+    feature_set: FeatureSet
+
+    @classmethod
+    def of_plan(cls, plan: Mapping[str, Any], name: str = "") -> LearnedScore:
+        """Return a score of a plan (docs/decisions/0032-declarations.md).
+
+        Args:
+            plan: the plan.
+            name: of the score; empty: the only one that a model makes, or purchase_propensity.
+
+        Raises:
+            InputError: there is no such score, or more than one where none is named; its estimator is not accepted.
+            ModelError: its folder is not below that of the models.
+        """
+        declared = chosen(plan, name)
+        score = ModelScore.of_plan(plan, declared)
+        estimator, params = _estimator_of(declared["model"])
+        return cls(
+            score,
+            Label.of_plan(declared["label"], plan.get("time_zone", "UTC")),
+            Estimator(score.task, estimator, params),
+            FeatureSet.of_plan(plan),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the model's features, in the order of its columns."""
+        return self.score.features or self.feature_set.names
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """The position of each of the model's features in a whole vector."""
+        positions = {name: position for position, name in enumerate(self.feature_set.names)}
+        return tuple(positions[name] for name in self.names)
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the label is 0 or 1."""
+        return self.score.task == CLASSIFICATION
+
+
+PROPENSITY: Final = LearnedScore(ModelScore(), PURCHASE_WITHIN_30_MIN, Estimator(CLASSIFICATION), SHIPPED)
+
+
+def chosen(plan: Mapping[str, Any], name: str = "") -> Mapping[str, Any]:
+    """Return the plan's entry of the named score of a model, or the one that is meant where none is named.
+
+    Raises:
+        InputError: there is no such score, or more than one where none is named.
+    """
+    models: dict[str, Mapping[str, Any]] = {one["name"]: one for one in plan["scores"] if one.get("model")}
+    if not models:
+        message = f"feature set {plan['name']!r} has no score that a model makes; declare one with `model:`"
+        raise InputError(message)
+    if not name and len(models) > 1 and PURCHASE_PROPENSITY not in models:
+        message = f"several scores are made by models: {', '.join(models)}; name one"
+        raise InputError(message)
+    wanted = name or (PURCHASE_PROPENSITY if PURCHASE_PROPENSITY in models else next(iter(models)))
+    if wanted not in models:
+        message = unknown("score of a model", wanted, models)
+        raise InputError(message)
+    return models[wanted]
+
+
+def _estimator_of(model: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return name and parameters of `estimator`, which is a name or an object of both; empty where there is none."""
+    declared = model.get("estimator") or ""
+    if isinstance(declared, str):
+        return declared, model.get("params") or {}
+    return declared.get("name", ""), declared.get("params") or {}
