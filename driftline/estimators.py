@@ -15,7 +15,6 @@ ESTIMATORS: Final[Mapping[str, tuple[str, ...]]] = {
         "ExtraTreesClassifier",
         "DecisionTreeClassifier",
         "LogisticRegression",
-        "MLPClassifier",
     ),
     REGRESSION: (
         "HistGradientBoostingRegressor",
@@ -30,6 +29,5 @@ ESTIMATORS: Final[Mapping[str, tuple[str, ...]]] = {
         "HuberRegressor",
         "PoissonRegressor",
         "TweedieRegressor",
-        "MLPRegressor",
     ),
 }  # the first of each is taken where none is named

@@ -20,6 +20,7 @@ _PROBES = (0.0, 1.0)  # a row of each must give a usable number before a model i
 _INPUT_TYPES: dict[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 _MAPS = "seq(map("  # probabilities by class, as some converters write them
 _CLASSES = 2
+_ROUNDING = 1e-5  # a forest adds up shares in float32: a certainty of it may come out a little above 1
 
 
 class OnnxModel:
@@ -112,8 +113,10 @@ def _probabilities(output: Any, rows: int) -> list[float]:
         output = np.array([_second(found) for found in output], dtype=np.float64)
     column = _column(output, rows, _CLASSES)
     if rows and not (np.minimum.reduce(column) >= 0 and np.maximum.reduce(column) <= 1):  # nor is NaN
-        message = "its probabilities are not all within 0..1"
-        raise ModelError(message)
+        if not (np.minimum.reduce(column) >= -_ROUNDING and np.maximum.reduce(column) <= 1 + _ROUNDING):
+            message = "its probabilities are not all within 0..1"
+            raise ModelError(message)
+        column = column.clip(0, 1)
     values: list[float] = column.tolist()
     return values
 

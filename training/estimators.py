@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from sklearn import ensemble, linear_model, neural_network, tree
+from sklearn import ensemble, linear_model, tree
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils._param_validation import InvalidParameterError
@@ -24,7 +24,6 @@ _BOOSTED: Final = {
 }
 _TREES: Final = {"min_samples_leaf": 20}  # a leaf an example would make models of gigabytes
 _LINEAR: Final = {"max_iter": 1_000}
-_NET: Final = {"hidden_layer_sizes": (32,), "early_stopping": True, "max_iter": 200}
 
 
 class Entry(NamedTuple):
@@ -48,7 +47,6 @@ ENTRIES: Final[Mapping[str, Entry]] = {
     "ExtraTreesClassifier": Entry(ensemble.ExtraTreesClassifier, _TREES, True),
     "DecisionTreeClassifier": Entry(tree.DecisionTreeClassifier, _TREES, True),
     "LogisticRegression": Entry(linear_model.LogisticRegression, _LINEAR),
-    "MLPClassifier": Entry(neural_network.MLPClassifier, _NET),
     "HistGradientBoostingRegressor": Entry(ensemble.HistGradientBoostingRegressor, _BOOSTED, True),
     "GradientBoostingRegressor": Entry(ensemble.GradientBoostingRegressor, _TREES, True),
     "RandomForestRegressor": Entry(ensemble.RandomForestRegressor, _TREES, True),
@@ -61,7 +59,6 @@ ENTRIES: Final[Mapping[str, Entry]] = {
     "HuberRegressor": Entry(linear_model.HuberRegressor, _LINEAR),
     "PoissonRegressor": Entry(linear_model.PoissonRegressor, _LINEAR),
     "TweedieRegressor": Entry(linear_model.TweedieRegressor, {"power": 1.5, **_LINEAR}),
-    "MLPRegressor": Entry(neural_network.MLPRegressor, _NET),
 }
 
 

@@ -150,3 +150,14 @@ def test_rows_that_depend_on_their_neighbours_are_told_and_can_be_run_alone() ->
     alone = OnnxModel(graph, "v", width=2, row_by_row=True)
     assert not depends_on_neighbours(alone, rows)
     assert alone.predict(rows[:3]) == [alone.predict(rows[index : index + 1])[0] for index in range(3)]
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1 + 5e-7, 1.0), (-5e-7, 0.0), (1.001, None), (-0.001, None)])
+def test_a_certainty_may_be_rounded_beyond_1(value: float, shown: float | None) -> None:
+    model = OnnxModel(model_of([one_column("p")], [floats("p", None, 1)], initializers=FIRST), "v", width=2)
+    rows = np.array([[value, 0.0], [0.5, 0.0]], dtype=np.float32)
+    if shown is not None:
+        assert model.predict(rows) == [shown, 0.5]
+        return
+    with pytest.raises(ModelError, match="within 0..1"):
+        model.predict(rows)
