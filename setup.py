@@ -48,6 +48,7 @@ PACKAGES = (
     "driftline",
     "udfs",
     "state_schemas",
+    "declarations",
     "sink_connectors",
     "history",
     "training",
@@ -133,6 +134,7 @@ setup(
     package_data={
         "sink_connectors": ["*.lua"],
         "driftline": ["py.typed"],
+        "declarations": ["retail/*.yaml", "templates/*/*.yaml"],
         "console": ["local/*.yaml", "local/*.properties", "local/*.sha256"],
     },
     install_requires=CORE,

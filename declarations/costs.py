@@ -1,0 +1,50 @@
+"""What features cost: bytes of a user's state, at worst and as a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from declarations.feature_models import CAP
+from driftline.limits import CATEGORY_BYTES_MAX
+from udfs.reducers.kinds import KINDS
+
+STATE_BYTES_MAX: Final = 524_288  # of a user's declared features: every event of a user reads and writes them
+_FLOAT_BYTES: Final = 8
+_LENGTH_BYTES: Final = 2
+_BUCKET_BYTES: Final = 2 * _FLOAT_BYTES  # its number and its value
+_TEXT_BYTES_USUAL: Final = 12
+_ENTRIES_USUAL: Final = 8  # of a map
+_SERIES_USUAL: Final = 0.25  # how full a window of a usual user is
+
+
+def worst_bytes(reducer: Mapping[str, Any]) -> int:
+    """Return the most bytes that a reducer of a plan may take of a user's state."""
+    return round(_bytes(reducer, CATEGORY_BYTES_MAX, int(reducer["params"].get("cap", CAP)), 1.0))
+
+
+def usual_bytes(reducer: Mapping[str, Any]) -> int:
+    """Return the bytes that a reducer takes of a usual user's state: short texts, few entries, windows part filled."""
+    entries = min(_ENTRIES_USUAL, int(reducer["params"].get("cap", CAP)))
+    return round(_bytes(reducer, _TEXT_BYTES_USUAL, entries, _SERIES_USUAL))
+
+
+def _bytes(reducer: Mapping[str, Any], text_bytes: int, entries: int, filled: float) -> float:
+    params = reducer["params"]
+    sizes = KINDS[reducer["kind"]].sizes(params)
+    series = _LENGTH_BYTES + filled * _series_bytes(params)
+    entry = _LENGTH_BYTES + text_bytes
+    return (
+        sizes.values * _FLOAT_BYTES
+        + sizes.texts * (_LENGTH_BYTES + text_bytes)
+        + sizes.maps * (_LENGTH_BYTES + entries * (entry + _FLOAT_BYTES))
+        + sizes.series * series
+        + sizes.tables * (_LENGTH_BYTES + entries * (entry + series))
+    )
+
+
+def _series_bytes(params: Mapping[str, Any]) -> int:
+    """Return the bytes of a full series: a window's buckets and the one that begins, the last k, or hashes."""
+    if "hops" in params:
+        return (int(params["hops"]) + 1) * _BUCKET_BYTES
+    return int(params.get("k", params.get("exact", 0))) * _FLOAT_BYTES

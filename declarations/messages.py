@@ -1,0 +1,104 @@
+"""Turns what pydantic finds into one line each: the wrong word, and the right ones."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from declarations.problems import Path, Problems, instead
+
+_WANTED = {
+    "bool_type": "true or false",
+    "float_type": "a number",
+    "int_type": "a whole number",
+    "string_type": "a text",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "tuple_type": "a list",
+    "finite_number": "a finite number",
+}
+_TEXT_CHARS_MAX = 60
+
+
+def report(error: ValidationError, model: type[BaseModel], path: Path, problems: Problems) -> None:
+    """Add a line to the problems for each error of a model.
+
+    Args:
+        error: what validation has found.
+        model: what was validated.
+        path: of what was validated.
+        problems: get the lines.
+    """
+    for found in error.errors(include_url=False):
+        loc = tuple(part for part in found["loc"] if part != "[key]")
+        inner = _known(loc, path, problems)
+        kind = found["type"]
+        if kind == "extra_forbidden":
+            accepted = _keys(model, loc[:-1])
+            problems.add(inner[:-1], f"unknown key {loc[-1]!r}{instead(str(loc[-1]), accepted)}", at=inner)
+        elif kind == "missing":
+            problems.add(inner[:-1] if loc else inner, f"key {str(loc[-1])!r} is missing")
+        else:
+            problems.add(inner, _message(kind, found))
+
+
+def _known(loc: Path, path: Path, problems: Problems) -> Path:
+    """Return the path of a location, without the parts that pydantic adds for the members of a union."""
+    inner = (*path, *loc)
+    while len(inner) > len(path) + 1 and problems.place(inner) == problems.place(inner[:-1]) and _is_member(inner[-1]):
+        inner = inner[:-1]
+    return inner
+
+
+def _is_member(part: str | int) -> bool:
+    return part in ("float", "int", "str", "bool", "constrained-float")
+
+
+def _message(kind: str, found: Any) -> str:
+    shown = _shown(found["input"])
+    context = found.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        accepted = [
+            word.strip("'")
+            for word in str(context["expected"]).replace("True", "true").replace(" or ", ", ").split(", ")
+        ]
+        return f"{shown} is not accepted{instead(str(found['input']), accepted)}"
+    if kind == "string_pattern_mismatch":
+        return f"{shown} is not accepted; it must match {str(context['pattern']).strip('^$')}"
+    if kind in _WANTED:
+        return f"{shown} is not accepted; it must be {_WANTED[kind]}"
+    return f"{shown} is not accepted: {found['msg'][:1].lower()}{found['msg'][1:]}"
+
+
+def _shown(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    return text if len(text) <= _TEXT_CHARS_MAX else f"{text[: _TEXT_CHARS_MAX - 3]}..."
+
+
+def _keys(model: type[BaseModel], loc: Path) -> list[str]:
+    """Return the keys that are accepted at a location."""
+    current: type[BaseModel] | None = model
+    of_dict = False
+    for part in loc:
+        if of_dict:  # the part is a key of the dict, whose values are the model
+            of_dict = False
+        elif current is not None:
+            info = {info.alias or name: info for name, info in current.model_fields.items()}.get(str(part))
+            current = _model_of(info) if info else None
+            of_dict = info is not None and get_origin(info.annotation) is dict
+    return [info.alias or name for name, info in current.model_fields.items()] if current else []
+
+
+def _model_of(info: FieldInfo) -> type[BaseModel] | None:
+    """Return the model that a field is, or holds."""
+    waiting: list[Any] = [info.annotation]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            return current
+        waiting.extend(get_args(current))
+    return None

@@ -1,0 +1,185 @@
+"""Scores, labels and segments as a plan has them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from declarations.canonical import content_hash, replaced, whole
+from declarations.derived import Derived
+from declarations.models import Project
+from declarations.problems import Path, Problems, instead
+from declarations.rows import Features
+from declarations.score_models import ExprScore, Label, ModelScore, Segment
+from declarations.selecting import Selector, Wanted
+
+SCORES_MAX: Final = 50
+SEGMENTS_MAX: Final = 200
+
+
+class ScoreCompiler:
+    """Makes a plan's scores and segments.
+
+    Args:
+        project: what is declared.
+        derived: compiles expressions.
+        selector: resolves the events of labels.
+        features: of the plan, by position.
+        problems: get what does not fit.
+    """
+
+    def __init__(
+        self, project: Project, derived: Derived, selector: Selector, features: Features, problems: Problems
+    ) -> None:
+        self._project = project
+        self._derived = derived
+        self._selector = selector
+        self._features = features
+        self._problems = problems
+        self._formulas: dict[str, Any] = {}  # of scores by formula, over ["ref", name]
+        self._models = {name for name, score in project.scores.items() if isinstance(score, ModelScore)}
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Return the entries of the plan's scores."""
+        if len(self._project.scores) > SCORES_MAX:
+            self._problems.add(("scores",), f"{len(self._project.scores)} scores; at most {SCORES_MAX}")
+        entries = []
+        folders: dict[str, str] = {}
+        for name, score in self._project.scores.items():
+            if name in self._derived.names:
+                self._problems.add(("scores", name), f"{name!r} is the name of a feature, too; take another one")
+            if isinstance(score, ExprScore):
+                entries.append(self._formula(name, score))
+                continue
+            folder = score.folder or name
+            if folder in folders:
+                message = f"folder {folder!r} is that of {folders[folder]!r}, too"
+                self._problems.add(("scores", name), message, at=("scores", name, "folder"))
+            folders[folder] = name
+            entries.append(self._model(name, score, folder))
+        return [entry for entry in entries if entry is not None]
+
+    def segments(self) -> list[dict[str, Any]]:
+        """Return the entries of the plan's segments; `scores` must have been called."""
+        if len(self._project.segments) > SEGMENTS_MAX:
+            self._problems.add(("segments",), f"{len(self._project.segments)} segments; at most {SEGMENTS_MAX}")
+        entries = [self._segment(name, segment) for name, segment in self._project.segments.items()]
+        return [entry for entry in entries if entry is not None]
+
+    def _formula(self, name: str, score: ExprScore) -> dict[str, Any] | None:
+        path: Path = ("scores", name)
+        typed = self._derived.compiled(score.expr, path, "expr")
+        if typed is None:
+            return None
+        if typed.type not in {"number", "bool"}:
+            self._problems.add(path, f"expr: a score is a number, and this is a {typed.type}", at=(*path, "expr"))
+            return None
+        self._formulas[name] = typed.expr
+        meaning = content_hash(self._features.meaning(typed.expr))
+        return {"name": name, "expr": self._features.resolved(typed.expr), "doc": score.doc, "hash": meaning}
+
+    def _model(self, name: str, score: ModelScore, folder: str) -> dict[str, Any] | None:
+        positions = self._positions(name, score)
+        made = self._label(("scores", name, "label"), score.label)
+        if positions is None or made is None:
+            return None
+        label, label_meaning = made
+        hashes = [self._features.hashes[self._features.rows[position].name] for position in positions]
+        estimator = score.estimator
+        model = {
+            "task": score.model,
+            "features": positions,
+            "estimator": None if estimator is None else {"name": estimator.name, "params": dict(estimator.params)},
+        }
+        meaning = content_hash([score.model, hashes, label_meaning])
+        entry = {"name": name, "model": model, "label": label, "folder": folder, "doc": score.doc}
+        return {**entry, "hash": meaning}
+
+    def _positions(self, name: str, score: ModelScore) -> list[int] | None:
+        """Return the positions of a model's features; None if there was a problem."""
+        vector = {row.name: i for i, row in enumerate(self._features.rows) if row.vector and _numeric(row.kind)}
+        if not score.features:
+            return list(vector.values())
+        path: Path = ("scores", name)
+        wrong = [(i, word) for i, word in enumerate(score.features) if word not in vector]
+        for index, word in wrong:
+            if ("features", word) in self._project.broken:
+                continue
+            message = f"features: {word!r} is not in the vector{instead(word, vector)}"
+            self._problems.add(path, message, at=(*path, "features", index))
+        return None if wrong else [vector[word] for word in score.features]
+
+    def _label(self, path: Path, label: Label) -> tuple[dict[str, Any], Any] | None:
+        """Return a label and what it means, which the numbers of types are no part of; None if there was a problem."""
+        kind = "event" if label.event else "sum" if label.sum else "absence"
+        events = label.event or label.absence_of or label.of
+        word = "event" if label.event else "sum" if label.sum else "absence_of"
+        wanted = Wanted(
+            path=path,
+            key=word,
+            events=events,
+            where=label.where,
+            value=label.sum,
+            kinds=("number", "money", "bool"),
+        )
+        taken = self._selector.take(wanted)
+        if taken is None:
+            return None
+        on = taken.selection.on
+        first = on[0]
+        for key in ("where", "value"):
+            if any(entry[key] != first[key] for entry in on):
+                message = f"{key}: it is not the same of all these events; name one event only"
+                self._problems.add(path, message, at=(*path, key if key == "where" else word))
+                return None
+        entry = {"kind": kind, "types": [each["type"] for each in on], "where": first["where"]}
+        if kind == "sum":
+            entry["value"] = first["value"]
+        meaning = [kind, dict(taken.selection.meaning), label.within]
+        return {**entry, "within_ms": label.within}, meaning
+
+    def _segment(self, name: str, segment: Segment) -> dict[str, Any] | None:
+        path: Path = ("segments", name)
+        word = "enter" if segment.enter else "when"
+        enter = self._condition(segment.enter or segment.when or "", path, word)
+        leave = self._condition(segment.leave, path, "leave") if segment.leave else None
+        if enter is None or (segment.leave and leave is None):
+            return None
+        models = enter[1] | (leave[1] if leave else frozenset())
+        if models and (segment.leave or segment.min_stay):
+            option = "leave" if segment.leave else "min_stay"
+            message = f"{option}: a segment over the score of a model ({', '.join(sorted(models))}) has none"
+            self._problems.add(path, message, at=(*path, option))
+            return None
+        expressions = [enter[0], leave[0] if leave else None]
+        meaning = [[self._features.meaning(expr) for expr in expressions], segment.min_stay or 0]
+        return {
+            "name": name,
+            "hash": content_hash(meaning),
+            "enter": self._features.resolved(expressions[0]),
+            "leave": self._features.resolved(expressions[1]),
+            "min_stay_ms": whole(segment.min_stay or 0),
+            "on_models": bool(models),
+            "doc": segment.doc,
+        }
+
+    def _condition(self, text: str, path: Path, word: str) -> tuple[Any, frozenset[str]] | None:
+        """Return a condition over features and scores of models, and those scores; None if there was a problem."""
+        typed = self._derived.compiled(text, path, word, self._project.scores)
+        if typed is None or any(name not in self._formulas for name in typed.uses & self._formula_names()):
+            return None
+        if typed.type != "bool":
+            self._problems.add(path, f"{word}: must be true or false, and is a {typed.type}", at=(*path, word))
+            return None
+        # Formulas are put in: membership is decided after each event, where there are no scores yet.
+        expr = replaced(typed.expr, "score", self._inlined)
+        return expr, typed.uses & self._models
+
+    def _formula_names(self) -> frozenset[str]:
+        return frozenset(self._project.scores) - self._models
+
+    def _inlined(self, score: list[Any]) -> Any:
+        return score if score[1] in self._models else self._formulas[score[1]]
+
+
+def _numeric(kind: str) -> bool:
+    return kind in {"number", "bool"}
