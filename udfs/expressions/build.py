@@ -125,9 +125,9 @@ class _Builder:
 
     def _operation(self, expr: list[Any]) -> Node:
         op: str = expr[0]
-        if op == "matches_any":
+        if op == "matches_any" and len(expr) > 1:
             return texts.MatchesAny(self.node(expr[1]), {str(text) for text in expr[2:]})
-        if op == "number_in":
+        if op == "number_in" and len(expr) > 1:
             return logic.NumberIn(self.node(expr[1]), {float(number) for number in expr[2:]})
         operands = [self.node(operand) for operand in expr[1:]]
         if len(operands) == 1 and op in _TIMES:
