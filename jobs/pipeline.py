@@ -6,7 +6,7 @@ outputs of the job, and `driftline up` creates them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from driftline.topics import SCORES, SEGMENTS, SESSIONS, Topic
@@ -20,6 +20,7 @@ from udfs.pipeline import Gate, Stage
 from udfs.profile import ProfileBounds
 from udfs.refused import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS, RefusedIds, refused_of
 from udfs.scoring import Model
+from udfs.segments import Segment
 from udfs.stages.overflows import Overflows
 from udfs.stages.scores import Scores
 from udfs.stages.segments import Segments
@@ -48,7 +49,7 @@ GATES: tuple[Callable[[ScoreEventsSettings], Gate], ...] = (refused_ids_of,)
 STAGES: tuple[StageEntry, ...] = (
     StageEntry(lambda _, model: Scores(model), writes=(SCORES,)),
     StageEntry(lambda settings, _: Sessions(settings.session_gap_ms), writes=(SESSIONS,)),
-    StageEntry(lambda _settings, _model: Segments(()), writes=(SEGMENTS,)),  # none without declarations
+    StageEntry(lambda settings, _: Segments(segments_of(settings)), writes=(SEGMENTS,)),
     StageEntry(lambda _settings, _model: Overflows()),
 )
 
@@ -56,6 +57,11 @@ STAGES: tuple[StageEntry, ...] = (
 def stage_topics() -> tuple[Topic, ...]:
     """Return the topics that the stages emit to, in the order of the stages."""
     return tuple(topic for entry in STAGES for topic in entry.writes)
+
+
+def segments_of(_settings: ScoreEventsSettings) -> Sequence[Segment]:
+    """Return the segments that are declared; the shipped set declares none."""
+    return ()
 
 
 def processor_of(settings: ScoreEventsSettings, model: ModelOfTheMoment) -> BlockProcessor:

@@ -1,13 +1,13 @@
 -- Claims shards of a namespace for a job before it writes their scores, unless a job of a later generation has them.
---   KEYS  the job hash, the hashes of totals and of offsets
+--   KEYS  the job hash, the hashes of totals and of offsets, that of declared segments
 --   ARGV  number of shards, '1' if nothing proves that the job's state has that number, job id,
---         then shard, generation, totals, offsets and unknown types of every shard that is claimed
+--         what the keys of segments' lists begin with, then shard, generation, totals, offsets and unknown types of every shard that is claimed
 -- Returns nothing; or, having changed nothing, the generation and the number of shards that are recorded.
 
 local JOBS_BYTES_MAX = 20 * 33
-local FIRST_SHARD, ARGS_A_SHARD = 4, 5
-local job, progress, offsets = KEYS[1], KEYS[2], KEYS[3]
-local shards, unproven, job_id = ARGV[1], ARGV[2] == '1', ARGV[3]
+local FIRST_SHARD, ARGS_A_SHARD = 5, 5
+local job, progress, offsets, segments = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local shards, unproven, job_id, lists = ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4]
 
 local recorded = redis.call('HGET', job, 'shards')
 local same_shards = recorded == shards
@@ -27,7 +27,15 @@ for i = FIRST_SHARD, #ARGV, ARGS_A_SHARD do
 end
 
 local jobs = redis.call('HGET', job, 'jobs') or ''
-if not same_shards then redis.call('DEL', job, progress, offsets) end
+if not same_shards then -- the lists of members go, too: users are in those of other shards from now on
+  local fields = redis.call('HKEYS', job)
+  for _, segment in ipairs(redis.call('HKEYS', segments)) do
+    for _, field in ipairs(fields) do
+      if tonumber(field) then redis.call('UNLINK', lists .. segment .. ':' .. field) end
+    end
+  end
+  redis.call('DEL', job, progress, offsets)
+end
 if string.sub(jobs, 1, #job_id) ~= job_id then
   jobs = string.sub(job_id .. ' ' .. jobs, 1, JOBS_BYTES_MAX)
 end

@@ -14,6 +14,7 @@ from sink_connectors.score_value import (
     check_namespace,
     decode_value,
 )
+from sink_connectors.segment_lists import SegmentWrite, decode_row
 
 
 class InMemoryScoreStore:
@@ -26,6 +27,9 @@ class InMemoryScoreStore:
         self._job_ids: list[str] = []
         self._reports: dict[int, ShardReport] = {}
         self._skipped: dict[int, set[tuple[int, int]]] = {}
+        self._segments: dict[str, str] = {}
+        self._epoch = 0
+        self._lists: dict[tuple[str, int], dict[str, int]] = {}  # members and since when, by segment and shard
         self._live = DEFAULT_NAMESPACE
         self._previous = ""
 
@@ -34,13 +38,18 @@ class InMemoryScoreStore:
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object] = do_nothing,
+        members: SegmentWrite | None = None,
     ) -> Written:
         """See ScoreStore. Bytes of equal length compare like the big-endian numbers that they hold."""
         accepted = outranked = 0
-        for user_id, value in values:
+        if members is not None and not members.segments:
+            members = None
+        for number, (user_id, value) in enumerate(values):
             stored = self._values.get(user_id, b"")
             if value[:VERSION_BYTES] > stored[:VERSION_BYTES]:
                 self._values[user_id] = value
+                if members is not None:
+                    self._list_member(user_id, members, decode_row(members.rows[number]))
                 accepted += 1
             elif value[:GENERATION_BYTES] < stored[:GENERATION_BYTES]:
                 outranked += 1
@@ -98,6 +107,7 @@ class InMemoryScoreStore:
             self._generations.clear()
             self._reports.clear()
             self._skipped.clear()
+            self._lists.clear()
         self._shards = claim.shards
         self._generations |= claim.generations
         self._reports |= {shard: claim.report(shard) for shard in claim.generations}
@@ -108,6 +118,22 @@ class InMemoryScoreStore:
     def recorded(self) -> Recorded:
         """See ScoreStore."""
         return Recorded(max(self._generations.values(), default=0), self._shards, tuple(self._job_ids))
+
+    def declare_segments(self, definitions: Mapping[str, str]) -> int:
+        """See ScoreStore."""
+        self._epoch += definitions.keys() != self._segments.keys()
+        self._segments = dict(sorted(definitions.items()))
+        self._lists = {key: listed for key, listed in self._lists.items() if key[0] in self._segments}
+        return self._epoch
+
+    def segments(self) -> dict[str, str]:
+        """See ScoreStore."""
+        return dict(self._segments)
+
+    def segment_members(self, segment: str) -> Iterator[tuple[str, int]]:
+        """See ScoreStore."""
+        lists = [listed for (name, _), listed in sorted(self._lists.items()) if name == segment]
+        return iter([member for listed in lists for member in listed.items()])
 
     def live_namespace(self) -> str:
         """See ScoreStore."""
@@ -122,6 +148,14 @@ class InMemoryScoreStore:
     def previous_namespace(self) -> str:
         """See ScoreStore."""
         return self._previous
+
+    def _list_member(self, user_id: str, members: SegmentWrite, since_ms: list[int]) -> None:
+        for segment, ms in zip(members.segments, since_ms, strict=True):
+            listed = self._lists.setdefault((segment, members.shard), {})
+            if ms < 0:
+                listed.pop(user_id, None)
+            else:
+                listed[user_id] = ms
 
     def memory(self) -> RedisMemory | None:
         """See ScoreStore."""

@@ -31,6 +31,7 @@ from sink_connectors.score_value import (
     submission_key,
     user_key_prefix,
 )
+from sink_connectors.segment_lists import segment_prefix, segments_key
 
 SAMPLE_MAX = 200  # users of a namespace whose memory is asked for
 LOCK_S = 120.0  # without a page of a drop, after which a job may be submitted again
@@ -137,7 +138,9 @@ class RedisNamespaces:
         return sum(map(len, self._pages(f"{user_key_prefix(namespace)}*}}", seen=seen)))
 
     def drop(self, namespace: str, *, force: bool, now_ms: int) -> Iterator[int]:
-        """Delete its users page by page, then what jobs have recorded; may be left, and begun again, at any point.
+        """Delete its users and the lists of segments page by page, then what jobs have recorded.
+
+        May be left, and begun again, at any point.
 
         Yields:
             How many users each page had; Redis serves others between any two commands.
@@ -150,13 +153,17 @@ class RedisNamespaces:
             if not self._call(lambda: self._client.eval(_MARK, 2, LIVE_KEY, job_key(namespace), *arguments)):
                 message = f"namespace {namespace} is the live one"
                 raise InputError(message)
-            for keys in self._pages(f"{user_key_prefix(namespace)}*}}"):
-                for start in range(0, len(keys), BATCH_MAX):
-                    self._unlink(keys[start : start + BATCH_MAX])
+            users, lists = user_key_prefix(namespace).encode(), segment_prefix(namespace).encode()
+            for keys in self._pages(f"driftline:{namespace}:*"):
+                values = [key for key in keys if key.startswith(users)]
+                dropped = values + [key for key in keys if key.startswith(lists)]
+                for start in range(0, len(dropped), BATCH_MAX):
+                    self._unlink(dropped[start : start + BATCH_MAX])
                 stay_alone()
-                yield len(keys)
+                yield len(values)
             # The job hash with the mark goes last, and with the rest: until then it is known what is half done.
-            self._unlink([progress_key(namespace), offsets_key(namespace), job_key(namespace)])
+            recorded = progress_key(namespace), offsets_key(namespace), segments_key(namespace), job_key(namespace)
+            self._unlink(recorded)
 
     def _unlink(self, keys: Sequence[bytes | str]) -> None:
         self._call(lambda: self._client.unlink(*keys))

@@ -40,6 +40,17 @@ from sink_connectors.score_value import (
     user_key,
     user_key_prefix,
 )
+from sink_connectors.segment_lists import (
+    SegmentWrite,
+    Sweeps,
+    declare,
+    declared,
+    script_arguments,
+    segment_key,
+    segment_prefix,
+    segments_key,
+    with_digest,
+)
 
 TTL_S = USER_TTL_DAYS * DAY_MS / 1000  # as long as a job keeps the state of an idle user
 RETRY_S = 30.0
@@ -165,15 +176,17 @@ class ScoreStore(Protocol):
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object] = do_nothing,
+        members: SegmentWrite | None = None,
     ) -> Written:
         """Store encoded values by user id, and the totals of the shard that they came from.
 
         A value is accepted if its version is newer than the stored one; accepting it also renews the user's time to
         live. A batch may hold several values of one user: the newest wins, whatever their order. Called by the job
         for every block; blocks until the store has answered, so nothing is left to flush. Replays are harmless.
-        Progress is never visible before the values of its batch. User ids are not checked here. `meanwhile` is called
-        once, while the store works, for what would else wait for the answer; what it raises is raised, and may leave
-        the values written.
+        Progress is never visible before the values of its batch. With a value that is accepted, and at the same moment,
+        its user's place in the lists of segments becomes that of `members`. User ids are not checked here. `meanwhile`
+        is called once, while the store works, for what would else wait for the answer; what it raises is raised, and
+        may leave the values written.
 
         Raises:
             ServiceUnavailable: The store could not be reached for `retry_s`; some of a batch may be written.
@@ -215,6 +228,19 @@ class ScoreStore(Protocol):
 
     def recorded(self) -> Recorded:
         """What claims have recorded."""
+
+    def declare_segments(self, definitions: Mapping[str, str]) -> int:
+        """Make these the declared segments (definition by name), and forget the members of others.
+
+        Returns:
+            How often the set of names has changed, for Rows.
+        """
+
+    def segments(self) -> dict[str, str]:
+        """The declared segments: definition by name."""
+
+    def segment_members(self, segment: str) -> Iterator[tuple[str, int]]:
+        """The members of a segment and since when, in no order; one may come twice. Not a snapshot."""
 
     def live_namespace(self) -> str:
         """The namespace that servers read; it need not be that of this store."""
@@ -258,6 +284,7 @@ class RedisScoreStore:
         # Not the pool's: taking one from the pool polls the socket, which costs more than packing a block of 40 users.
         self._connection: Any = client.connection_pool.make_connection()
         self._turn = threading.Lock()
+        self._sweeps = Sweeps()
         self.failed = False
         self._retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_transient),
@@ -283,11 +310,19 @@ class RedisScoreStore:
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object] = do_nothing,
+        members: SegmentWrite | None = None,
     ) -> Written:
         """See ScoreStore. A round trip for every BATCH_MAX values or BATCH_BYTES_MAX; progress goes with the last."""
+        if members is not None and not members.segments:
+            members = None
         *first, last = _batches(values)
-        parts = [self._write_batch(batch, None, do_nothing) for batch in first]
-        parts.append(self._write_batch(last, progress, meanwhile))
+        parts: list[Written] = []
+        start = 0
+        for batch in first:
+            part = members and members.part(start, start + len(batch))
+            parts.append(self._write_batch(batch, None, do_nothing, part))
+            start += len(batch)
+        parts.append(self._write_batch(last, progress, meanwhile, members and members.part(start, start + len(last))))
         if len(parts) == 1:
             return parts[0]
         return Written(sum(part.accepted for part in parts), sum(part.outranked for part in parts))
@@ -362,11 +397,12 @@ class RedisScoreStore:
     def claim(self, claim: Claim) -> Recorded | None:
         """See ScoreStore."""
         arguments: list[Any] = [str(claim.shards), str(int(claim.unproven)), claim.job_id]
+        arguments.append(segment_prefix(self._namespace))
         for shard, generation in claim.generations.items():
             report = claim.report(shard)
             arguments += [str(shard), str(generation), report.totals.encode(), report.encode_offsets()]
             arguments.append(report.encode_unknown_types())
-        keys = job_key(self._namespace), self._progress_key, self._offsets_key
+        keys = job_key(self._namespace), self._progress_key, self._offsets_key, segments_key(self._namespace)
         reply = self._retry(lambda: cast("list[int]", self._client.eval(_CLAIM, len(keys), *keys, *arguments)))
         return Recorded(reply[0], reply[1]) if reply else None
 
@@ -376,6 +412,25 @@ class RedisScoreStore:
         generations = [int(value) for field, value in reply.items() if field.isdigit()]
         job_ids = reply.get(b"jobs", b"").decode().split()
         return Recorded(max(generations, default=0), int(reply.get(b"shards", 0)), tuple(job_ids))
+
+    def declare_segments(self, definitions: Mapping[str, str]) -> int:
+        """See ScoreStore."""
+        return self._retry(lambda: declare(self._client, self._namespace, definitions))
+
+    def segments(self) -> dict[str, str]:
+        """See ScoreStore."""
+        return self._retry(lambda: declared(self._client, self._namespace))
+
+    def segment_members(self, segment: str) -> Iterator[tuple[str, int]]:
+        """See ScoreStore. Raises as user_ids()."""
+        fields = self._retry(lambda: cast("list[bytes]", self._client.hkeys(job_key(self._namespace))))
+        try:
+            for shard in sorted(int(field) for field in fields if field.isdigit()):
+                key = segment_key(self._namespace, segment, shard)
+                for user_id, since_ms in self._client.zscan_iter(key, count=BATCH_MAX):
+                    yield user_id.decode(), int(since_ms)
+        except redis.RedisError as error:
+            raise self._given_up(error) from None
 
     def live_namespace(self) -> str:
         """See ScoreStore."""
@@ -427,6 +482,7 @@ class RedisScoreStore:
         values: Sequence[tuple[str, bytes]],
         progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object],
+        members: SegmentWrite | None,
     ) -> Written:
         # Standalone Redis: one script call a batch. A cluster would want one a key, and the HSET on its own.
         if not values and progress is None:
@@ -439,23 +495,34 @@ class RedisScoreStore:
             keys += self._progress_key, self._offsets_key
             shard, report = progress
             reported = (str(shard), report.totals.encode(), report.encode_offsets(), report.encode_unknown_types())
-        arguments = [len(keys), *keys, self._ttl_ms, *reported, *[value for _, value in values]]
+        sweep = self._sweeps.next(members.shard, len(members.segments)) if members and values else (0, b"")
+        lists, about = script_arguments(members, self._namespace, sweep)
+        keys += lists
+        arguments = [len(keys), *keys, self._ttl_ms, *reported, *about]
+        if members is None:
+            arguments += [value for _, value in values]
+        else:
+            arguments += [with_digest(value, row) for (_, value), row in zip(values, members.rows, strict=True)]
+            arguments += members.rows
         once = _Once(meanwhile)  # however many attempts it takes
-        return Written(*self._retry(lambda: self._run_script(arguments, once)))
+        accepted, outranked, cursor = self._retry(lambda: self._run_script(arguments, once))
+        if members is not None and sweep[0]:
+            self._sweeps.looked(members.shard, sweep[0], len(members.segments), cursor)
+        return Written(accepted, outranked)
 
-    def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> list[int]:
+    def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> list[Any]:
         with self._turn:
             try:
                 return self._command(meanwhile, b"EVALSHA", _SCRIPT_SHA, *arguments)
             except redis.exceptions.NoScriptError:  # a new or restarted Redis; EVAL also loads it
                 return self._command(do_nothing, b"EVAL", _SCRIPT, *arguments)
 
-    def _command(self, meanwhile: Callable[[], object], *command: Any) -> list[int]:
+    def _command(self, meanwhile: Callable[[], object], *command: Any) -> list[Any]:
         connection = self._connection
         try:
             connection.send_packed_command(connection.pack_command(*command))
             meanwhile()
-            return cast("list[int]", connection.read_response())
+            return cast("list[Any]", connection.read_response())
         except redis.exceptions.NoScriptError:
             raise
         except BaseException:

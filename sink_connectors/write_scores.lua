@@ -1,13 +1,18 @@
--- Sets each user's value if its version is newer than the stored one, then the progress of the shard they came from.
---   KEYS  a key a user, then the hashes of totals and of offsets if there is progress
---   ARGV  time to live in ms, shard or '', totals or '', offsets or '', unknown types or '' (as before), then a value a
---         user in the order of the keys
--- Returns how many values were set, and how many were refused because a job of a later generation wrote the stored one.
+-- Sets each user's value if its version is newer than the stored one, with it the user's place in the lists of segments'
+-- members, then the progress of the shard they came from.
+--   KEYS  a key a user, then the hashes of totals and of offsets if there is progress, then the shard's list of each
+--         declared segment
+--   ARGV  time to live in ms, shard or '', totals or '', offsets or '', unknown types or '' (as before), number of
+--         segments, which of them to sweep (0: none), its cursor, how many members, then a value a user in the order of
+--         the keys, then, where there are segments, a row a user (segment_lists.py)
+-- Returns how many values were set, how many were refused because a job of a later generation wrote the stored one, and
+-- where a sweep goes on.
 --
 -- A version is the first 16 bytes of a value, compared as four unsigned 32-bit numbers: a Lua number is exact only
 -- below 2^53, and `<` on strings follows the server's locale.
 
-local VERSION_LAST, FIRST_VALUE = 15, 6
+local VERSION_LAST, FIRST_VALUE = 15, 10
+local DIGEST_BYTES, TIMES_FIRST, TIME_BYTES = 8, 9, 8
 
 -- Whether the value is newer, and whether the stored one's generation is the later of the two.
 local function is_newer(value, stored)
@@ -20,15 +25,40 @@ local function is_newer(value, stored)
 end
 
 local ttl_ms, shard, totals, offsets, types = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local segments, swept, cursor, sweep_count = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local users = #ARGV - FIRST_VALUE + 1
+if segments > 0 then users = users / 2 end
+local first_list = #KEYS - segments
+
+-- The user's id: what a key has between its first brace, which no namespace has, and its last one.
+local function id_of(key)
+  return string.sub(key, string.find(key, '{', 1, true) + 1, -2)
+end
+
+-- Make every list say what the row says, unless the stored value ends with the same digest: then they do.
+local function list_member(key, row)
+  if string.sub(row, 1, DIGEST_BYTES) == redis.call('GETRANGE', key, -DIGEST_BYTES, -1) then return end
+  local id = id_of(key)
+  for i = 1, segments do
+    local since_ms = struct.unpack('>d', row, TIMES_FIRST + TIME_BYTES * (i - 1))
+    if since_ms >= 0 then
+      redis.call('ZADD', KEYS[first_list + i], string.format('%.0f', since_ms), id)
+    else
+      redis.call('ZREM', KEYS[first_list + i], id)
+    end
+  end
+end
+
 local accepted, outranked = 0, 0
-for i = FIRST_VALUE, #ARGV do
-  local key, value = KEYS[i - FIRST_VALUE + 1], ARGV[i]
+for i = 1, users do
+  local key, value = KEYS[i], ARGV[FIRST_VALUE + i - 1]
   local stored = redis.call('GETRANGE', key, 0, VERSION_LAST)
   local newer, later = true, false
   if #stored > VERSION_LAST then
     newer, later = is_newer(value, stored)
   end
   if newer then
+    if segments > 0 then list_member(key, ARGV[FIRST_VALUE + users + i - 1]) end
     redis.call('SET', key, value, 'PX', ttl_ms)
     accepted = accepted + 1
   elseif later then
@@ -36,8 +66,18 @@ for i = FIRST_VALUE, #ARGV do
   end
 end
 if shard ~= '' then
-  redis.call('HSET', KEYS[#KEYS - 1], shard, totals)
-  redis.call('HSET', KEYS[#KEYS], shard, offsets)
-  if types ~= '' then redis.call('HSET', KEYS[#KEYS], 'types:' .. shard, types) end
+  redis.call('HSET', KEYS[users + 1], shard, totals)
+  redis.call('HSET', KEYS[users + 2], shard, offsets)
+  if types ~= '' then redis.call('HSET', KEYS[users + 2], 'types:' .. shard, types) end
 end
-return {accepted, outranked}
+if swept > 0 and users > 0 then -- a list has no time to live: take out users whose scores have expired
+  local list = KEYS[first_list + swept]
+  local prefix = string.sub(KEYS[1], 1, string.find(KEYS[1], '{', 1, true))
+  local found = redis.call('ZSCAN', list, cursor, 'COUNT', sweep_count)
+  cursor = found[1]
+  for i = 1, #found[2], 2 do
+    local id = found[2][i]
+    if redis.call('EXISTS', prefix .. id .. '}') == 0 then redis.call('ZREM', list, id) end
+  end
+end
+return {accepted, outranked, cursor}

@@ -153,7 +153,6 @@ def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
     timeline.quiet_check_at_ms = message.quiet_check_at_ms
     timeline.last_arrival_ms = message.last_arrival_ms
     timeline.forgotten_through_ms = message.forgotten_through_ms
-    timeline.scored_events = message.accepted_events
     if message.segments:
         timeline.segments_published = dict(zip(message.segments, array("q", message.segments_since_ms), strict=True))
     if FORGET in message.tail_types:

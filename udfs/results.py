@@ -25,14 +25,6 @@ class Scored(NamedTuple):
     scores: bytes | None
 
 
-class Members(NamedTuple):
-    """The memberships of a user as they are to stand in the score store, beside the user's new scores."""
-
-    changed: bool  # since they were last published
-    scored_before: int  # number of accepted events of the scores that were written before these
-    since_ms: list[int]  # one for each declared segment: since when the user is a member, -1 where not
-
-
 class Output(NamedTuple):
     """A record for a topic; without a value it is a tombstone."""
 
@@ -46,7 +38,8 @@ class BlockResult:
 
     timelines: dict[str, Timeline] = field(default_factory=dict)  # those that changed and have to be written
     scored: list[Scored] = field(default_factory=list)  # for the score store
-    members: dict[str, Members] = field(default_factory=dict)  # by user: of all in `scored` where segments are declared
+    # Of each user in `scored`, where segments are declared: since when the user is in each of them, -1 where not.
+    members: dict[str, list[int]] = field(default_factory=dict)
     outputs: dict[str, list[Output]] = field(default_factory=dict)  # by channel, which is the role of a topic; in order
     dead_letters: list[Reject] = field(default_factory=list)
     late: list[Reject] = field(default_factory=list)

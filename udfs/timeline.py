@@ -81,7 +81,6 @@ class Timeline:
             since `clear_gathered`.
         committed_through_ms: events older than this are late.
         forgotten_through_ms: the newest time of a FORGET; everything that was known by then is erased.
-        scored_events: of how many accepted events the scores are that were written last.
         segments: the memberships as of the newest event; set when the user is scored.
         segments_published: the memberships that were last published: since when, in milliseconds, by segment.
     """
@@ -100,7 +99,6 @@ class Timeline:
         "overflows",
         "published",
         "quiet_check_at_ms",
-        "scored_events",
         "seen",
         "segments",
         "segments_published",
@@ -120,7 +118,6 @@ class Timeline:
         self.published = PublishedSessions()
         self.quiet_check_at_ms = 0
         self.last_arrival_ms = 0
-        self.scored_events = 0
         self.segments: Sequence[Membership] = ()
         self.segments_published: dict[str, int] = {}
         self._present: Profile | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -26,11 +27,12 @@ from jobs.lineage import Submission
 from jobs.model_watch import Gauges, ModelFollower, watcher
 from jobs.operators.pacing import Pacing
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
-from jobs.pipeline import processor_of, stage_topics
+from jobs.pipeline import processor_of, segments_of, stage_topics
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.redis_memory import MemoryWatch
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_values
+from sink_connectors.segment_lists import Rows, SegmentWrite
 from state_schemas import codec, names
 from state_schemas.due import DueQueue
 from state_schemas.users import Timelines
@@ -102,6 +104,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._channels = [topic.role for topic in stage_topics()]
         self._processor = processor_of(settings, self._model)
         self._users = Timelines(states, self._processor.bounds, settings.users_kept_max, settings.users_kept_bytes_max)
+        self._segments = [segment.name for segment in segments_of(settings)]
         self._store = _score_store(
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
@@ -149,6 +152,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission)
         claim = lineage.claim(states, subtask.job_id, settings, unproven=unproven)
         lineage.require_claimed(self._store.claim(claim), settings, self._submission)
+        self._epoch = self._store.declare_segments(
+            {segment.name: segment.definition for segment in segments_of(settings)}
+        )
         for key, shard in states.items():  # also of those without events: a restored job then always finds state
             subtask.select(key)
             self._shard.update(codec.encode(shard))
@@ -221,7 +227,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         write_state = functools.partial(self._users.put_all, result.timelines)
         report = lineage.report(shard, with_types=JobNamed.UNKNOWN_TYPES in result.named)
         values = encode_values(shard.generation, result.scored)
-        written = self._store.write(values, (int(ctx.get_current_key()), report), write_state)
+        key = int(ctx.get_current_key())
+        members = segment_write(key, shard.generation, self._segments, self._epoch, result)
+        written = self._store.write(values, (key, report), write_state, members)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
         return self._emit(result)
@@ -253,3 +261,13 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
     def _count(self, metric: JobMetric, number: int = 1) -> None:
         self._counters[metric].inc(number)
+
+
+def segment_write(
+    shard: int, generation: int, segments: Sequence[str], epoch: int, result: BlockResult
+) -> SegmentWrite | None:
+    """Return the memberships of the users that are scored; None without segments."""
+    if not segments:
+        return None
+    rows = Rows(generation, segments, epoch)
+    return SegmentWrite(shard, segments, [rows.encode(result.members[scored.user_id]) for scored in result.scored])

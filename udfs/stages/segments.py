@@ -8,7 +8,6 @@ from driftline.event.v1.segment_pb2 import SegmentChange
 from driftline.metrics import JobNamed
 from driftline.topics import SEGMENTS
 from udfs.pipeline import Batch
-from udfs.results import Members
 from udfs.segment_changes import segment_changes
 from udfs.segments import Segment
 from udfs.timeline import Timeline
@@ -45,14 +44,11 @@ class Segments:
         if not timeline.profile().empty:
             for membership in timeline.segments:
                 present[membership.name] = membership.since_ms
-        changes = segment_changes(user_id, timeline, present, self._segments, batch.generation)
-        for change in changes:
+        for change in segment_changes(user_id, timeline, present, self._segments, batch.generation):
             batch.result.emit(self._channel, user_id, change.SerializeToString(deterministic=True))
             if change.change == SegmentChange.CHANGE_LEFT:
                 batch.result.count_named(JobNamed.SEGMENTS_LEFT, change.segment)
             elif change.segment not in timeline.segments_published:
                 batch.result.count_named(JobNamed.SEGMENTS_ENTERED, change.segment)
-        since_ms = [present.get(segment.name, _NOT_MEMBER) for segment in self._segments]
-        batch.result.members[user_id] = Members(bool(changes), timeline.scored_events, since_ms)
+        batch.result.members[user_id] = [present.get(segment.name, _NOT_MEMBER) for segment in self._segments]
         timeline.segments_published = present
-        timeline.scored_events = timeline.accepted

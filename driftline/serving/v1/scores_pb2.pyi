@@ -88,6 +88,7 @@ class UserScores(google.protobuf.message.Message):
     TRAITS_FIELD_NUMBER: builtins.int
     TOPS_FIELD_NUMBER: builtins.int
     MODEL_VERSIONS_FIELD_NUMBER: builtins.int
+    LISTS_DIGEST_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     feature_set: builtins.str
     """Names and versions the feature vector behind the scores, "v1"."""
@@ -105,6 +106,8 @@ class UserScores(google.protobuf.message.Message):
     """Wall-clock time of the write."""
     declaration: builtins.str
     """Content hash of the declarations behind the scores; empty for the set that is shipped."""
+    lists_digest: builtins.int
+    """In Redis alone, at the end: with what the lists of segments' members were written, for the writer to compare."""
     @property
     def scores(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """By name: purchase_propensity, engagement, churn_risk; each within 0 and 1."""
@@ -156,9 +159,10 @@ class UserScores(google.protobuf.message.Message):
         traits: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         tops: collections.abc.Iterable[Global___DimensionShares] | None = ...,
         model_versions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        lists_digest: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["session", b"session"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "as_of_event_time_ms", b"as_of_event_time_ms", "declaration", b"declaration", "feature_set", b"feature_set", "feature_values", b"feature_values", "generation", b"generation", "model_version", b"model_version", "model_versions", b"model_versions", "scores", b"scores", "segments", b"segments", "session", b"session", "tops", b"tops", "traits", b"traits", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "as_of_event_time_ms", b"as_of_event_time_ms", "declaration", b"declaration", "feature_set", b"feature_set", "feature_values", b"feature_values", "generation", b"generation", "lists_digest", b"lists_digest", "model_version", b"model_version", "model_versions", b"model_versions", "scores", b"scores", "segments", b"segments", "session", b"session", "tops", b"tops", "traits", b"traits", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
 
 Global___UserScores: typing_extensions.TypeAlias = UserScores
 

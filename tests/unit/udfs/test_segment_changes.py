@@ -14,7 +14,7 @@ from udfs.event import FORGET
 from udfs.expressions.node import Node, Scope
 from udfs.pipeline import Batch
 from udfs.profile import SLOTS, Profile
-from udfs.results import BlockResult, Members
+from udfs.results import BlockResult
 from udfs.segments import NO_SLOT, SLOTS_A_SEGMENT, Segment, SegmentStep, memberships
 from udfs.stages.segments import Segments
 from udfs.timeline import Timeline
@@ -66,11 +66,11 @@ def test_who_comes_in_is_published_once() -> None:
     assert (entered.change, entered.cause) == (SegmentChange.CHANGE_ENTERED, SegmentChange.CAUSE_EVENT)
     assert (entered.effective_time_ms, entered.since_ms, entered.previous_since_ms) == (T0 + 5, T0 + 5, 0)
     assert (entered.generation, entered.accepted_events) == (GENERATION, 2)
-    assert result.members == {"u1": Members(True, 0, [T0 + 5])}
+    assert result.members == {"u1": [T0 + 5]}
     assert result.named == {JobNamed.SEGMENTS_ENTERED: {"fans": 1}}
     again = run(timeline, [FANS], {"fans": T0 + 5})
     assert changes_of(again) == []
-    assert again.members == {"u1": Members(False, 2, [T0 + 5])}
+    assert again.members == {"u1": [T0 + 5]}
 
 
 def test_who_leaves_left_at_the_time_that_the_fold_has_kept() -> None:
@@ -116,7 +116,7 @@ def test_a_forget_ends_all() -> None:
     assert [(one.segment, one.change, one.effective_time_ms, one.cause) for one in changes_of(result)] == [
         (name, SegmentChange.CHANGE_LEFT, T0 + 7, SegmentChange.CAUSE_FORGET) for name in ("fans", "likely", "old")
     ]
-    assert result.members == {"u1": Members(True, 0, [-1, -1])}
+    assert result.members == {"u1": [-1, -1]}
     assert timeline.segments_published == {}
 
 
@@ -126,7 +126,7 @@ def test_a_segment_that_is_declared_no_more_is_left_at_the_next_event() -> None:
     (left,) = changes_of(run(timeline, []))
     assert (left.segment, left.definition, left.effective_time_ms) == ("old", "", T0 + 5)
     assert left.cause == SegmentChange.CAUSE_DECLARATION
-    assert run(timeline, []).members == {}
+    assert run(timeline, []).members == {}  # nothing is published, so nothing is looked at
 
 
 def test_without_segments_nothing_is_said() -> None:
