@@ -13,11 +13,12 @@ UTC: Final = "UTC"
 # datetime knows the years 1 to 9999. Beyond these times, a day within, the offset is that of the nearest one.
 _EARLIEST_MS: Final = -62_135_510_400_000
 _LATEST_MS: Final = 253_402_214_400_000
+_HOURS_MAX: Final = 20_000  # that a zone remembers: more than two years
 _THURSDAY: Final = 3  # 1970-01-01, with Monday as 0
 
 
 class Zone:
-    """A time zone. Remembers the offset of the last hour, so the events of a visit ask the database once.
+    """A time zone, which remembers its offsets by the hour: asking the database takes microseconds.
 
     Args:
         name: as the IANA database spells it; "UTC" needs no database.
@@ -26,15 +27,11 @@ class Zone:
         zoneinfo.ZoneInfoNotFoundError: there is no such zone on this machine.
     """
 
-    __slots__ = ("_hour", "_offset_ms", "_zone")
+    __slots__ = ("_offsets_ms", "_zone")
 
     def __init__(self, name: str) -> None:
         self._zone: ZoneInfo | None = None if name == UTC else ZoneInfo(name)
-        self._hour: int = 0
-        self._offset_ms: int = 0 if self._zone is None else _offset_ms(self._zone, 0)
-        if self._zone is not None and _offset_ms(self._zone, HOUR_MS - 1) != self._offset_ms:
-            self._hour = -1  # the clocks were changed in that hour, so nothing is known about it
-            self._offset_ms = _offset_ms(self._zone, -1)
+        self._offsets_ms: dict[int, int] = {}
 
     def offset_ms(self, time_ms: int) -> int:
         """Return what the zone's clocks are ahead of UTC at a time, in milliseconds."""
@@ -42,14 +39,17 @@ class Zone:
         if zone is None:
             return 0
         hour = time_ms // HOUR_MS
-        if hour == self._hour:
-            return self._offset_ms
-        first = _offset_ms(zone, hour * HOUR_MS)
-        if first != _offset_ms(zone, hour * HOUR_MS + HOUR_MS - 1):
+        known_ms = self._offsets_ms.get(hour)
+        return known_ms if known_ms is not None else self._learn(zone, hour, time_ms)
+
+    def _learn(self, zone: ZoneInfo, hour: int, time_ms: int) -> int:
+        offset_ms = _offset_ms(zone, hour * HOUR_MS)
+        if offset_ms != _offset_ms(zone, hour * HOUR_MS + HOUR_MS - 1):
             return _offset_ms(zone, time_ms)  # changed within the hour, as on Lord Howe Island: not remembered
-        self._hour = hour
-        self._offset_ms = first
-        return first
+        if len(self._offsets_ms) >= _HOURS_MAX:
+            self._offsets_ms.clear()
+        self._offsets_ms[hour] = offset_ms
+        return offset_ms
 
     def day(self, time_ms: int) -> int:
         """Return the number of the local day; 0 is 1970-01-01."""

@@ -100,6 +100,7 @@ class ByWindow(Kind):
 
     Buckets and granularity are those of the kind `window`. Over the cap all keys without an event in the window of
     `hops` go, uncounted, because nothing reads them any more; if that is not enough, the smallest (sum, key) goes.
+    Then, and where it is read, all buckets of all keys are added up, so many keys and hops cost time.
     """
 
     def sizes(self, params: dict[str, Any]) -> Sizes:

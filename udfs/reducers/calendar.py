@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from udfs.event import Event
+from udfs.expressions.clocks import zone_named
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
 from udfs.reducers.counts import ValueNode
@@ -48,7 +49,7 @@ class Calendar(Kind):
 
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Add to an hour or day."""
-        zone = Zone(str(params.get("zone", UTC)))
+        zone = zone_named(str(params.get("zone", UTC)))
         return AddToCalendar(slots.value, zone, params["of"] == "hour", on.value, on.weight)
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:

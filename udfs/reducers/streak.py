@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from udfs.event import Event
+from udfs.expressions.clocks import zone_named
 from udfs.expressions.node import Node, Scope
 from udfs.profile import LAST_MS, Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
@@ -65,9 +66,9 @@ class Streak(Kind):
 
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Count the day."""
-        return ExtendStreak(slots.value, Zone(str(params.get("zone", UTC))))
+        return ExtendStreak(slots.value, zone_named(str(params.get("zone", UTC))))
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the days; none are 0, whatever the default."""
         check_read(read, "days")
-        return StreakNode(slots.value, Zone(str(params.get("zone", UTC))))
+        return StreakNode(slots.value, zone_named(str(params.get("zone", UTC))))

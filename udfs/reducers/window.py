@@ -28,20 +28,23 @@ def add_to_bucket(series: list[float], bucket: int, amount: float, hops: int) ->
 
 def drop_before(series: list[float], oldest: float) -> None:
     """Drop the buckets before `oldest`."""
-    size = len(series)
-    end = 0
-    while end < size and series[end] < oldest:
-        end += 2
+    end = start_of(series, oldest)
     if end:
         del series[:end]
 
 
 def start_of(series: list[float], oldest: float) -> int:
     """Return the index of the first bucket that is not before `oldest`."""
-    start = len(series)
-    while start and series[start - 2] >= oldest:
-        start -= 2
-    return start
+    if not series or series[0] >= oldest:
+        return 0
+    before, after = 0, len(series) >> 1  # of pairs, by halves: all before `before` are too old
+    while before < after:
+        middle = (before + after) >> 1
+        if series[middle << 1] < oldest:
+            before = middle + 1
+        else:
+            after = middle
+    return after << 1
 
 
 def sum_since(series: list[float], oldest: float) -> float:

@@ -18,6 +18,7 @@ from udfs.profile import Profile
 from udfs.reducers.kinds import KINDS
 
 EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+FEWER = settings(max_examples=40)
 
 
 def test_every_kind_is_compared_with_an_oracle() -> None:
@@ -58,6 +59,7 @@ def test_what_is_read_at_every_event_is_what_the_sorted_events_say(case: Case, d
 
 
 @EVERY_CASE
+@FEWER
 @given(data=st.data())
 def test_nothing_is_read_as_the_oracle_says(case: Case, data: st.DataObject) -> None:
     history = data.draw(drawn(case, size_max=0))
@@ -67,6 +69,7 @@ def test_nothing_is_read_as_the_oracle_says(case: Case, data: st.DataObject) -> 
 
 
 @EVERY_CASE
+@FEWER
 @given(data=st.data())
 def test_the_state_is_all_that_the_rest_of_the_fold_needs(case: Case, data: st.DataObject) -> None:
     history = data.draw(drawn(case))
@@ -79,6 +82,7 @@ def test_the_state_is_all_that_the_rest_of_the_fold_needs(case: Case, data: st.D
 
 
 @EVERY_CASE
+@FEWER
 @given(data=st.data())
 def test_a_copy_is_independent(case: Case, data: st.DataObject) -> None:
     history = data.draw(drawn(case))
@@ -106,7 +110,7 @@ def test_the_bounds_hold_at_every_event(case: Case, data: st.DataObject) -> None
 
 
 @EVERY_CASE
-@settings(max_examples=50)
+@FEWER
 @given(data=st.data())
 def test_events_that_a_reducer_does_not_take_leave_it_alone(case: Case, data: st.DataObject) -> None:
     history = data.draw(drawn(case))
@@ -125,7 +129,7 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
 @EVERY_CASE
-@settings(max_examples=50)
+@FEWER
 @given(
     data=st.data(),
     happened=st.lists(st.tuples(_TIMES_MS, _FLOATS, _TEXTS, _TEXTS), max_size=12).map(sorted),
