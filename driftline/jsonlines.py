@@ -36,6 +36,7 @@ _TYPE_WORDS = {number: f'"{name}"' for name, number in _TYPES.items()}
 _CHANNELS: dict[str, int] = dict(UserEvent.Channel.items())
 _CHANNEL_WORDS = {number: f'"{name}"' for name, number in _CHANNELS.items()}
 _NO_WORDS: dict[str, int] = {}
+TOO_DEEP = "is not JSON that can be read: nested too deeply"
 _DIGITS_MAX = 400  # a double has at most 309 digits before the point; more are only work
 _EXACT_MAX = 2**53  # whole numbers up to here are exact as a double
 _PLAIN_MAX = 1e16  # whole numbers from here on are written with an exponent
@@ -63,8 +64,7 @@ def parse_event(line: bytes) -> UserEvent:
     try:
         return event_of(load_object(line))
     except RecursionError:
-        message = "is not JSON that can be read: nested too deeply"
-        raise ValueError(message) from None
+        raise ValueError(TOO_DEEP) from None
 
 
 def event_of(document: dict[str, Any]) -> UserEvent:

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
 from driftline.limits import CATEGORY_BYTES_MAX, ID_BYTES_MAX, VALUE_MAX
+from driftline.values.reading import ValueReader
 from driftline.words import NameCounts
 from udfs.declared_events import EventTypes
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
@@ -37,11 +38,12 @@ class Decoder:
         event_time_max_ms: the latest.
         currencies: which currencies amounts may be in.
         gates: the gates that every event passes, in this order.
+        values: reads the values where they are not a plain UserEvent in `events_format`.
         event_types: the types and fields that are declared; None without any.
         unknown_types: counts the event types that this version does not know and folds as CUSTOM.
     """
 
-    events_format: Literal["protobuf", "json"]
+    events_format: Literal["protobuf", "json", "avro"]
     event_bytes_max: int
     clock_skew_ms_max: int
     event_time_min_ms: int
@@ -49,6 +51,7 @@ class Decoder:
     currencies: Currencies = AS_GIVEN
     gates: Sequence[Gate] = ()
     event_types: EventTypes | None = None
+    values: ValueReader | None = None
     unknown_types: NameCounts = field(default_factory=NameCounts, compare=False)
 
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int) -> tuple[str, Event]:
@@ -140,17 +143,33 @@ class Decoder:
             raise InvalidEventError(Reason.UNDECODABLE, _TOMBSTONE, Stage.DECODE)
         if len(value) > self.event_bytes_max:
             raise self._too_large(len(value), len(key or b""))
+        if self.values is not None:
+            return self._read(self.values, value)
         try:
             if self.events_format == "json":
                 return parse_event(value)
             return UserEvent.FromString(value)
         except (DecodeError, ValueError, RecursionError) as error:
-            if (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
-                raise self._too_large(*sizes) from None
-            # Protobuf's own message is not passed on: it might quote the payload, which may be personal.
-            why = str(error) if isinstance(error, ValueError) else "the bytes are not a message of its schema"
-            text = f"not a UserEvent in {self.events_format}: {why}{_likeness(value, self.events_format)}"
-            raise InvalidEventError(Reason.UNDECODABLE, text, Stage.DECODE) from None
+            raise self._undecodable(value, error) from None
+
+    def _read(self, values: ValueReader, value: bytes) -> UserEvent:
+        """Return the message of a value that has a frame or is in other words."""
+        if values.framed and (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
+            raise self._too_large(*sizes)  # a marker looks like a frame
+        try:
+            return values.event(value)
+        except (DecodeError, ValueError) as error:
+            raise self._undecodable(value, error) from None
+
+    def _undecodable(self, value: bytes, error: Exception) -> InvalidEventError:
+        if (sizes := marked_sizes(value, self.event_bytes_max)) is not None:
+            return self._too_large(*sizes)
+        # Protobuf's own message is not passed on: it might quote the payload, which may be personal.
+        why = str(error) if isinstance(error, ValueError) else "the bytes are not a message of its schema"
+        likeness = "" if self.values is not None and self.values.framed else _likeness(value, self.events_format)
+        return InvalidEventError(
+            Reason.UNDECODABLE, f"not a UserEvent in {self.events_format}: {why}{likeness}", Stage.DECODE
+        )
 
     def _too_large(self, value_size: int, key_size: int) -> InvalidEventError:
         text = explain(value_size, key_size, self.event_bytes_max)

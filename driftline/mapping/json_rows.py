@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from driftline.jsonlines import load_object, property_text
+from driftline.jsonlines import TOO_DEEP, load_object, property_text
 from driftline.mapping.spec import Mapping
 
 
@@ -22,43 +22,46 @@ class JsonRow(NamedTuple):
 
 
 def json_rows_of(data: bytes, mapping: Mapping, names: list[str]) -> Iterator[JsonRow | ValueError]:
-    """Yield the events of a JSON document, or the error in place of one that is none.
+    """Yield the events of a JSON document in UTF-8; see `rows_of_document`. Raises ValueError also if it is no JSON."""
+    try:
+        document = load_object(data)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
+    yield from rows_of_document(document, mapping, names)
+
+
+def rows_of_document(document: dict[str, Any], mapping: Mapping, names: list[str]) -> Iterator[JsonRow | ValueError]:
+    """Yield the events of a document, or the error in place of one that is none.
 
     Args:
-        data: the document in UTF-8.
+        document: a JSON object.
         mapping: says where the events are.
         names: the columns, `mapping.names()`.
 
     Raises:
-        ValueError: the document is not JSON, or has something else where its events should be.
+        ValueError: the document has something else where its events should be.
     """
-    enclosing, events = _events(data, mapping)
-    for event in events:
+    for event in _events(document, mapping):
         if not isinstance(event, dict):
             yield ValueError(f"holds in {mapping.events or mapping.root} what is not an object")
             continue
         row = {name: _at(event, name) for name in names}
-        if event is not enclosing:
-            row |= {name: _at(enclosing, name) for name, value in row.items() if value is None}
+        if event is not document:
+            row |= {name: _at(document, name) for name, value in row.items() if value is None}
         yield JsonRow(row, [property_text(value) or "" for value in (event, *row.values())])
 
 
-def _events(data: bytes, mapping: Mapping) -> tuple[dict[str, Any], list[Any]]:
-    try:
-        document = load_object(data)
-    except RecursionError:
-        message = "is not JSON that can be read: nested too deeply"
-        raise ValueError(message) from None
+def _events(document: dict[str, Any], mapping: Mapping) -> list[Any]:
+    where = mapping.root or mapping.events
+    found = _at(document, where) if where else None
+    if found is None:
+        return [document]
     if mapping.root:
-        event = _at(document, mapping.root)
-        return document, [document if event is None else event]
-    events = _at(document, mapping.events) if mapping.events else None
-    if events is None:
-        return document, [document]
-    if not isinstance(events, list):
-        message = f"{mapping.events} must be a list"
+        return [found]
+    if not isinstance(found, list):
+        message = f"{where} must be a list"
         raise ValueError(message)
-    return document, events
+    return found
 
 
 def _at(document: dict[str, Any], path: str) -> Any:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.mapping.messages import MessageMapper
 from driftline.mapping.spec import Mapping, given_in
+from driftline.values.reading import JsonValues
 from history.reading import EventReader
 from tests.unit.test_mapping import MAPPINGS, ROOT
 
@@ -24,8 +24,8 @@ SONG: dict[str, Any] = {
 }
 
 
-def mapper(**changed: Any) -> MessageMapper:
-    return MessageMapper(Mapping.of(SONG | changed))
+def mapper(**changed: Any) -> JsonValues:
+    return JsonValues(Mapping.of(SONG | changed), framed=False)
 
 
 def event(document: dict[str, Any], **changed: Any) -> UserEvent:
@@ -44,7 +44,7 @@ def documents(name: str) -> list[bytes]:
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_topic_and_a_file_hold_the_same_events(name: str, tmp_path: Path) -> None:
     mapping = Mapping.load(MAPPINGS / f"{name}.toml")
-    from_topic = MessageMapper(mapping)
+    from_topic = JsonValues(mapping, framed=False)
     found = 0
     for value in documents(name):
         (tmp_path / "one").write_bytes(value)

@@ -29,7 +29,7 @@ def load(tmp_path: Path) -> Any:
 
 
 def read(mapping: Mapping, **changed: Any) -> UserEvent:
-    return MessageMapper(mapping).event(json.dumps(EVENT | changed).encode())
+    return MessageMapper(mapping).event_in(EVENT | changed)
 
 
 def fields(event: UserEvent) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def test_an_empty_word_is_no_case(load: Any, value: Any) -> None:
 )
 def test_an_event_may_stand_below_a_root(load: Any, document: dict[str, Any], user: str) -> None:
     mapper = MessageMapper(load("root = 'payload'\n" + BASE))
-    assert mapper.event(json.dumps(document).encode()).user_id == user
+    assert mapper.event_in(document).user_id == user
 
 
 def test_rows_with_a_word_are_left_out(load: Any, tmp_path: Path) -> None:
