@@ -12,6 +12,7 @@ TIME_MS_MAX: Final = 253_402_300_799_999  # the end of the year 9999, the last t
 NAMESPACE_CHARACTER: Final = "[A-Za-z0-9_.-]"  # safe within keys, and within the patterns of SCAN
 NAMESPACE_CHARACTERS_MAX: Final = 64
 NAMESPACE: Final = NAMESPACE_CHARACTER + f"{{1,{NAMESPACE_CHARACTERS_MAX}}}"  # a regular expression
+DECLARED_NAME: Final = "[a-z][a-z0-9_]{0,63}"  # of a feature, a score or a segment; a regular expression
 USER_TTL_DAYS: Final = 90  # without an event, after which a user is forgotten by default
 BATCH_IDS_MAX: Final = 1_000  # users of one BatchGetScores or WatchScores
 MASK_PATHS_MAX: Final = 64  # of one read mask

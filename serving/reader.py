@@ -15,7 +15,14 @@ from serving.observer import BreakerState, Observer
 from serving.settings import ServeSettings
 from serving.source import KEYS_MAX, ScoreSource, open_source
 from sink_connectors.redis_memory import RedisMemory
-from sink_connectors.score_value import DEFAULT_NAMESPACE, LIVE_KEY, VERSION_BYTES, user_key, user_keys
+from sink_connectors.score_value import (
+    DEFAULT_NAMESPACE,
+    LIVE_KEY,
+    VERSION_BYTES,
+    catalogue_key,
+    user_key,
+    user_keys,
+)
 
 
 class Found(NamedTuple):
@@ -90,7 +97,7 @@ class ScoreReader:
 
     async def read_one(self, user_id: str, namespace: str | None = None) -> Found:
         """One user; reads at the same time are gathered into one of Redis."""
-        key = user_key(namespace or self.namespace or await self._first_namespace(), user_id)
+        key = user_key(await self.resolved(namespace), user_id)
         try:
             value = await self._loader.load(key)
         except StoreUnavailable:
@@ -106,7 +113,7 @@ class ScoreReader:
         """Many users, in this order. While Redis is unavailable, all of them stale, or StoreUnavailable."""
         if not user_ids:
             return []
-        chosen = namespace or self.namespace or await self._first_namespace()
+        chosen = await self.resolved(namespace)
         keys = user_keys(chosen, user_ids)
         try:
             values = await self._read_values(keys)
@@ -125,6 +132,15 @@ class ScoreReader:
         live = self.namespace or await self._first_namespace()
         keys = [user_key(name or live, user_id) for user_id, name in zip(user_ids, namespaces, strict=True)]
         return await self._guard.read(self._source.versions(keys), users=len(keys))
+
+    async def read_catalogue(self, namespace: str) -> bytes | None:
+        """What a job has told of a namespace (`driftline.catalogue_message`); None where none has."""
+        (document,) = await self._guard.read(self._source.values([catalogue_key(namespace)]), users=0)
+        return document
+
+    async def resolved(self, namespace: str | None) -> str:
+        """The namespace that is read where a call names this one, or none."""
+        return namespace or self.namespace or await self._first_namespace()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -12,7 +12,8 @@ from driftline.limits import BATCH_IDS_MAX
 from driftline.score_message import split_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.arrivals import Arrivals
-from serving.explain import explanation
+from serving.catalogues import Catalogues
+from serving.explain import explanation, stored
 from serving.guard import StoreUnavailable
 from serving.masks import ReadMask, read_mask
 from serving.middleware import Context, Handler, Middleware, StreamHandler, UnaryHandler, wrapped
@@ -43,6 +44,7 @@ class ScoreService:
     def __init__(self, reader: ScoreReader, hub: WatchHub, settings: ServeSettings) -> None:
         self._reader = reader
         self._hub = hub
+        self._catalogues = Catalogues(reader.read_catalogue)
         self._in_flight = 0
         self._in_flight_max = settings.in_flight_max
         self._shares = Shares("calls in flight", settings.client_in_flight_max, "client_in_flight_max")
@@ -74,8 +76,12 @@ class ScoreService:
     async def explain_scores(self, request: pb.ExplainScoresRequest, context: Context) -> bytes:
         """ExplainScores."""
         user_id = checked_user_id(request.user_id)
-        found = await self._reader.read_one(user_id, checked_namespace(context))
-        return explanation(_scores_of(found), stale=found.stale).SerializeToString()
+        namespace = await self._reader.resolved(checked_namespace(context))
+        found = await self._reader.read_one(user_id, namespace)
+        taken = stored(_scores_of(found))
+        async with asyncio.timeout(context.time_remaining()):  # a second read, which _ATTEMPTS_MAX does not count
+            served = await self._catalogues.find(namespace, taken.scores.feature_set, taken.scores.declaration)
+        return explanation(taken, served, stale=found.stale).SerializeToString()
 
     async def watch_scores(self, request: pb.WatchScoresRequest, context: Context) -> AsyncIterator[bytes]:
         """WatchScores: first what is known of each user, then what is new."""

@@ -100,6 +100,11 @@ def job_key(namespace: str) -> str:
     return f"driftline:{namespace}:job"
 
 
+def catalogue_key(namespace: str) -> str:
+    """The key of what is served of the namespace, by name (`driftline.catalogue_message`)."""
+    return f"driftline:{namespace}:catalogue"
+
+
 def offsets_key(namespace: str) -> str:
     """The key of the hash that holds how far each shard has read its topic, a field a shard."""
     return f"driftline:{namespace}:offsets"

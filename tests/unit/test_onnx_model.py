@@ -159,5 +159,5 @@ def test_a_certainty_may_be_rounded_beyond_1(value: float, shown: float | None) 
     if shown is not None:
         assert model.predict(rows) == [shown, 0.5]
         return
-    with pytest.raises(ModelError, match="within 0..1"):
+    with pytest.raises(ModelError, match="are not all within"):
         model.predict(rows)

@@ -42,9 +42,11 @@ def test_fields_nested_fields_and_single_scores() -> None:
     )
     assert masked("scores.engagement", "scores.churn_risk") == UserScores(scores={"engagement": 0.25, "churn_risk": 0})
     assert masked("scores.engagement", "scores") == UserScores(scores=WHOLE.scores)
+    assert masked("scores.declared_2", "user_id") == UserScores(user_id="u")
+    assert masked("scores.engagement", "scores.declared_2") == UserScores(scores={"engagement": 0.25})
 
 
-@given(st.lists(st.sampled_from(PATHS), max_size=MASK_PATHS_MAX))
+@given(st.lists(st.sampled_from([*PATHS, "scores.engagement", "scores.churn_risk"]), max_size=MASK_PATHS_MAX))
 def test_every_known_path_keeps_a_part_of_the_message(paths: list[str]) -> None:
     if paths:
         both = UserScores()
@@ -54,7 +56,7 @@ def test_every_known_path_keeps_a_part_of_the_message(paths: list[str]) -> None:
         assert both == WHOLE
 
 
-@given(st.lists(st.sampled_from([path for path in PATHS if not path.startswith("scores.")]), min_size=1, max_size=64))
+@given(st.lists(st.sampled_from(PATHS), min_size=1, max_size=64))
 def test_keeps_what_protobuf_itself_would(paths: list[str]) -> None:
     expected = UserScores()
     FieldMask(paths=paths).MergeMessage(WHOLE, expected)
@@ -83,11 +85,16 @@ def test_order_and_repetition_make_no_other_mask() -> None:
     before = _resolved.cache_info().currsize
     masked("session.events", "user_id", "user_id")
     masked(*["session.events", "user_id"] * 32)
-    assert _resolved.cache_info().currsize == before
+    masked("scores.a", "scores.b")
+    masked(*["scores.b", "scores.a"] * 32)
+    assert _resolved.cache_info().currsize == before + 1
 
 
-@pytest.mark.parametrize("path", ["", "nope", "scores.nope", "feature_values", "scores.", "session.nope", "userId"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "nope", "feature_values", "scores.", "scores.A", "scores.a.b", f"scores.{'x' * 65}", "session.a", "userId"],
+)
 def test_unknown_path_is_refused_with_the_accepted_ones(path: str) -> None:
-    with pytest.raises(Refused, match=r"scores\.purchase_propensity") as caught:
+    with pytest.raises(Refused, match=r"known are: .*, scores\.NAME") as caught:
         masked("user_id", path)
     assert caught.value.code.name == "INVALID_ARGUMENT"

@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from driftline.catalogue import V1
+from driftline.catalogue_message import catalogue_of
 from driftline.score_message import with_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
@@ -24,6 +25,7 @@ from driftline.serving.v1.scores_pb2 import UserScores
 from serving import server
 from serving.reader import Found
 from serving.watch import is_news
+from sink_connectors.catalogue_store import CatalogueStore
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.grpc_server import Client, running_server
@@ -34,8 +36,12 @@ PUSH_S = 0.2
 LOADED_MACHINE_S = 1.0
 
 
-def value(user_id: str, *, generation: int = 1, features: bytes = b"", feature_set: str = "v1") -> tuple[str, bytes]:
-    scores = UserScores(user_id=user_id, accepted_events=generation, feature_set=feature_set).SerializeToString()
+def value(
+    user_id: str, *, generation: int = 1, features: bytes = b"", feature_set: str = "v1", declaration: str = ""
+) -> tuple[str, bytes]:
+    scores = UserScores(
+        user_id=user_id, accepted_events=generation, feature_set=feature_set, declaration=declaration
+    ).SerializeToString()
     return user_id, encode_value(generation, 1, with_features(features, scores) if features else scores)
 
 
@@ -230,6 +236,29 @@ class TestExplain:
         ]
         assert not client.get("u1").scores.feature_values
         assert not client.batch(["u1"])[0].scores.feature_values
+
+    def test_names_the_features_that_users_have_declared(
+        self, client: Client, own_redis: RedisServer, own_store: RedisScoreStore
+    ) -> None:
+        features = [{"name": name, "unit": "plays", "default": 2, "formula": name * 2, "vector": True} for name in "ab"]
+        plan = {"name": "media", "hash": "d1", "features": features, "scores": []}
+        fields: dict[str, Any] = {"features": struct.pack("<2f", 7, 8), "feature_set": "media", "declaration": "d1"}
+        own_store.write([value("u1", **fields)], None)
+        with pytest.raises(grpc.RpcError, match="no job has told of it"):
+            self.explain(client, "u1")
+        catalogues = CatalogueStore.connect(own_redis.url)
+        catalogues.put(catalogue_of(plan, {"b": 1_767_225_600_000}))
+        explained = self.explain(client, "u1")
+        assert [(shown.name, shown.value, shown.complete_since_ms) for shown in explained.features] == [
+            ("a", 7, 0),
+            ("b", 8, 1_767_225_600_000),
+        ]
+        moved = {**plan, "hash": "d2", "features": features[::-1]}
+        catalogues.put(catalogue_of(moved, {}))
+        own_store.write([value("u2", **fields | {"declaration": "d2"})], None)
+        assert [shown.name for shown in self.explain(client, "u2").features] == ["b", "a"]
+        assert [shown.name for shown in self.explain(client, "u1").features] == ["a", "b"]
+        catalogues.close()
 
     @pytest.mark.parametrize(
         ("stored", "code"),
