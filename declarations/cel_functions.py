@@ -59,7 +59,7 @@ FUNCTIONS: Final[dict[str, tuple[Signature, ...]]] = {
     "hour": (Signature("hour", ("number",)),),
     "day_of_week": (Signature("day_of_week", ("number",)),),
 }
-# Called without an argument, these are of the event's time in a filter, and else of the as-of time.
+# Called without an argument, these are of the event's time in a filter, and of the as-of time elsewhere.
 OF_TIME: Final = frozenset({"day_angle", "hour", "day_of_week"})
 METHODS: Final[dict[str, Signature]] = {
     "contains": Signature("contains", ("text", "text"), "bool"),

@@ -29,7 +29,6 @@ RESERVED: Final = frozenset({"true", "false", "null", "in"})  # names that no va
 DEPTH_MAX: Final = 100  # of operations in each other, as in a sum of so many terms
 
 _AS_OF: Final = ["slot", "last_ms"]
-_EVENT_TIME: Final = ["event", "time_ms"]
 _OPERATORS: Final = {
     "relation_lt": "<",
     "relation_le": "<=",
@@ -81,18 +80,21 @@ class Typed(NamedTuple):
     uses: frozenset[str]
 
 
-def compile_expression(text: str, names: Mapping[str, Variable], scores: Collection[str] = ()) -> Typed:
+def compile_expression(
+    text: str, names: Mapping[str, Variable], scores: Collection[str] = (), now: Expr | None = None
+) -> Typed:
     """Compile an expression of CEL.
 
     Args:
         text: as the user wrote it.
         names: what may be named in it, besides the functions.
         scores: names of scores, which are numbers; a variable of the same name has precedence.
+        now: the time that hour() and its like are of; the as-of time if absent.
 
     Raises:
         ExpressionError: it is no CEL, names something that is not there, or does not fit together.
     """
-    compiler = _Compiler(text, names, scores)
+    compiler = _Compiler(text, names, scores, _AS_OF if now is None else now)
     part = compiler.part(parsed(text), 0)
     return Typed(part.expr, part.kind, frozenset(compiler.uses))
 
@@ -100,11 +102,12 @@ def compile_expression(text: str, names: Mapping[str, Variable], scores: Collect
 class _Compiler:
     """Compiles the tree of one expression."""
 
-    def __init__(self, text: str, names: Mapping[str, Variable], scores: Collection[str]) -> None:
+    def __init__(self, text: str, names: Mapping[str, Variable], scores: Collection[str], now: Expr) -> None:
         self.uses: set[str] = set()
         self._text = text
         self._names = names
         self._scores = scores
+        self._now = now
         self._rules: dict[str, Callable[[Tree[Token], int], tuple[Expr, Kind]]] = {
             "literal": self._literal,
             "ident": self._name,
@@ -174,13 +177,8 @@ class _Compiler:
             raise wrong(column, message)
         arguments = self._arguments(tree, depth)
         if not arguments and name in OF_TIME:
-            arguments = [Part(self._now(), "number", "", column)]
+            arguments = [Part(self._now, "number", "", column)]
         return called(name, FUNCTIONS[name], arguments, column)
-
-    def _now(self) -> Expr:
-        """Return the time that an expression is of: the event's in a filter, else the as-of time."""
-        time = self._names.get("time")  # a feature may have that name, too
-        return _EVENT_TIME if time is not None and time.expr == _EVENT_TIME else _AS_OF
 
     def _arguments(self, tree: Tree[Token], depth: int) -> list[Part]:
         """Compile the list of expressions at a call's or list's end; there is none between empty brackets."""

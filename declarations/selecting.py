@@ -170,7 +170,7 @@ class Selector:
             names = {name: Variable(term.type, ["term", name]) for name, term in each.terms.items()}
             names["type"] = Variable("text", ["event_type"])
             try:
-                typed = compile_expression(wanted.where, names)
+                typed = compile_expression(wanted.where, names, now=names["time"].expr)
             except ExpressionError as error:
                 of = f" (of event {each.name!r})" if len(types) > 1 else ""
                 self._problems.add(wanted.path, f"where: {error}{of}", at=path)

@@ -98,11 +98,10 @@ def test_a_variable_may_have_the_name_of_a_function() -> None:
 
 
 def test_a_filter_is_of_the_events_time() -> None:
-    time = ["event", "time_ms"]
-    assert compile_expression("hour()", {"time": Variable("number", list(time))}).expr == ["hour", time]
-    assert compile_expression("hour(time)", {"time": Variable("number", list(time))}).expr == ["hour", time]
-    a_feature = {"time": Variable("number", PLAYS)}
-    assert compile_expression("day_of_week()", a_feature).expr == ["day_of_week", ["slot", "last_ms"]]
+    time: list[Any] = ["event", "time_ms"]
+    names = {"time": Variable("number", time)}
+    assert compile_expression("hour() < hour(time)", names, now=time).expr == ["<", ["hour", time], ["hour", time]]
+    assert compile_expression("day_of_week()", names).expr == ["day_of_week", ["slot", "last_ms"]]
 
 
 @pytest.mark.parametrize(
