@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from udfs.declared_fields import SEPARATOR
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
+
+CAP: Final = 32  # the most entries, where a plan says nothing else
 
 
 class MapNode(Node):
@@ -71,7 +73,7 @@ def smallest(weights: dict[str, float]) -> str:
 
 
 class By(Kind):
-    """`by`. Params: cap, the most entries; half_life_ms, 0 or absent for none. Reads: ["map"].
+    """`by`. Params: cap, the most entries, 32 if absent; half_life_ms, 0 or absent for none. Reads: ["map"].
 
     Over the cap the entry with the smallest (weight, key) goes, which may be the new one.
     """
@@ -86,7 +88,7 @@ class By(Kind):
 
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Add to an entry."""
-        return AddByKey(slots.map, int(params["cap"]), required(on.key), on.value, on.weight)
+        return AddByKey(slots.map, int(params.get("cap", CAP)), required(on.key), on.value, float(on.weight))
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the map."""

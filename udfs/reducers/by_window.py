@@ -8,7 +8,7 @@ from udfs.declared_fields import SEPARATOR
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.profile import LAST_MS, Profile
-from udfs.reducers.by import smallest
+from udfs.reducers.by import CAP, smallest
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 from udfs.reducers.window import add_to_bucket, sum_since
 
@@ -96,7 +96,7 @@ class WindowMap(Node):
 
 
 class ByWindow(Kind):
-    """`by_window`. Params: cap, hop_ms, hops, agg (count or sum). Reads: ["map", n], n at most hops.
+    """`by_window`. Params: cap (32 if absent), hop_ms, hops, agg (count or sum). Reads: ["map", n], n at most hops.
 
     Buckets and granularity are those of the kind `window`. Over the cap all keys without an event in the window of
     `hops` go, uncounted, because nothing reads them any more; if that is not enough, the smallest (sum, key) goes.
@@ -109,8 +109,8 @@ class ByWindow(Kind):
 
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Add to a bucket of a key."""
-        cap, hop_ms, hops = int(params["cap"]), int(params["hop_ms"]), int(params["hops"])
-        return AddByKeyToWindow(slots.table, cap, hop_ms, hops, required(on.key), on.value, on.weight)
+        cap, hop_ms, hops = int(params.get("cap", CAP)), int(params["hop_ms"]), int(params["hops"])
+        return AddByKeyToWindow(slots.table, cap, hop_ms, hops, required(on.key), on.value, float(on.weight))
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the sums by key."""

@@ -50,7 +50,7 @@ class Calendar(Kind):
     def step(self, params: dict[str, Any], slots: Slots, on: On) -> Step:
         """Add to an hour or day."""
         zone = zone_named(str(params.get("zone", UTC)))
-        return AddToCalendar(slots.value, zone, params["of"] == "hour", on.value, on.weight)
+        return AddToCalendar(slots.value, zone, params["of"] == "hour", on.value, float(on.weight))
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the i-th hour or day."""

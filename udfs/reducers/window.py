@@ -162,7 +162,7 @@ class Window(Kind):
         """Add to a bucket, or compare with it."""
         hop_ms, hops, agg = int(params["hop_ms"]), int(params["hops"]), str(params["agg"])
         if agg in {"count", "sum"}:
-            return AddToWindow(slots.series, hop_ms, hops, on.value, on.weight)
+            return AddToWindow(slots.series, hop_ms, hops, on.value, float(on.weight))
         return ExtremeInWindow(slots.series, hop_ms, hops, required(on.value), agg == "max")
 
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:

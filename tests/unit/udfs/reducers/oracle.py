@@ -129,7 +129,7 @@ def _by(params: dict[str, Any], read: list[Any], default: float, rows: list[Row]
         now_ms = row[0].time_ms
         for key in _keys(row):
             kept[key].append((now_ms, _amount(row)))
-            if len(kept) > params["cap"]:
+            if len(kept) > params.get("cap", 32):
                 del kept[min((weight(name, now_ms), name) for name in kept)[1]]
     return {key: weight(key, as_of_ms) for key in kept}
 
@@ -147,11 +147,11 @@ def _by_window(
         now_ms = row[0].time_ms
         for key in _keys(row):
             kept[key].append((now_ms, _amount(row)))
-            if len(kept) <= params["cap"]:
+            if len(kept) <= params.get("cap", 32):
                 continue
             for gone in [name for name in kept if not inside(name, now_ms, params["hops"])]:
                 del kept[gone]
-            if len(kept) > params["cap"]:
+            if len(kept) > params.get("cap", 32):
                 del kept[min((math.fsum(inside(name, now_ms, params["hops"])), name) for name in kept)[1]]
     sums = {key: math.fsum(inside(key, as_of_ms, read[1])) for key in list(kept)}
     return {key: total for key, total in sums.items() if total}

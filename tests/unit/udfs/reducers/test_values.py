@@ -169,6 +169,12 @@ def test_over_the_cap_the_smallest_entry_goes_and_is_counted() -> None:
     assert tie.own_maps() == [{"b": 1.0, "c": 1.0}]
 
 
+def test_a_map_keeps_32_entries_unless_told_otherwise() -> None:
+    keys = [event(i, key=f"k{i}") for i in range(40)]
+    assert len(folded("by", KEY, *keys).own_maps()[0]) == 32
+    assert len(folded("by_window", KEY, *keys, hop_ms=HOUR, hops=2, agg="count").own_tables()[0]) == 32
+
+
 def test_each_key_of_a_list_gets_the_whole_value() -> None:
     spent = folded("by", Taken("number", key=True, weight=2.0), event(0, 5.0, key="a\x1f\x1fb"), event(1, 1.0), cap=4)
     assert spent.read(["map"], "map") == {"a": 10.0, "b": 10.0}
