@@ -1,12 +1,13 @@
-"""What a declared score can be learned with, by the names of scikit-learn. What they are made of is in training/."""
+"""What a model of a score does, and what it can be learned with, by scikit-learn's names (training/estimators.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from driftline.onnx_model import CLASSIFICATION, REGRESSION
-
+CLASSIFICATION: Final = "classification"  # gives the probability that the label is 1
+REGRESSION: Final = "regression"  # gives an estimate of the label
+TASKS: Final = (CLASSIFICATION, REGRESSION)
 ESTIMATORS: Final[Mapping[str, tuple[str, ...]]] = {
     CLASSIFICATION: (
         "HistGradientBoostingClassifier",

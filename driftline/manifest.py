@@ -10,7 +10,7 @@ from typing import Any
 
 from driftline.catalogue import PURCHASE_PROPENSITY, FeatureSet
 from driftline.errors import ModelError
-from driftline.onnx_model import CLASSIFICATION, TASKS
+from driftline.estimators import CLASSIFICATION, TASKS
 
 
 @dataclass(frozen=True, kw_only=True)

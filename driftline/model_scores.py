@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.errors import ModelError
+from driftline.estimators import CLASSIFICATION
 from driftline.models import CURRENT, ModelFolder
-from driftline.onnx_model import CLASSIFICATION
 
 ROOT: Final = "."  # the folder of a score whose models are in models_dir itself
 _FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -46,7 +46,7 @@ class ModelScore:
         """Return one of the plan's scores, `declared` being its entry in `plan["scores"]`, with a `model`."""
         model, name = declared["model"], declared["name"]
         features = tuple(plan["features"][position]["name"] for position in model.get("features") or ())
-        return cls(name, model["task"], model.get("folder", name), features)
+        return cls(name, model["task"], declared.get("folder") or name, features)
 
     def models(self, models_dir: Path) -> ModelFolder:
         """Return the folder of its models; that folder need not exist yet, but `models_dir` must where it is used."""

@@ -27,8 +27,9 @@ from typing import Any
 
 from driftline.catalogue import PURCHASE_PROPENSITY, SHIPPED, FeatureSet
 from driftline.errors import ModelError
+from driftline.estimators import CLASSIFICATION
 from driftline.manifest import Manifest
-from driftline.onnx_model import CLASSIFICATION, OnnxModel
+from driftline.onnx_model import OnnxModel
 from driftline.units import MIB
 
 CURRENT = "current"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftline.catalogue import V1
 from driftline.errors import ModelError
+from driftline.estimators import CLASSIFICATION, REGRESSION
 
-CLASSIFICATION: Final = "classification"  # gives the probability that the label is 1
-REGRESSION: Final = "regression"  # gives an estimate of the label
-TASKS: Final = (CLASSIFICATION, REGRESSION)
 INPUT, OUTPUT = "features", "probabilities"  # of the graphs of classifiers that training makes
 _ESTIMATES = "variable"  # the output of its regressors
 _PROBES = (0.0, 1.0)  # a row of each must give a usable number before a model is used

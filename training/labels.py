@@ -13,7 +13,7 @@ from math import fsum
 from typing import Any, Final
 
 from driftline.units import MINUTE_MS
-from udfs.event import PURCHASE, REFUND, Event
+from udfs.event import PURCHASE, Event
 from udfs.expressions.build import build
 from udfs.expressions.node import Node, Scope
 from udfs.money import LEFT_OUT, NO_CURRENCY
@@ -25,7 +25,6 @@ ABSENCE: Final = "absence"  # 1 if none of the events follows
 KINDS: Final = (EVENT, SUM, ABSENCE)
 _VALUE: Final = ["event", "value"]
 _VALUE_MAX: Final = 1e100  # beyond it, and where it is no number, an event adds nothing: its sums stay finite
-_AMOUNTS: Final = frozenset({PURCHASE, REFUND})  # whose value is an amount of money
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Label:
         within_ms: how long after the event.
         where: which of these events count; None: all.
         value: what is summed; None where nothing is.
-        money: whether that is an amount, of which only those in the user's currency are added up.
+        money: whether that is the event's own value, of which amounts in another currency than the user's are left out.
     """
 
     kind: str
@@ -70,7 +69,7 @@ class Label:
             spec["within_ms"],
             None if where is None else build(where, [], zone),
             None if value is None else build(value, [], zone),
-            bool(spec.get("money", value == _VALUE and bool(types) and types <= _AMOUNTS)),
+            value == _VALUE,
         )
 
     def known(self, events: Sequence[Event], end_ms: int) -> int:

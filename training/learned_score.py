@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from driftline.catalogue import PURCHASE_PROPENSITY, SHIPPED, FeatureSet
 from driftline.errors import InputError
+from driftline.estimators import CLASSIFICATION
 from driftline.model_scores import ModelScore
-from driftline.onnx_model import CLASSIFICATION
 from driftline.settings import unknown
 from training.estimators import Estimator
 from training.labels import PURCHASE_WITHIN_30_MIN, Label

@@ -190,7 +190,7 @@ def test_the_scores_of_a_plan_that_models_make() -> None:
         "scores": [
             {"name": "engagement", "expr": 1.0},
             {"name": "finish", "model": {"task": "classification", "features": [1, 0]}},
-            {"name": "spend", "model": {"task": "regression", "features": [], "folder": "."}},
+            {"name": "spend", "model": {"task": "regression", "features": []}, "folder": "."},
         ],
     }
     finish, spend = model_scores_of(plan)

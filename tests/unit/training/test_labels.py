@@ -42,7 +42,7 @@ def test_as_a_plain_reading_of_all_that_follows(
     where = ABOVE_0 if above else None
     happened = label("event", kinds, within_ms, where=where).of(events)
     absent = label("absence", kinds, within_ms, where=where).of(events)
-    summed = label("sum", kinds, within_ms, where=where, value=["*", 2, ["event", "value"]], money=False).of(events)
+    summed = label("sum", kinds, within_ms, where=where, value=["*", 2, ["event", "value"]]).of(events)
     for number, one in enumerate(events):
         following = [
             other
