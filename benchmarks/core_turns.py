@@ -93,7 +93,7 @@ def work(options: argparse.Namespace) -> None:
             self.update(states)
 
     settings: ScoreEventsSettings = ScoreEventsSettings.load()
-    processor = processor_of(settings, lambda: None)
+    processor = processor_of(settings, {})
     users = Timelines(States(), processor.bounds, KEPT, 2 * settings.users_kept_bytes_max)
     shards = [ShardState(generation=1) for _ in range(SHARDS)]
     waiting: list[list[tuple[bytes, bytes, int, int, int]]] = [[] for _ in range(SHARDS)]

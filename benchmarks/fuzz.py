@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.metrics import JobMetric
 from driftline.settings import Format
@@ -246,7 +247,7 @@ class Target:
         self._settings: ScoreEventsSettings = ScoreEventsSettings.load(
             events_format=encoding, event_bytes_max=EVENT_BYTES_MAX
         )
-        self._processor = processor_of(self._settings, no_model)
+        self._processor = processor_of(self._settings, {PURCHASE_PROPENSITY: lambda: no_model()})  # noqa: PLW0108  (tests replace it)
         self.totals: Counter[str] = Counter()
         self.begin()
 

@@ -33,6 +33,7 @@ from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.times import parse_time_ms
 from serving import logs
 from udfs import score_bytes
+from udfs.plan.reading import Reading
 from udfs.profile import LAST_MS, SESSION_EVENTS, SESSION_PURCHASES, SESSION_START_MS, Profile
 from udfs.score_bytes import Scorable
 
@@ -43,7 +44,8 @@ SHARES = [("shoes", 0.5), ("hats", 0.3), ("books", 0.2)]
 FEATURES, VERSION, NOW_MS = struct.pack("<40f", *range(40)), "20260101T000000-abc", 1_760_000_000_000
 Text = str | int | float | None  # ids may be numbers
 
-_WRITER = score_bytes.ScoreWriter(NAMES, VERSION, 1, NOW_MS)
+READING = Reading(FEATURES, [], SHARES, [], [])
+_WRITER = score_bytes.ScoreWriter(FEATURE_SET, "", NAMES, {"a": VERSION}, 1, NOW_MS)
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 _TYPES = {number: name for name, number in UserEvent.Type.items()}
@@ -134,7 +136,7 @@ def sdk_line(number: int) -> bytes:
 
 def message_by_hand(user: Scorable) -> bytes:
     """A user's scores as udfs/score_bytes.py writes them."""
-    return _WRITER.write(user, SHARES, SCORES, FEATURES)
+    return _WRITER.write(user, READING, SCORES)
 
 
 def message_by_class(user: Scorable) -> bytes:
@@ -161,7 +163,7 @@ def scorable(number: int) -> Scorable:
     profile = Profile()
     profile.values[SESSION_START_MS], profile.values[LAST_MS] = float(NOW_MS - 60_000), float(NOW_MS - number)
     profile.values[SESSION_EVENTS], profile.values[SESSION_PURCHASES] = 7.0, 1.0
-    return Scorable(f"u{number:06d}", profile, 130)
+    return Scorable(f"u{number:06d}", profile, 130, {})
 
 
 def in_turns(title: str, ways: Mapping[str, Callable[[Any], object]], inputs: Iterable[Any]) -> None:

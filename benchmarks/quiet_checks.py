@@ -70,7 +70,7 @@ def look_s(users: int, *, active: bool) -> float:
     timeline.last_arrival_ms, timeline.quiet_check_at_ms = T0_MS, T0_MS + settings.session_gap_ms
     ids = [f"user-{n:012d}" for n in range(users)]
     kept = Timelines(_Entries(dict.fromkeys(ids, encode_user(timeline))), bounds, users, 2**40)
-    processor = processor_of(settings, lambda: None)
+    processor = processor_of(settings, {})
     queue = DueQueue(_Entries(), _Entries(), grid_ms=10_000, offset_ms=0)
     now_ms = T0_MS + settings.session_gap_ms + 10_000
     for start in range(0, users, PAGE_USERS_MAX):

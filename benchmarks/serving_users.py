@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from console.simulator import SimulationSpec, simulate, user_event
-from driftline.catalogue import V1
+from driftline.catalogue import PURCHASE_PROPENSITY, V1
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.units import wall_clock_ms
 from jobs.pipeline import bounds_of
+from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from udfs.decode import validate
 from udfs.score_bytes import Scorable
-from udfs.scoring import score
+from udfs.scoring import Scorer
 from udfs.timeline import Timeline
 
 USERS = 100_000
@@ -69,19 +70,20 @@ def user_id(number: int) -> str:
 
 def make_users() -> ServedUsers:
     """Simulate, fold and score; the same users in every run, but for the time of writing."""
-    bounds = bounds_of(ScoreEventsSettings.load())
+    settings: ScoreEventsSettings = ScoreEventsSettings.load()
+    bounds = bounds_of(settings)
     timelines: dict[str, Timeline] = {}
     for simulated in simulate(SimulationSpec(users=SHOPPERS, events=EVENTS, seed=4)):
         event = user_event(simulated)
         timelines.setdefault(event.user_id, Timeline.begin(bounds)).offer(validate(event))
     known = [timeline for timeline in timelines.values() if not timeline.profile().empty]
     chosen = [(user_id(number), known[number % len(known)]) for number in range(USERS)]
-    now_ms, model = wall_clock_ms(), _StandIn()
+    now_ms, scorer = wall_clock_ms(), Scorer(plan_for(settings), {PURCHASE_PROPENSITY: _StandIn})
     values, rows = [], []
-    users = [Scorable(name, timeline.profile(), timeline.accepted) for name, timeline in chosen]
-    for user, stored in zip(users, score(users, model, 1, now_ms), strict=True):
-        values.append((user.user_id, encode_value(now_ms, user.accepted, stored)))
-        message = UserScores.FromString(stored)
+    users = [Scorable(name, timeline.profile(), timeline.accepted, {}) for name, timeline in chosen]
+    for user, stored in zip(users, scorer.score(users, 1, now_ms), strict=True):
+        values.append((user.user_id, encode_value(now_ms, user.accepted, stored.message)))
+        message = UserScores.FromString(stored.message)
         scores = [message.scores[score_name] for score_name in ("purchase_propensity", "engagement", "churn_risk")]
         rows.append(np.concatenate([message.feature_values[:FEATURES_IN_FEAST], scores]))
     return ServedUsers(values, np.array(rows, dtype=np.float32))

@@ -6,6 +6,7 @@ from statistics import median
 from typing import Any
 
 from console.simulator import SimulationSpec, simulate, user_event
+from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.state.v1.state_pb2 import ShardState
 from jobs.pipeline import processor_of
 from jobs.settings import ScoreEventsSettings
@@ -32,7 +33,7 @@ def typical_states(model: Model) -> list[dict[str, Any]]:
 
 def _sizes(events: int, days: float, model: Model) -> dict[str, Any]:
     settings: ScoreEventsSettings = ScoreEventsSettings.load()
-    processor = processor_of(settings, lambda: model)
+    processor = processor_of(settings, {PURCHASE_PROPENSITY: lambda: model})
     states, shard, values = _States(), ShardState(generation=1_800_000_000_000), dict[str, bytes]()
     users = Timelines(states, processor.bounds, cached_max=0, cached_bytes_max=0)
     count = min(USERS_MAX, EVENTS_MAX // events)

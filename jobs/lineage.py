@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from driftline.catalogue import FEATURE_SET
+from driftline.catalogue import V1
 from driftline.errors import SettingError
 from driftline.state.v1.state_pb2 import ShardState
 from jobs.settings import REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Claim, Progress, Recorded, ShardReport
+from udfs.plan.layout import BASE
+from udfs.plan.plan import Plan
 from udfs.shards import KEY_GROUPS, require_same_shards, shard_keys
 
-_FEATURE_SET = "feature_set"  # not a setting: the set that this release computes
+_FEATURE_SET = "feature_set"  # not a setting: the name of the declared set
 
 
 class Submission(NamedTuple):  # pickled with the operator, which a compiled class could not be
@@ -27,9 +29,9 @@ class Submission(NamedTuple):  # pickled with the operator, which a compiled cla
     restored: bool  # it began from a savepoint or a retained checkpoint
 
 
-def made_with(settings: ScoreEventsSettings) -> dict[str, str]:
-    """Return the settings that shape the state, the scores and their destinations, as each shard's state keeps them."""
-    return {name: str(getattr(settings, name)) for name in REMEMBERED} | {_FEATURE_SET: FEATURE_SET}
+def made_with(settings: ScoreEventsSettings, plan: Plan) -> dict[str, str]:
+    """Return what shapes the state, the scores and their destinations, as each shard's state keeps it."""
+    return {name: str(getattr(settings, name)) for name in REMEMBERED} | {_FEATURE_SET: plan.name}
 
 
 def own_shards(settings: ScoreEventsSettings, keys: Iterable[int]) -> list[int]:
@@ -39,7 +41,11 @@ def own_shards(settings: ScoreEventsSettings, keys: Iterable[int]) -> list[int]:
 
 
 def resume(
-    found: Mapping[int, ShardState], own: Iterable[int], settings: ScoreEventsSettings, submission: Submission
+    found: Mapping[int, ShardState],
+    own: Iterable[int],
+    settings: ScoreEventsSettings,
+    submission: Submission,
+    plan: Plan,
 ) -> dict[int, ShardState]:
     """Return the states that a subtask's shards continue with.
 
@@ -49,27 +55,31 @@ def resume(
         own: the subtask's shards by the settings.
         settings: of the job.
         submission: how it was submitted.
+        plan: of the job's declarations.
 
     Raises:
-        SettingError: the state was made with other settings, and `adopt` does not name them.
+        SettingError: the state was made with other settings, and `adopt` does not name them; or a feature has another
+            meaning than in the state.
     """
     for state in found.values():
         require_same_shards(state.shards, settings.shards)
-        _require_same_origin(state.made_with, settings)
+        _require_same_origin(state.made_with, settings, plan)
+        _require_same_meanings(state.features, plan)
     states: dict[int, ShardState] = {}
     for key in own:
         state = found.get(key) or ShardState(generation=submission.generation)
         if settings.new_generation:
             state.generation = max(state.generation, submission.generation)
         state.shards = settings.shards
-        state.made_with.update(made_with(settings))
+        state.made_with.update(made_with(settings, plan))
+        _add_features(state, plan, 0 if key not in found else submission.generation)
         states[key] = state
     return states
 
 
-def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSettings) -> None:
+def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSettings, plan: Plan) -> None:
     adopted = set(settings.adopted)
-    now = made_with(settings)
+    now = made_with(settings, plan)
     # Older releases stored fewer names, newer ones may store more: only names that both know are compared.
     other = {name: value for name, value in stored.items() if now.get(name, value) != value}
     refused = {name: value for name, value in other.items() if name not in adopted}
@@ -87,6 +97,36 @@ def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSetting
             "return would keep their old scores until those expire; add --new-generation (--set new_generation=true)"
         )
         raise SettingError(message)
+
+
+def _require_same_meanings(stored: Mapping[str, str], plan: Plan) -> None:
+    """Refuse a plan in which a feature of the state has another definition: its values would mean both."""
+    changed = [name for name, definition in plan.definitions.items() if stored.get(name, definition) != definition]
+    if changed:
+        message = (
+            f"the definition of {', '.join(changed)} is not that of the restored state: give a changed feature a new "
+            "name, or replay into another namespace (docs/declarations.md#changing-declarations)"
+        )
+        raise SettingError(message)
+
+
+def _add_features(state: ShardState, plan: Plan, since_ms: int) -> None:
+    """Note the plan's features and layout in a shard's state.
+
+    A feature that is new to a state which others have is complete since `since_ms`. One that the plan no longer has is
+    forgotten, and new if it returns. A state from before there were declarations has those of v1.
+    """
+    known = set(state.features) or {feature.name for feature in V1}
+    for name, definition in plan.definitions.items():
+        if since_ms and name not in known:
+            state.feature_since_ms[name] = since_ms
+        state.features[name] = definition
+    for name in [name for name in state.features if name not in plan.definitions]:
+        del state.features[name]
+        state.feature_since_ms.pop(name, None)
+    layout = plan.layout.to_json()
+    if plan.layout.id != BASE and layout not in state.layouts:
+        state.layouts.append(layout)
 
 
 def claim(states: Mapping[int, ShardState], job_id: str, settings: ScoreEventsSettings, *, unproven: bool) -> Claim:

@@ -6,34 +6,44 @@ outputs of the job, and `driftline up` creates them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from driftline.topics import SCORES, SEGMENTS, SESSIONS, Topic
 from driftline.words import NameCounts
 from jobs.base_settings import names_in
+from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
 from udfs.block import BlockProcessor
+from udfs.declared_events import EventTypes
 from udfs.decode import Decoder
 from udfs.money import Currencies
 from udfs.pipeline import Gate, Stage
+from udfs.plan.plan import Plan
 from udfs.profile import ProfileBounds
 from udfs.refused import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS, RefusedIds, refused_of
 from udfs.scoring import Model
-from udfs.segments import Segment
 from udfs.stages.overflows import Overflows
 from udfs.stages.scores import Scores
 from udfs.stages.segments import Segments
 from udfs.stages.sessions import Sessions
 from udfs.timeline import TimelineBounds
 
-ModelOfTheMoment = Callable[[], Model | None]
+Models = Mapping[str, Callable[[], Model | None]]  # by score; each returns the model of the moment, if there is one
+
+
+class Made(NamedTuple):
+    """What stages are built from."""
+
+    settings: ScoreEventsSettings
+    plan: Plan
+    models: Models
 
 
 class StageEntry(NamedTuple):
-    """A stage: how it is built from the job's settings, and the topics that it emits to."""
+    """A stage: how it is built, and the topics that it emits to."""
 
-    build: Callable[[ScoreEventsSettings, ModelOfTheMoment], Stage]
+    build: Callable[[Made], Stage]
     writes: tuple[Topic, ...] = ()
 
 
@@ -47,10 +57,10 @@ def refused_ids_of(settings: ScoreEventsSettings) -> RefusedIds:
 
 GATES: tuple[Callable[[ScoreEventsSettings], Gate], ...] = (refused_ids_of,)
 STAGES: tuple[StageEntry, ...] = (
-    StageEntry(lambda _, model: Scores(model), writes=(SCORES,)),
-    StageEntry(lambda settings, _: Sessions(settings.session_gap_ms), writes=(SESSIONS,)),
-    StageEntry(lambda settings, _: Segments(segments_of(settings)), writes=(SEGMENTS,)),
-    StageEntry(lambda _settings, _model: Overflows()),
+    StageEntry(lambda made: Scores(made.plan, made.models), writes=(SCORES,)),
+    StageEntry(lambda made: Sessions(made.settings.session_gap_ms), writes=(SESSIONS,)),
+    StageEntry(lambda made: Segments(made.plan.segments), writes=(SEGMENTS,)),
+    StageEntry(lambda _: Overflows()),
 )
 
 
@@ -59,38 +69,43 @@ def stage_topics() -> tuple[Topic, ...]:
     return tuple(topic for entry in STAGES for topic in entry.writes)
 
 
-def segments_of(_settings: ScoreEventsSettings) -> Sequence[Segment]:
-    """Return the segments that are declared; the shipped set declares none."""
-    return ()
+def processor_of(settings: ScoreEventsSettings, models: Models, plan: Plan | None = None) -> BlockProcessor:
+    """Return the processor that folds blocks and runs the stages.
 
-
-def processor_of(settings: ScoreEventsSettings, model: ModelOfTheMoment) -> BlockProcessor:
-    """Return the processor that folds blocks and runs the stages; `model` returns None while there is no model."""
+    Args:
+        settings: of the job.
+        models: of the scores that have one.
+        plan: of the declarations; None: the process's plan of the settings, which only one thread may use.
+    """
+    plan = plan or plan_for(settings)
     return BlockProcessor(
         topic=settings.events_topic,
-        decoder=decoder_of(settings),
-        bounds=bounds_of(settings),
-        stages=[entry.build(settings, model) for entry in STAGES],
+        decoder=decoder_of(settings, plan),
+        bounds=bounds_of(settings, plan),
+        stages=[entry.build(Made(settings, plan, models)) for entry in STAGES],
         bytes_max=settings.block_bytes_max,
     )
 
 
-def decoder_of(settings: ScoreEventsSettings) -> Decoder:
-    """Return the decoder of the job's input, with its gates."""
+def decoder_of(settings: ScoreEventsSettings, plan: Plan | None = None) -> Decoder:
+    """Return the decoder of the job's input, with its gates and the declared events; `plan` as in `processor_of`."""
+    plan = plan or plan_for(settings)
+    currencies = Currencies.parse(settings.currency, settings.currency_rates)
     return Decoder(
         events_format=settings.events_format,
         event_bytes_max=settings.event_bytes_max,
         clock_skew_ms_max=settings.clock_skew_ms_max,
         event_time_min_ms=settings.event_time_min_ms,
         event_time_max_ms=settings.event_time_max_ms,
-        currencies=Currencies.parse(settings.currency, settings.currency_rates),
+        currencies=currencies,
         gates=[build(settings) for build in GATES],
         unknown_types=NameCounts(settings.block_events_max),  # taken after each block
+        event_types=EventTypes.of(plan.data["events"], currencies),
     )
 
 
-def bounds_of(settings: ScoreEventsSettings) -> TimelineBounds:
-    """Return the bounds of every user's timeline."""
+def bounds_of(settings: ScoreEventsSettings, plan: Plan | None = None) -> TimelineBounds:
+    """Return the bounds of every user's timeline; `plan` as in `processor_of`."""
     return TimelineBounds(
         disorder_ms=settings.disorder_ms,
         dedupe_horizon_ms=settings.dedupe_horizon_ms,
@@ -100,6 +115,6 @@ def bounds_of(settings: ScoreEventsSettings) -> TimelineBounds:
         profile=ProfileBounds(
             session_gap_ms=settings.session_gap_ms,
             user_ttl_ms=settings.user_ttl_ms,
-            categories_max=settings.categories_max,
+            plan=plan or plan_for(settings),
         ),
     )

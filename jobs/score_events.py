@@ -20,6 +20,7 @@ from jobs.lineage import Submission
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, results_type
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.pipeline import stage_topics
+from jobs.plans import compile_plan
 from jobs.settings import ScoreEventsSettings
 from state_schemas import names
 from udfs.shards import KEY_GROUPS
@@ -30,7 +31,7 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
     tables = _table_environment(env, settings)
     topics = {topic.role: settings.topic(topic) for topic in stage_topics()}
     blocks = _blocks(tables, settings)
-    results = blocks.process(ScoreBlocks(settings, submission), results_type(list(topics)))
+    results = blocks.process(ScoreBlocks(settings, submission, compile_plan(settings)), results_type(list(topics)))
     results.uid(names.SCORE_BLOCKS).name("score blocks")
 
     statements = tables.create_statement_set()

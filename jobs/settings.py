@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -134,6 +136,10 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     )
     hot_users_named_max: int = Field(
         20, ge=0, le=1_000, description="users whose bounds overflow that a task's metrics name; 0: none is named"
+    )
+    declarations: Path | None = Field(
+        None,
+        description="folder of the project's declarations, read where the job is submitted; unset: the retail set v1",
     )
     adopt: str = Field(
         "", description="settings whose new values a restored job goes on with, although its state was made with others"

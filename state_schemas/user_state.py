@@ -8,9 +8,12 @@ from array import array
 from typing import Final
 
 from driftline.state.v1.state_pb2 import UserState
-from driftline.wire import number_field, tag, varint
-from state_schemas import codec
+from driftline.wire import number_field, tag
+from state_schemas import codec, profile_bytes
+from state_schemas.layouts import FIRST, StoredLayouts
+from state_schemas.profile_bytes import number_rows, payload, strings
 from udfs.event import FORGET, Event
+from udfs.plan.layout import BASE, Layout
 from udfs.profile import SLOTS, Profile
 from udfs.published import Published, PublishedSessions
 from udfs.seen_ids import SeenIds
@@ -33,6 +36,8 @@ _TAIL_CATEGORIES: Final = tag(UserState.TAIL_CATEGORIES_FIELD_NUMBER, delimited=
 _TAIL_KNOWN_MS: Final = tag(UserState.TAIL_KNOWN_MS_FIELD_NUMBER, delimited=True)
 _TAIL_CURRENCIES: Final = tag(UserState.TAIL_CURRENCIES_FIELD_NUMBER, delimited=True)
 _PUBLISHED_BEFORE: Final = tag(UserState.PUBLISHED_BEFORE_FIELD_NUMBER, delimited=True)
+_TAIL_NUMBERS: Final = tag(UserState.TAIL_NUMBERS_FIELD_NUMBER, delimited=True)
+_TAIL_TEXTS: Final = tag(UserState.TAIL_TEXTS_FIELD_NUMBER, delimited=True)
 _NEWEST_EVENT_TIME_MS: Final = tag(UserState.NEWEST_EVENT_TIME_MS_FIELD_NUMBER, delimited=False)
 _COMMITTED_THROUGH_MS: Final = tag(UserState.COMMITTED_THROUGH_MS_FIELD_NUMBER, delimited=False)
 _ACCEPTED_EVENTS: Final = tag(UserState.ACCEPTED_EVENTS_FIELD_NUMBER, delimited=False)
@@ -46,17 +51,18 @@ _SEGMENTS: Final = tag(UserState.SEGMENTS_FIELD_NUMBER, delimited=True)
 _SEGMENTS_SINCE_MS: Final = tag(UserState.SEGMENTS_SINCE_MS_FIELD_NUMBER, delimited=True)
 
 
-def encode_user(timeline: Timeline) -> bytes:
-    """Return the state bytes of a timeline.
+def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
+    """Return the state bytes of a timeline, in the present layout.
 
     Written field by field, in the order of field numbers, because it is done for every user of every block and the
     generated class took longer for the same bytes (docs/performance.md, tests/unit/state_schemas/test_user_state.py).
     """
     parts = [codec.PREFIX]
     tail, published = timeline.tail, timeline.published
-    _payload(parts, _SEEN_HASHES, timeline.seen.hashes)
-    _payload(parts, _SEEN_TIMES_MS, timeline.seen.times_ms)
-    _profile_parts(parts, timeline.committed)
+    payload(parts, _SEEN_HASHES, timeline.seen.hashes)
+    payload(parts, _SEEN_TIMES_MS, timeline.seen.times_ms)
+    layout = layouts.present
+    _profile_parts(parts, timeline.committed, layout)
     if tail:
         _tail_parts(parts, tail)
     parts += (
@@ -73,79 +79,84 @@ def encode_user(timeline: Timeline) -> bytes:
     if tail:
         _known_parts(parts, tail)
     if published.before:
-        _payload(parts, _PUBLISHED_BEFORE, array("q", itertools.chain(*published.before)).tobytes())
+        payload(parts, _PUBLISHED_BEFORE, array("q", itertools.chain(*published.before)).tobytes())
     if tail:
         _currency_parts(parts, tail)
     if timeline.segments_published:
         _segment_parts(parts, timeline.segments_published)
+    if layout.id != BASE:
+        profile_bytes.add_declared(parts, timeline.committed, layout)
+        _field_parts(parts, tail)
     return b"".join(parts)
 
 
-def _payload(parts: list[bytes], tagged: bytes, payload: bytes) -> None:
-    if payload:
-        parts += (tagged, varint(len(payload)), payload)
-
-
-def _strings(parts: list[bytes], tagged: bytes, strings: list[str]) -> None:
-    for string in strings:
-        payload = string.encode()
-        parts += (tagged, varint(len(payload)), payload)
-
-
-def _profile_parts(parts: list[bytes], profile: Profile) -> None:
-    categories = sorted(profile.categories)  # the order in the dict depends on history
-    values = profile.values
-    slots = SLOTS
-    while slots > _SLOTS_ALWAYS and not values[slots - 1]:
-        slots -= 1
-    packed = _VALUES.pack(*values)
-    _payload(parts, _VALUES_TAG, packed if slots == SLOTS else packed[: 8 * slots])
-    if categories:
-        _strings(parts, _CATEGORIES, categories)
-        weights = array("d", [profile.categories[name] for name in categories])
-        _payload(parts, _CATEGORY_WEIGHTS, weights.tobytes())
-    _payload(parts, _LAST_CATEGORY, profile.last_category.encode())
+def _profile_parts(parts: list[bytes], profile: Profile, layout: Layout) -> None:
+    weights = profile.maps[0]
+    if layout.id == BASE:
+        values = profile.values
+        slots = SLOTS
+        while slots > _SLOTS_ALWAYS and not values[slots - 1]:
+            slots -= 1
+        packed = _VALUES.pack(*values)
+        payload(parts, _VALUES_TAG, packed if slots == SLOTS else packed[: 8 * slots])
+    if weights:
+        categories = sorted(weights)  # the order in the dict depends on history
+        strings(parts, _CATEGORIES, categories)
+        payload(parts, _CATEGORY_WEIGHTS, array("d", [weights[name] for name in categories]).tobytes())
+    payload(parts, _LAST_CATEGORY, profile.texts[0].encode())
 
 
 def _tail_parts(parts: list[bytes], tail: list[Event]) -> None:
-    _payload(parts, _TAIL_TIMES_MS, array("q", [event.time_ms for event in tail]).tobytes())
-    _strings(parts, _TAIL_EVENT_IDS, [event.event_id for event in tail])
-    _payload(parts, _TAIL_TYPES, bytes([event.type for event in tail]))
-    _payload(parts, _TAIL_VALUES, array("d", [event.value for event in tail]).tobytes())
-    _strings(parts, _TAIL_CATEGORIES, [event.category for event in tail])
+    payload(parts, _TAIL_TIMES_MS, array("q", [event.time_ms for event in tail]).tobytes())
+    strings(parts, _TAIL_EVENT_IDS, [event.event_id for event in tail])
+    payload(parts, _TAIL_TYPES, bytes([event.type for event in tail]))
+    payload(parts, _TAIL_VALUES, array("d", [event.value for event in tail]).tobytes())
+    strings(parts, _TAIL_CATEGORIES, [event.category for event in tail])
 
 
 def _known_parts(parts: list[bytes], tail: list[Event]) -> None:
     for event in tail:
         if event.known_ms != event.time_ms:
-            _payload(parts, _TAIL_KNOWN_MS, array("q", [event.known_ms for event in tail]).tobytes())
+            payload(parts, _TAIL_KNOWN_MS, array("q", [event.known_ms for event in tail]).tobytes())
             return
 
 
 def _currency_parts(parts: list[bytes], tail: list[Event]) -> None:
     for event in tail:
         if event.currency:
-            _payload(parts, _TAIL_CURRENCIES, array("H", [event.currency for event in tail]).tobytes())
+            payload(parts, _TAIL_CURRENCIES, array("H", [event.currency for event in tail]).tobytes())
             return
 
 
 def _segment_parts(parts: list[bytes], published: dict[str, int]) -> None:
     names = sorted(published)  # the order in the dict depends on history
-    _strings(parts, _SEGMENTS, names)
-    _payload(parts, _SEGMENTS_SINCE_MS, array("q", [published[name] for name in names]).tobytes())
+    strings(parts, _SEGMENTS, names)
+    payload(parts, _SEGMENTS_SINCE_MS, array("q", [published[name] for name in names]).tobytes())
 
 
-def decode_user(state: bytes, bounds: TimelineBounds) -> Timeline:
-    """Decode bytes that `encode_user` of this release or an older one wrote.
+def _field_parts(parts: list[bytes], tail: list[Event]) -> None:
+    numbers, texts = array("d"), list[str]()
+    for event in tail:
+        numbers.extend(event.numbers)
+        texts += event.texts
+    payload(parts, _TAIL_NUMBERS, numbers.tobytes())
+    strings(parts, _TAIL_TEXTS, texts)
+
+
+def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = FIRST) -> Timeline:
+    """Decode bytes that `encode_user` of this release or an older one wrote, in the present layout.
 
     Raises:
-        StateFormatError: unknown version byte.
+        StateFormatError: unknown version byte, or a layout that is not known.
     """
     message = codec.decode(state, UserState)
+    profile, tail = _profile(message), _tail(message)
+    if message.layout != layouts.present.id or message.layout != BASE:
+        profile, tail = _in_layout(message, profile, tail, layouts)
     seen = SeenIds(
         message.seen_hashes, message.seen_times_ms, horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max
     )
-    timeline = Timeline(bounds, seen, _profile(message), _tail(message))
+    timeline = Timeline(bounds, seen, profile, tail)
     timeline.newest_ms = message.newest_event_time_ms
     timeline.committed_through_ms = message.committed_through_ms
     timeline.accepted = message.accepted_events
@@ -173,6 +184,19 @@ def _profile(message: UserState) -> Profile:
     weights = array("d", message.category_weights)
     categories = dict(zip(message.categories, weights, strict=True))
     return Profile(values, [message.last_category], [categories])
+
+
+def _in_layout(
+    message: UserState, profile: Profile, tail: list[Event], layouts: StoredLayouts
+) -> tuple[Profile, list[Event]]:
+    """Return the committed profile and the tail in the present layout, whichever they were written in."""
+    written, present = layouts.find(message.layout), layouts.present
+    if written.id != BASE:
+        profile = profile_bytes.declared(message, profile, written)
+        tail = number_rows(message, tail, written)
+    if written.id == present.id:
+        return profile, tail
+    return present.move(profile, written), [present.move_event(event, written) for event in tail]
 
 
 def _published(message: UserState) -> PublishedSessions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final, Protocol
 
+from state_schemas.layouts import FIRST, StoredLayouts
 from state_schemas.user_state import decode_user, encode_user
 from udfs.timeline import Timeline, TimelineBounds
 
@@ -38,13 +39,22 @@ class Timelines:
         bounds: of the timelines.
         cached_max: how many timelines are cached; the least recently used one is evicted first.
         cached_bytes_max: how much memory they may take together, by `memory_bytes`.
+        layouts: of the users' states.
 
     Attributes:
         taken_bytes: memory of the timelines that were read since the last `put_all`.
     """
 
-    def __init__(self, states: UserStates, bounds: TimelineBounds, cached_max: int, cached_bytes_max: int) -> None:
+    def __init__(
+        self,
+        states: UserStates,
+        bounds: TimelineBounds,
+        cached_max: int,
+        cached_bytes_max: int,
+        layouts: StoredLayouts = FIRST,
+    ) -> None:
         self._states = states
+        self._layouts = layouts
         self._bounds = bounds
         self._cached_max = cached_max
         self._cached_bytes_max = cached_bytes_max
@@ -76,7 +86,7 @@ class Timelines:
         self.taken_bytes = 0
         if not timelines:
             return
-        states = {user_id: encode_user(timeline) for user_id, timeline in timelines.items()}
+        states = {user_id: encode_user(timeline, self._layouts) for user_id, timeline in timelines.items()}
         self._states.put_all(states)
         for user_id, timeline in timelines.items():
             timeline.clear_gathered()
@@ -95,7 +105,7 @@ class Timelines:
         state = self._states.get(user_id)
         if state is None:
             return None
-        timeline = decode_user(state, self._bounds)
+        timeline = decode_user(state, self._bounds, self._layouts)
         self.taken_bytes += memory_bytes(timeline, len(state))
         return timeline
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.state.v1.state_pb2 import ShardState
@@ -111,4 +112,4 @@ class HalfModel:
 
 def processor(model: Model | None = None, **changed: Any) -> BlockProcessor:
     """A processor with the default settings but for `changed`."""
-    return processor_of(job_settings(**changed), lambda: model)
+    return processor_of(job_settings(**changed), {PURCHASE_PROPENSITY: lambda: model})

@@ -22,4 +22,4 @@ class Greetings:
         return False
 
 
-ENTRY = StageEntry(lambda _settings, _model: Greetings(), writes=(GREETINGS,))
+ENTRY = StageEntry(lambda _: Greetings(), writes=(GREETINGS,))

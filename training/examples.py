@@ -16,9 +16,8 @@ from history.reading import EventReader
 from training.labels import PURCHASE_WITHIN_30_MIN, Label
 from udfs.decode import Decoder
 from udfs.event import FORGET, Event
-from udfs.features import affinities, vector
 from udfs.hashing import hash64
-from udfs.profile import Profile, ProfileBounds
+from udfs.profile import ProfileBounds
 from udfs.rejects import InvalidEventError
 from udfs.timeline import Outcome, Timeline, TimelineBounds
 
@@ -167,12 +166,8 @@ def _kept(events: list[Event], bounds: TimelineBounds, left_out: LeftOut) -> lis
 
 
 def _folded(events: list[Event], bounds: ProfileBounds) -> Iterable[tuple[int, list[float]]]:
-    profile = Profile()
+    profile = bounds.plan.blank()
     for event in events:
         profile.fold(event, bounds)
-        yield event.time_ms, features_of(profile, bounds)
+        yield event.time_ms, bounds.plan.vector(profile)
 
-
-def features_of(profile: Profile, bounds: ProfileBounds) -> list[float]:
-    """Return the features of a profile that is not empty: the plan's whole vector."""
-    return vector(profile, affinities(profile))

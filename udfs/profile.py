@@ -1,29 +1,17 @@
 """A user's profile: a left fold of the user's events in event-time order.
 
-A `Profile` is a list of float64 slots and the weights of the user's categories. The slots are part of the state's
-format: append new ones at the end, never reorder them. Milliseconds are exact in float64 up to the year 287396.
+The slots that are named here are those of the feature set v1, and the first in every profile: the core reads some of
+them (sessions, money), the others belong to v1's reducers (udfs/plan/layout.py). They are part of the state's format:
+never reorder them. Milliseconds are exact in float64 up to the year 287396.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp2
 from typing import Final, NamedTuple
 
 from driftline.units import DAY_MS, HOUR_MS
-from udfs.event import (
-    ADD_TO_CART,
-    CLICK,
-    CUSTOM,
-    EMAIL_OPEN,
-    PURCHASE,
-    REFUND,
-    SEARCH,
-    SURVEY_RESPONSE,
-    VIEW,
-    Event,
-)
-from udfs.money import LEFT_OUT, NO_CURRENCY
+from udfs.event import Event
 
 # Half-lives of the decayed counts. They are part of the feature set v1 (docs/features.md), so other ones need another
 # set. An hour spans a visit, a week the days of a week, and a month is the baseline that churn_risk compares it with.
@@ -75,45 +63,6 @@ PURCHASES_LEFT_OUT: Final = 40  # purchases with an amount in another currency
 AMOUNTS_LEFT_OUT: Final = 41  # purchases and refunds with one
 SLOTS: Final = 42
 
-_SESSION = slice(SESSION_EVENTS, SESSION_SWITCHES + 1)
-_SESSION_ZEROS = [0.0] * (SESSION_SWITCHES + 1 - SESSION_EVENTS)
-_SESSION_COUNT = {
-    VIEW: SESSION_VIEWS,
-    CLICK: SESSION_CLICKS,
-    ADD_TO_CART: SESSION_CARTS,
-    PURCHASE: SESSION_PURCHASES,
-    SEARCH: SESSION_SEARCHES,
-}
-# A table, not RATE_VIEW + type - VIEW: a type that is added later must not count into the slot behind the rates.
-_RATE = {
-    VIEW: RATE_VIEW,
-    CLICK: RATE_CLICK,
-    ADD_TO_CART: RATE_CART,
-    PURCHASE: RATE_PURCHASE,
-    SEARCH: RATE_SEARCH,
-    SURVEY_RESPONSE: RATE_SURVEY,
-    EMAIL_OPEN: RATE_EMAIL,
-    CUSTOM: RATE_CUSTOM,
-}
-_LAST = {
-    ADD_TO_CART: LAST_CART_MS,
-    PURCHASE: LAST_PURCHASE_MS,
-    SEARCH: LAST_SEARCH_MS,
-    EMAIL_OPEN: LAST_EMAIL_MS,
-}
-# How much attention to its category an event shows, part of the feature set v1: each step from a view (1, as for all
-# other types) over click and cart to a purchase counts twice as much as the one before.
-_ATTENTION = {CLICK: 2.0, ADD_TO_CART: 4.0, PURCHASE: 8.0}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProfileBounds:
-    """Bounds of the fold: the session gap, the idle time after which a user is forgotten, the categories kept."""
-
-    session_gap_ms: int
-    user_ttl_ms: int
-    categories_max: int
-
 
 class Session(NamedTuple):
     """A session as folded so far; times in milliseconds since the epoch."""
@@ -132,8 +81,8 @@ class Session(NamedTuple):
 class Profile:
     """A fold of a user's events; empty before the first.
 
-    Its areas are lists: floats, texts, maps from text to float, series of floats, and tables of series. The first slots,
-    text and map are those of v1, in every layout; what declarations add follows (udfs/plan/layout.py).
+    Its areas are lists: floats, texts, maps from text to float, series of floats, and tables of series. The first
+    slots, text and map are those of v1, in every layout; what declarations add follows (udfs/plan/layout.py).
     """
 
     __slots__ = ("maps", "series", "tables", "texts", "values")
@@ -211,104 +160,34 @@ class Profile:
         return bool(values[EVENTS]) and event.time_ms > values[LAST_MS] + bounds.session_gap_ms
 
     def fold(self, event: Event, bounds: ProfileBounds) -> int:
-        """Fold the next event in event-time order; returns how many categories were dropped for `categories_max`.
+        """Fold the next event in event-time order; returns how many entries of dimensions were dropped for their caps.
 
         Formulas: docs/features.md. An event after more than `user_ttl_ms` of silence begins a new profile, so a score
         is the same whether the state's time to live has already removed the old one or not.
         """
-        v = self.values
-        time_ms = event.time_ms
-        if not v[EVENTS] or time_ms - v[LAST_MS] > bounds.user_ttl_ms:
-            self.clear()
-            v = self.values
-            v[FIRST_MS] = v[SESSION_START_MS] = time_ms
-            v[SESSIONS] = 1.0
-        else:
-            pause_ms = time_ms - v[LAST_MS]
-            if pause_ms:
-                self._decay(pause_ms)
-            if pause_ms > bounds.session_gap_ms:
-                self._begin_session(time_ms)
-        v[EVENTS] += 1.0
-        v[SESSION_EVENTS] += 1.0
-        v[LAST_MS] = time_ms
-        self._count(event)
-        if not event.category or event.type == REFUND:  # a refund shows no interest in its category
-            return 0
-        return self._add_attention(event, bounds.categories_max)
+        return bounds.plan.fold(self, event, bounds)
 
-    def _decay(self, pause_ms: float) -> None:
-        v = self.values
-        keep = exp2(-pause_ms / HALF_LIFE_MS)
-        keep_long = exp2(-pause_ms / HALF_LIFE_LONG_MS)
-        for rate in range(RATE_VIEW, RATE_CUSTOM + 1):
-            v[rate] *= keep
-        v[ACTIVITY_SHORT] *= exp2(-pause_ms / HALF_LIFE_SHORT_MS)
-        v[ACTIVITY_LONG] *= keep_long
-        v[PURCHASES_LONG] *= keep_long
-        categories = self.categories
-        for name in categories:
-            categories[name] *= keep_long
 
-    def _begin_session(self, time_ms: int) -> None:
-        v = self.values
-        v[PREVIOUS_SESSION_END_MS] = v[LAST_MS]
-        v[ENDED_SESSIONS_MS] += v[LAST_MS] - v[SESSION_START_MS]
-        v[ENDED_SESSIONS_EVENTS] += v[SESSION_EVENTS]
-        v[SESSIONS] += 1.0
-        v[SESSION_START_MS] = time_ms
-        v[_SESSION] = _SESSION_ZEROS
-        v[SESSION_REFUND_VALUE] = 0.0
-        self.texts[0] = ""
+class Fold:
+    """How events change profiles, and what models see of one: a plan (udfs/plan/plan.py)."""
 
-    def _count(self, event: Event) -> None:
-        v = self.values
-        kind = event.type
-        v[_RATE.get(kind, RATE_CUSTOM)] += 1.0
-        v[ACTIVITY_SHORT] += 1.0
-        v[ACTIVITY_LONG] += 1.0
-        if kind in _SESSION_COUNT:
-            v[_SESSION_COUNT[kind]] += 1.0
-        if kind in _LAST:
-            v[_LAST[kind]] = event.time_ms
-        if kind == ADD_TO_CART:
-            v[CARTS] += 1.0
-        elif kind == PURCHASE:
-            v[PURCHASES] += 1.0
-            v[PURCHASES_LONG] += 1.0
-            if self._adds_up(event.currency):
-                v[PURCHASE_VALUE] += event.value
-                v[SESSION_PURCHASE_VALUE] += event.value
-            else:
-                v[PURCHASES_LEFT_OUT] += 1.0
-        elif kind == SURVEY_RESPONSE:
-            v[SURVEYS] += 1.0
-            v[SURVEY_SUM] += event.value
-            v[SURVEY_LAST] = event.value
-        elif kind == REFUND and self._adds_up(event.currency):
-            v[REFUND_VALUE] += event.value
-            v[SESSION_REFUND_VALUE] += event.value
+    def blank(self) -> Profile:
+        """Return an empty profile."""
+        raise NotImplementedError
 
-    def _adds_up(self, currency: int) -> bool:
-        """Whether an amount is in the currency of the user's sums, which the first amount that names one decides."""
-        v = self.values
-        if currency == NO_CURRENCY:
-            return True
-        if currency != LEFT_OUT and not v[CURRENCY]:
-            v[CURRENCY] = float(currency)
-        if v[CURRENCY] == float(currency):
-            return True
-        v[AMOUNTS_LEFT_OUT] += 1.0
-        return False
+    def fold(self, profile: Profile, event: Event, bounds: ProfileBounds) -> int:
+        """See `Profile.fold`."""
+        raise NotImplementedError
 
-    def _add_attention(self, event: Event, categories_max: int) -> int:
-        category, categories = event.category, self.categories
-        if category != self.last_category:
-            if self.last_category:
-                self.values[SESSION_SWITCHES] += 1.0
-            self.texts[0] = category
-        categories[category] = categories.get(category, 0.0) + _ATTENTION.get(event.type, 1.0)
-        if len(categories) <= categories_max:
-            return 0
-        del categories[min(categories, key=lambda name: (categories[name], name))]
-        return 1
+    def vector(self, profile: Profile) -> list[float]:
+        """Return what models see of a profile that is not empty."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileBounds:
+    """What a fold depends on: the session gap, the idle time after which a user is forgotten, and the plan."""
+
+    session_gap_ms: int
+    user_ttl_ms: int
+    plan: Fold

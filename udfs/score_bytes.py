@@ -11,11 +11,18 @@ import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from driftline.catalogue import FEATURE_SET
+from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.score_message import with_features
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, SegmentMembership, SessionSummary, UserScores
+from driftline.serving.v1.scores_pb2 import (
+    CategoryAffinity,
+    DimensionShares,
+    SegmentMembership,
+    SessionSummary,
+    UserScores,
+)
 from driftline.wire import number_field, prefix, tag, varint
 from udfs import profile as p
+from udfs.plan.reading import Reading
 from udfs.profile import Profile
 from udfs.published import session_id
 from udfs.segments import Membership
@@ -38,7 +45,6 @@ _WRITTEN_AT: Final = tag(UserScores.WRITTEN_AT_MS_FIELD_NUMBER, delimited=False)
 _SEGMENTS: Final = tag(UserScores.SEGMENTS_FIELD_NUMBER, delimited=True)
 _SEGMENT: Final = tag(SegmentMembership.NAME_FIELD_NUMBER, delimited=True)
 _SINCE: Final = tag(SegmentMembership.SINCE_MS_FIELD_NUMBER, delimited=False)
-_SET: Final = prefix(UserScores.FEATURE_SET_FIELD_NUMBER, len(FEATURE_SET)) + FEATURE_SET.encode()
 
 
 class Scorable(NamedTuple):
@@ -47,43 +53,53 @@ class Scorable(NamedTuple):
     user_id: str
     profile: Profile
     accepted: int  # number of accepted events
+    published: dict[str, int]  # the memberships that were last published: since when, by segment
 
 
 class ScoreWriter:
     """Writes the messages of a block's users, who all have these fields in common.
 
     Args:
+        feature_set: of the plan, by name.
+        declaration: the hash of what it declares.
         score_names: names of the scores that every user has, ascending.
-        model_version: of the model that was used; empty if there was none.
+        versions: of the models that were used, by score.
         generation: of the state.
         written_at_ms: wall-clock time.
     """
 
-    __slots__ = ("_names", "_set_and_model", "_written")
+    __slots__ = ("_declaration", "_names", "_set_and_model", "_versions", "_written")
 
-    def __init__(self, score_names: Sequence[str], model_version: str, generation: int, written_at_ms: int) -> None:
+    def __init__(
+        self,
+        feature_set: str,
+        declaration: str,
+        score_names: Sequence[str],
+        versions: dict[str, str],
+        generation: int,
+        written_at_ms: int,
+    ) -> None:
         self._names = [_score_prefix(name.encode()) for name in score_names]
-        version = model_version.encode()
-        self._set_and_model = _SET
-        if version:
-            self._set_and_model += prefix(UserScores.MODEL_VERSION_FIELD_NUMBER, len(version)) + version
+        self._set_and_model = _text(UserScores.FEATURE_SET_FIELD_NUMBER, feature_set)
+        if versions:
+            first = PURCHASE_PROPENSITY if PURCHASE_PROPENSITY in versions else min(versions)
+            self._set_and_model += _text(UserScores.MODEL_VERSION_FIELD_NUMBER, versions[first])
         self._written = number_field(_GENERATION, generation) + number_field(_WRITTEN_AT, written_at_ms)
+        self._declaration = _text(UserScores.DECLARATION_FIELD_NUMBER, declaration)
+        self._versions = b""
+        if len(versions) > 1:
+            for name in sorted(versions):
+                self._versions += _named_text(UserScores.MODEL_VERSIONS_FIELD_NUMBER, name, versions[name])
 
     def write(
-        self,
-        user: Scorable,
-        shares: list[tuple[str, float]],
-        scores: list[float],
-        features: bytes,
-        segments: Sequence[Membership] = (),
+        self, user: Scorable, reading: Reading, scores: list[float], segments: Sequence[Membership] = ()
     ) -> bytes:
         """Return a user's message.
 
         Args:
             user: the user.
-            shares: `udfs.features.affinities` of the profile.
+            reading: of the user's profile.
             scores: a value for each of the names.
-            features: the feature vector, float32 little-endian.
             segments: the memberships, `udfs.segments.memberships`.
         """
         v, name = user.profile.values, user.user_id.encode()
@@ -91,20 +107,52 @@ class ScoreWriter:
         parts = [_USER_ID, varint(len(name)), name]
         for score_prefix, value in zip(self._names, scores, strict=True):
             parts += (score_prefix, _DOUBLE.pack(value))
-        for category, share in shares:
-            encoded = category.encode()
-            size = varint(len(encoded))
-            if share:
-                rest = _SHARE + _DOUBLE.pack(share)
-                parts += (_AFFINITIES, varint(len(encoded) + len(size) + 10), _CATEGORY, size, encoded, rest)
-            else:
-                parts += (_AFFINITIES, varint(len(encoded) + len(size) + 1), _CATEGORY, size, encoded)
+        for category, share in reading.affinities:
+            entry = _share(category, share)
+            parts += (_AFFINITIES, varint(len(entry)), entry)
         session = _session(user.user_id, v, last)
         parts += (_SESSION, varint(len(session)), session, self._set_and_model)
-        parts += (_AS_OF, last, _ACCEPTED, varint(user.accepted), self._written)
+        parts += (_AS_OF, last, _ACCEPTED, varint(user.accepted), self._written, self._declaration)
         for membership in segments:
             parts += (_SEGMENTS, _membership(membership))
-        return with_features(features, b"".join(parts))
+        for trait, text in reading.traits:
+            parts.append(_named_text(UserScores.TRAITS_FIELD_NUMBER, trait, text))
+        for feature, shares in reading.tops:
+            parts.append(_tops(feature, shares))
+        parts.append(self._versions)
+        return with_features(reading.vector, b"".join(parts))
+
+
+def _share(category: str, share: float) -> bytes:
+    encoded = category.encode()
+    entry = _CATEGORY + varint(len(encoded)) + encoded
+    return entry + _SHARE + _DOUBLE.pack(share) if share else entry
+
+
+def _tops(feature: str, shares: list[tuple[str, float]]) -> bytes:
+    body = _text(DimensionShares.FEATURE_FIELD_NUMBER, feature)
+    for key, share in shares:
+        entry = _share(key, share)
+        body += prefix(DimensionShares.ENTRIES_FIELD_NUMBER, len(entry)) + entry
+    return prefix(UserScores.TOPS_FIELD_NUMBER, len(body)) + body
+
+
+def _membership(membership: Membership) -> bytes:
+    name = membership.name.encode()
+    body = _SEGMENT + varint(len(name)) + name + number_field(_SINCE, membership.since_ms)
+    return varint(len(body)) + body
+
+
+def _text(field: int, text: str) -> bytes:
+    encoded = text.encode()
+    return prefix(field, len(encoded)) + encoded if encoded else b""
+
+
+def _named_text(field: int, name: str, text: str) -> bytes:
+    """Return an entry of a map from text to text."""
+    key, value = name.encode(), text.encode()
+    entry = prefix(1, len(key)) + key + prefix(2, len(value)) + value
+    return prefix(field, len(entry)) + entry
 
 
 def _session(user_id: str, v: list[float], last: bytes) -> bytes:
@@ -113,12 +161,6 @@ def _session(user_id: str, v: list[float], last: bytes) -> bytes:
     events = varint(int(v[p.SESSION_EVENTS]))
     session = b"".join((_SESSION_ID, varint(len(name)), name, _START, varint(start_ms), _LAST, last, _EVENTS, events))
     return session + _PURCHASES + varint(purchases) if purchases else session
-
-
-def _membership(membership: Membership) -> bytes:
-    name = membership.name.encode()
-    body = _SEGMENT + varint(len(name)) + name + number_field(_SINCE, membership.since_ms)
-    return varint(len(body)) + body
 
 
 def _score_prefix(name: bytes) -> bytes:

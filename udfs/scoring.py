@@ -1,25 +1,22 @@
-"""Scores profiles: one model call for all users of a block, then a `UserScores` message for each user."""
+"""Scores profiles: for each model one call for all users of a block, then a `UserScores` message for each user."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
-from driftline.catalogue import CHURN_RISK, ENGAGEMENT, PURCHASE_PROPENSITY, V1
-from udfs.features import affinities, churn_risk, engagement, vector
+from udfs.plan.plan import Plan
 from udfs.score_bytes import Scorable, ScoreWriter
-
-_VECTOR: Final = struct.Struct(f"<{len(V1)}f")
+from udfs.segments import Membership, memberships
 
 
 class Model(Protocol):
-    """A trained model of purchase propensity."""
+    """A trained model of one score."""
 
     version: str
 
     def predict(self, vectors: Sequence[bytes]) -> list[float] | None:
-        """Return P(purchase within the next 30 minutes) for each feature vector of set v1, float32 little-endian.
+        """Return the score for each feature vector of the plan, float32 little-endian.
 
         None if no model could score them; afterwards `version` names the model that did.
 
@@ -28,28 +25,64 @@ class Model(Protocol):
         """
 
 
-def score(users: Sequence[Scorable], model: Model | None, generation: int, now_ms: int) -> list[bytes]:
-    """Return a serialized UserScores for each user, in this order; the model is called once.
+class ScoredUser(NamedTuple):
+    """The scores of a user, and the memberships that are in them."""
 
-    Without a model (none is trained yet, or none works) purchase_propensity is absent and model_version is empty.
+    message: bytes  # a serialized UserScores
+    segments: list[Membership]
+
+
+class Scorer:
+    """Scores users by a plan.
 
     Args:
-        users: the users.
-        model: the model, if there is one.
-        generation: of the shard's state.
-        now_ms: wall-clock time; becomes written_at_ms.
+        plan: of the features and of the scores by formula.
+        models: by score, returns the model of the moment; None while there is none: the score is absent then.
     """
-    shares = [affinities(user.profile) for user in users]
-    vectors = [_VECTOR.pack(*vector(user.profile, share)) for user, share in zip(users, shares, strict=True)]
-    scores = [[churn_risk(user.profile), engagement(user.profile)] for user in users]
-    names, version = [CHURN_RISK, ENGAGEMENT], ""
-    propensities = model.predict(vectors) if model is not None and users else None
-    if model is not None and propensities is not None:
-        names, version = [*names, PURCHASE_PROPENSITY], model.version
-        for values, propensity in zip(scores, propensities, strict=True):
-            values.append(propensity)
-    writer = ScoreWriter(names, version, generation, now_ms)
-    return [
-        writer.write(user, share, values, features)
-        for user, share, values, features in zip(users, shares, scores, vectors, strict=True)
-    ]
+
+    def __init__(self, plan: Plan, models: Mapping[str, Callable[[], Model | None]]) -> None:
+        self._plan = plan
+        self._models: list[tuple[str, Callable[[], Model | None]]] = sorted(models.items())
+        self._formulas: list[str] = [name for name, _ in plan.formulas]
+
+    def score(self, users: Sequence[Scorable], generation: int, now_ms: int) -> list[ScoredUser]:
+        """Return the scores of each user, in this order; each model is called once.
+
+        Args:
+            users: the users; their profiles are not empty.
+            generation: of the shard's state.
+            now_ms: wall-clock time; becomes written_at_ms.
+        """
+        plan = self._plan
+        readings = [plan.reading(user.profile) for user in users]
+        columns, versions = self._predicted([reading.vector for reading in readings])
+        names = sorted([*self._formulas, *columns])
+        writer = ScoreWriter(plan.name, plan.hash, names, versions, generation, now_ms)
+        scored: list[ScoredUser] = []
+        for row, (user, reading) in enumerate(zip(users, readings, strict=True)):
+            values = reading.scores
+            if columns:
+                by_name = dict(zip(self._formulas, reading.scores, strict=True))
+                for name, column in columns.items():
+                    by_name[name] = column[row]
+                values = [by_name[name] for name in names]
+            segments = self._memberships(user, names, values) if plan.segments else []
+            scored.append(ScoredUser(writer.write(user, reading, values, segments), segments))
+        return scored
+
+    def _memberships(self, user: Scorable, names: list[str], values: list[float]) -> list[Membership]:
+        scope = self._plan.scope_of(user.profile)
+        scope.scores = dict(zip(names, values, strict=True))
+        return memberships(self._plan.segments, scope, user.published)
+
+    def _predicted(self, vectors: list[bytes]) -> tuple[dict[str, list[float]], dict[str, str]]:
+        """Return the scores of all users and the model's version, by the score; without those that no model made."""
+        columns: dict[str, list[float]] = {}
+        versions: dict[str, str] = {}
+        for name, model_of in self._models:
+            model = model_of()
+            predicted = model.predict(vectors) if model is not None and vectors else None
+            if model is not None and predicted is not None:
+                columns[name] = predicted
+                versions[name] = model.version
+        return columns, versions

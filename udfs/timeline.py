@@ -130,7 +130,7 @@ class Timeline:
     def begin(cls, bounds: TimelineBounds) -> Timeline:
         """Return the empty timeline of a new user."""
         seen = SeenIds(horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max)
-        return cls(bounds, seen, Profile(), [])
+        return cls(bounds, seen, bounds.profile.plan.blank(), [])
 
     def offer(self, event: Event, read_ms: int = ALL_READ_MS, watermark_ms: int = ALL_READ_MS) -> Outcome:
         """Accept the event, or tell why it is not accepted. Sessions that it closes are added to `closed`.

@@ -17,11 +17,13 @@ from typing import Any
 
 import redis
 
+from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.models import ModelFolder
 from driftline.onnx_model import OnnxModel
 from driftline.units import wall_clock_ms
 from jobs.pipeline import bounds_of
+from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_store import Progress, RedisScoreStore
 from sink_connectors.score_value import encode_value, progress_key, user_key
@@ -29,11 +31,12 @@ from state_schemas.user_state import decode_user, encode_user
 from udfs.decode import validate
 from udfs.event import Event
 from udfs.score_bytes import Scorable
-from udfs.scoring import score
+from udfs.scoring import Scorer
 from udfs.timeline import Outcome, Timeline
 
 _SETTINGS: ScoreEventsSettings = ScoreEventsSettings.load()  # Driftline's defaults are everybody's
-BOUNDS = bounds_of(_SETTINGS)
+PLAN = plan_for(_SETTINGS)
+BOUNDS = bounds_of(_SETTINGS, PLAN)
 TTL_MS = _SETTINGS.user_ttl_ms
 REPORT_S = 0.05  # how often the totals go to Redis
 QUIET_S_MAX = 60.0  # without any event for so long, reporting ends
@@ -106,11 +109,12 @@ def write_state(timeline: Timeline) -> bytes:
 
 def score_users(users: Sequence[tuple[str, Timeline]], model: OnnxModel) -> list[tuple[str, bytes]]:
     """The values to store for these users, with one call of the model."""
-    scorable = [Scorable(user_id, timeline.profile(), timeline.accepted) for user_id, timeline in users]
+    scorable = [Scorable(user_id, timeline.profile(), timeline.accepted, {}) for user_id, timeline in users]
     known = [user for user in scorable if not user.profile.empty]
     values = {user.user_id: encode_value(1, user.accepted, b"") for user in scorable if user.profile.empty}
-    for user, scores in zip(known, score(known, model, 1, wall_clock_ms()), strict=True):
-        values[user.user_id] = encode_value(1, user.accepted, scores)
+    scorer = Scorer(PLAN, {PURCHASE_PROPENSITY: lambda: model})
+    for user, scores in zip(known, scorer.score(known, 1, wall_clock_ms()), strict=True):
+        values[user.user_id] = encode_value(1, user.accepted, scores.message)
     return list(values.items())
 
 

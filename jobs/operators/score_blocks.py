@@ -16,7 +16,9 @@ from pyflink.common import Row, Time, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
+from driftline.catalogue import FeatureSet
 from driftline.metrics import JobGauge, JobMetric, JobNamed
+from driftline.model_scores import model_scores_of
 from driftline.state.v1.state_pb2 import QuietList, ShardState
 from driftline.units import DAY_MS, wall_clock_ms
 from jobs import lineage
@@ -24,10 +26,11 @@ from jobs.code_version import code_version, require
 from jobs.flink.named_counters import named_counters
 from jobs.flink.subtask import Subtask
 from jobs.lineage import Submission
-from jobs.model_watch import Gauges, ModelFollower, watcher
+from jobs.model_watch import Gauges, ModelFollower, followers_of, gauges_of
 from jobs.operators.pacing import Pacing
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
-from jobs.pipeline import processor_of, segments_of, stage_topics
+from jobs.pipeline import processor_of, stage_topics
+from jobs.plans import bind_plan
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.redis_memory import MemoryWatch
 from sink_connectors.score_store import RedisScoreStore
@@ -35,6 +38,7 @@ from sink_connectors.score_value import encode_values
 from sink_connectors.segment_lists import Rows, SegmentWrite
 from state_schemas import codec, names
 from state_schemas.due import DueQueue
+from state_schemas.layouts import StoredLayouts
 from state_schemas.users import Timelines
 from udfs.block import Block
 from udfs.results import BlockResult, Due
@@ -76,10 +80,12 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         settings: the job's settings.
         submission: how it was submitted. Its generation is the major version of the scores of every new shard; a
             restored shard keeps the generation in its state.
+        plan: of its declarations, compiled (jobs/plans.py).
     """
 
-    def __init__(self, settings: ScoreEventsSettings, submission: Submission) -> None:
+    def __init__(self, settings: ScoreEventsSettings, submission: Submission, plan: str) -> None:
         self._settings = settings
+        self._compiled_plan = plan
         self._submission = submission
         self._code_version = CODE_VERSION
 
@@ -97,14 +103,20 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._pacing = Pacing()
         states = self._bind_states(runtime_context)
         self._bind_metrics(runtime_context)
-        watched = watcher(settings.models_dir, settings.model_poll_s)
-        self._model = ModelFollower(watched, bool(settings.require_model), self._count)
-        self._model.open()
-        self._gauges.show(self._model.gauges())
+        self._plan = bind_plan(self._compiled_plan, settings)
+        self._models = self._follow_models()
+        self._gauges.show(gauges_of(self._models))
         self._channels = [topic.role for topic in stage_topics()]
-        self._processor = processor_of(settings, self._model)
-        self._users = Timelines(states, self._processor.bounds, settings.users_kept_max, settings.users_kept_bytes_max)
-        self._segments = [segment.name for segment in segments_of(settings)]
+        self._processor = processor_of(settings, self._models, self._plan)
+        self._layouts = StoredLayouts(self._plan.layout)
+        self._users = Timelines(
+            states,
+            self._processor.bounds,
+            settings.users_kept_max,
+            settings.users_kept_bytes_max,
+            self._layouts,
+        )
+        self._segments = [segment.name for segment in self._plan.segments]
         self._store = _score_store(
             settings.redis_address, settings.namespace, settings.user_ttl_ms / 1000, settings.redis_retry_s
         )
@@ -112,6 +124,21 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._gauges.show(self._memory.gauges(monotonic()))
         self._watermarks: dict[int, int] = {}  # by shard, as of its last block
         self._shards = self._restore_shards(Subtask(runtime_context))
+
+    def _follow_models(self) -> dict[str, ModelFollower]:
+        """Return the follower of each score's models, opened."""
+        settings, data = self._settings, self._plan.data
+        followers = followers_of(
+            settings.models_dir,
+            settings.model_poll_s,
+            FeatureSet.of_plan(data),
+            model_scores_of(data),
+            required=bool(settings.require_model),
+            count=self._count,
+        )
+        for follower in followers.values():
+            follower.open()
+        return followers
 
     def _bind_states(self, runtime_context: RuntimeContext) -> Any:
         """Bind the keyed states; returns that of the users."""
@@ -149,11 +176,14 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             if (state := self._shard.value()) is not None:
                 found[key] = codec.decode(state, ShardState)
         unproven = self._submission.restored and not found
-        states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission)
+        states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission, self._plan)
+        for shard in found.values():
+            for layout in shard.layouts:
+                self._layouts.add(layout)
         claim = lineage.claim(states, subtask.job_id, settings, unproven=unproven)
         lineage.require_claimed(self._store.claim(claim), settings, self._submission)
         self._epoch = self._store.declare_segments(
-            {segment.name: segment.definition for segment in segments_of(settings)}
+            {segment.name: segment.definition for segment in self._plan.segments}
         )
         for key, shard in states.items():  # also of those without events: a restored job then always finds state
             subtask.select(key)
@@ -184,7 +214,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         if parts > 1:
             self._count(JobMetric.BLOCKS_SPLIT)
         self._shard.update(codec.encode(shard))
-        self._gauges.show(self._model.gauges())
+        self._gauges.show(gauges_of(self._models))
         self._gauges.show(self._memory.gauges(monotonic()))
         return outputs
 

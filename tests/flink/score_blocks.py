@@ -19,6 +19,7 @@ from jobs.lineage import Submission
 from jobs.operators.rows import results_type
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.pipeline import stage_topics
+from jobs.plans import compile_plan
 from jobs.settings import ScoreEventsSettings
 from udfs.shards import KEY_GROUPS
 
@@ -37,7 +38,9 @@ def main(asked: dict[str, Any]) -> None:
     settings = ScoreEventsSettings.load(**asked["settings"])
     submission = Submission(asked["generation"], restored=bool(asked["savepoint"]))
     kind = results_type([topic.role for topic in stage_topics()])
-    results = _keyed(blocks).process(ScoreBlocks(settings, submission), kind).uid("score-blocks")
+    results = (
+        _keyed(blocks).process(ScoreBlocks(settings, submission, compile_plan(settings)), kind).uid("score-blocks")
+    )
     results.print()
     env.execute("score-blocks")
 

@@ -20,10 +20,10 @@ from console.publishing import EventPublisher, publish_events
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event
+from driftline.mapping.spec import Mapping
 from driftline.settings import Format
 from history.documents import text_of
 from history.json_documents import documents_of
-from driftline.mapping.spec import Mapping
 from history.reading import EventReader, keyed
 
 Record = tuple[str, bytes, int]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from driftline.topics import SCORES
 from udfs.pipeline import Batch
+from udfs.plan.plan import Plan
 from udfs.results import Scored
 from udfs.score_bytes import Scorable
-from udfs.scoring import Model, score
+from udfs.scoring import Model, Scorer
 from udfs.timeline import Timeline
 
 
 class Scores:
-    """Scores users with one call of the model a block.
+    """Scores users with one call of each model a block.
 
     Args:
-        model: returns the model to score with, None while there is none.
+        plan: of the features and of the scores by formula.
+        models: by score, returns the model to score with, None while there is none.
     """
 
-    def __init__(self, model: Callable[[], Model | None]) -> None:
-        self._model = model
+    def __init__(self, plan: Plan, models: Mapping[str, Callable[[], Model | None]]) -> None:
+        self._scorer = Scorer(plan, models)
         self._channel = SCORES.role
 
     def run(self, batch: Batch) -> None:
@@ -31,10 +33,10 @@ class Scores:
             if profile.empty:
                 self._emit(batch, user_id, timeline.accepted, None)
             else:
-                scorable.append(Scorable(user_id, profile, timeline.accepted))
-        messages = score(scorable, self._model(), batch.generation, batch.now_ms)
-        for user, scores in zip(scorable, messages, strict=True):
-            self._emit(batch, user.user_id, user.accepted, scores)
+                scorable.append(Scorable(user_id, profile, timeline.accepted, timeline.segments_published))
+        for user, scored in zip(scorable, self._scorer.score(scorable, batch.generation, batch.now_ms), strict=True):
+            batch.touched[user.user_id].segments = scored.segments
+            self._emit(batch, user.user_id, user.accepted, scored.message)
 
     def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
         """Do nothing: scores are as of the newest event."""

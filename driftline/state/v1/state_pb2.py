@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64riftline/state/v1/state.proto\x12\x12\x64riftline.state.v1\"\xf2\x04\n\tUserState\x12\x13\n\x0bseen_hashes\x18\x01 \x01(\x0c\x12\x15\n\rseen_times_ms\x18\x02 \x01(\x0c\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x18\n\x10\x63\x61tegory_weights\x18\x05 \x01(\x0c\x12\x15\n\rlast_category\x18\x06 \x01(\t\x12\x15\n\rtail_times_ms\x18\x07 \x01(\x0c\x12\x16\n\x0etail_event_ids\x18\x08 \x03(\t\x12\x12\n\ntail_types\x18\t \x01(\x0c\x12\x13\n\x0btail_values\x18\n \x01(\x0c\x12\x17\n\x0ftail_categories\x18\x0b \x03(\t\x12\x17\n\x0ftail_currencies\x18\x1a \x01(\x0c\x12\x1c\n\x14newest_event_time_ms\x18\x0c \x01(\x03\x12\x1c\n\x14\x63ommitted_through_ms\x18\r \x01(\x03\x12\x17\n\x0f\x61\x63\x63\x65pted_events\x18\x0e \x01(\x03\x12\x1f\n\x17published_start_time_ms\x18\x0f \x01(\x03\x12\x18\n\x10published_events\x18\x10 \x01(\x03\x12\x1a\n\x12published_revision\x18\x11 \x01(\x05\x12\x18\n\x10published_before\x18\x16 \x01(\x0c\x12\x19\n\x11quiet_check_at_ms\x18\x12 \x01(\x03\x12\x17\n\x0flast_arrival_ms\x18\x13 \x01(\x03\x12\x1c\n\x14\x66orgotten_through_ms\x18\x14 \x01(\x03\x12\x15\n\rtail_known_ms\x18\x15 \x01(\x0c\x12\x10\n\x08segments\x18  \x03(\t\x12\x19\n\x11segments_since_ms\x18! \x01(\x0c\"\x93\x03\n\nShardState\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x03\x12\x11\n\tduplicate\x18\x03 \x01(\x03\x12\x0c\n\x04late\x18\x04 \x01(\x03\x12\x13\n\x0b\x64\x65\x61\x64_letter\x18\x05 \x01(\x03\x12\x0e\n\x06shards\x18\x06 \x01(\x05\x12?\n\tmade_with\x18\x07 \x03(\x0b\x32,.driftline.state.v1.ShardState.MadeWithEntry\x12\x0f\n\x07offsets\x18\r \x01(\x0c\x12\x18\n\x10partition_clocks\x18\x0e \x01(\x0c\x12G\n\runknown_types\x18\x0f \x03(\x0b\x32\x30.driftline.state.v1.ShardState.UnknownTypesEntry\x1a/\n\rMadeWithEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11UnknownTypesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x1d\n\tQuietList\x12\x10\n\x08user_ids\x18\x01 \x03(\t\".\n\x07\x44uePage\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x11\n\tdue_at_ms\x18\x02 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64riftline/state/v1/state.proto\x12\x12\x64riftline.state.v1\"\xd4\x06\n\tUserState\x12\x13\n\x0bseen_hashes\x18\x01 \x01(\x0c\x12\x15\n\rseen_times_ms\x18\x02 \x01(\x0c\x12\x0e\n\x06values\x18\x03 \x01(\x0c\x12\x12\n\ncategories\x18\x04 \x03(\t\x12\x18\n\x10\x63\x61tegory_weights\x18\x05 \x01(\x0c\x12\x15\n\rlast_category\x18\x06 \x01(\t\x12\x15\n\rtail_times_ms\x18\x07 \x01(\x0c\x12\x16\n\x0etail_event_ids\x18\x08 \x03(\t\x12\x12\n\ntail_types\x18\t \x01(\x0c\x12\x13\n\x0btail_values\x18\n \x01(\x0c\x12\x17\n\x0ftail_categories\x18\x0b \x03(\t\x12\x17\n\x0ftail_currencies\x18\x1a \x01(\x0c\x12\x1c\n\x14newest_event_time_ms\x18\x0c \x01(\x03\x12\x1c\n\x14\x63ommitted_through_ms\x18\r \x01(\x03\x12\x17\n\x0f\x61\x63\x63\x65pted_events\x18\x0e \x01(\x03\x12\x1f\n\x17published_start_time_ms\x18\x0f \x01(\x03\x12\x18\n\x10published_events\x18\x10 \x01(\x03\x12\x1a\n\x12published_revision\x18\x11 \x01(\x05\x12\x18\n\x10published_before\x18\x16 \x01(\x0c\x12\x19\n\x11quiet_check_at_ms\x18\x12 \x01(\x03\x12\x17\n\x0flast_arrival_ms\x18\x13 \x01(\x03\x12\x0e\n\x06layout\x18\x17 \x01(\x06\x12\x13\n\x0bvalue_slots\x18\x18 \x01(\x0c\x12\x14\n\x0cvalue_floats\x18\x19 \x01(\x0c\x12\r\n\x05texts\x18\x1b \x03(\t\x12+\n\x04maps\x18\x1c \x03(\x0b\x32\x1d.driftline.state.v1.WeightMap\x12\x0e\n\x06series\x18\x1d \x03(\x0c\x12/\n\x06tables\x18\x1e \x03(\x0b\x32\x1f.driftline.state.v1.SeriesTable\x12\x14\n\x0ctail_numbers\x18\x1f \x01(\x0c\x12\x12\n\ntail_texts\x18\" \x03(\t\x12\x1c\n\x14\x66orgotten_through_ms\x18\x14 \x01(\x03\x12\x15\n\rtail_known_ms\x18\x15 \x01(\x0c\x12\x10\n\x08segments\x18  \x03(\t\x12\x19\n\x11segments_since_ms\x18! \x01(\x0c\"*\n\tWeightMap\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12\x0f\n\x07weights\x18\x02 \x01(\x0c\"+\n\x0bSeriesTable\x12\x0c\n\x04keys\x18\x01 \x03(\t\x12\x0e\n\x06series\x18\x02 \x03(\x0c\"\x9a\x05\n\nShardState\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x03\x12\x11\n\tduplicate\x18\x03 \x01(\x03\x12\x0c\n\x04late\x18\x04 \x01(\x03\x12\x13\n\x0b\x64\x65\x61\x64_letter\x18\x05 \x01(\x03\x12\x0e\n\x06shards\x18\x06 \x01(\x05\x12?\n\tmade_with\x18\x07 \x03(\x0b\x32,.driftline.state.v1.ShardState.MadeWithEntry\x12\x0f\n\x07offsets\x18\r \x01(\x0c\x12\x18\n\x10partition_clocks\x18\x0e \x01(\x0c\x12G\n\runknown_types\x18\x0f \x03(\x0b\x32\x30.driftline.state.v1.ShardState.UnknownTypesEntry\x12\x0f\n\x07layouts\x18\x10 \x03(\x0c\x12>\n\x08\x66\x65\x61tures\x18\x11 \x03(\x0b\x32,.driftline.state.v1.ShardState.FeaturesEntry\x12L\n\x10\x66\x65\x61ture_since_ms\x18\x12 \x03(\x0b\x32\x32.driftline.state.v1.ShardState.FeatureSinceMsEntry\x1a/\n\rMadeWithEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11UnknownTypesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rFeaturesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x35\n\x13\x46\x65\x61tureSinceMsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x1d\n\tQuietList\x12\x10\n\x08user_ids\x18\x01 \x03(\t\".\n\x07\x44uePage\x12\x10\n\x08user_ids\x18\x01 \x03(\t\x12\x11\n\tdue_at_ms\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -25,16 +25,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHARDSTATE_MADEWITHENTRY']._serialized_options = b'8\001'
   _globals['_SHARDSTATE_UNKNOWNTYPESENTRY']._loaded_options = None
   _globals['_SHARDSTATE_UNKNOWNTYPESENTRY']._serialized_options = b'8\001'
+  _globals['_SHARDSTATE_FEATURESENTRY']._loaded_options = None
+  _globals['_SHARDSTATE_FEATURESENTRY']._serialized_options = b'8\001'
+  _globals['_SHARDSTATE_FEATURESINCEMSENTRY']._loaded_options = None
+  _globals['_SHARDSTATE_FEATURESINCEMSENTRY']._serialized_options = b'8\001'
   _globals['_USERSTATE']._serialized_start=55
-  _globals['_USERSTATE']._serialized_end=681
-  _globals['_SHARDSTATE']._serialized_start=684
-  _globals['_SHARDSTATE']._serialized_end=1087
-  _globals['_SHARDSTATE_MADEWITHENTRY']._serialized_start=987
-  _globals['_SHARDSTATE_MADEWITHENTRY']._serialized_end=1034
-  _globals['_SHARDSTATE_UNKNOWNTYPESENTRY']._serialized_start=1036
-  _globals['_SHARDSTATE_UNKNOWNTYPESENTRY']._serialized_end=1087
-  _globals['_QUIETLIST']._serialized_start=1089
-  _globals['_QUIETLIST']._serialized_end=1118
-  _globals['_DUEPAGE']._serialized_start=1120
-  _globals['_DUEPAGE']._serialized_end=1166
+  _globals['_USERSTATE']._serialized_end=907
+  _globals['_WEIGHTMAP']._serialized_start=909
+  _globals['_WEIGHTMAP']._serialized_end=951
+  _globals['_SERIESTABLE']._serialized_start=953
+  _globals['_SERIESTABLE']._serialized_end=996
+  _globals['_SHARDSTATE']._serialized_start=999
+  _globals['_SHARDSTATE']._serialized_end=1665
+  _globals['_SHARDSTATE_MADEWITHENTRY']._serialized_start=1461
+  _globals['_SHARDSTATE_MADEWITHENTRY']._serialized_end=1508
+  _globals['_SHARDSTATE_UNKNOWNTYPESENTRY']._serialized_start=1510
+  _globals['_SHARDSTATE_UNKNOWNTYPESENTRY']._serialized_end=1561
+  _globals['_SHARDSTATE_FEATURESENTRY']._serialized_start=1563
+  _globals['_SHARDSTATE_FEATURESENTRY']._serialized_end=1610
+  _globals['_SHARDSTATE_FEATURESINCEMSENTRY']._serialized_start=1612
+  _globals['_SHARDSTATE_FEATURESINCEMSENTRY']._serialized_end=1665
+  _globals['_QUIETLIST']._serialized_start=1667
+  _globals['_QUIETLIST']._serialized_end=1696
+  _globals['_DUEPAGE']._serialized_start=1698
+  _globals['_DUEPAGE']._serialized_end=1744
 # @@protoc_insertion_point(module_scope)

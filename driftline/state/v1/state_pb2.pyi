@@ -51,6 +51,15 @@ class UserState(google.protobuf.message.Message):
     PUBLISHED_BEFORE_FIELD_NUMBER: builtins.int
     QUIET_CHECK_AT_MS_FIELD_NUMBER: builtins.int
     LAST_ARRIVAL_MS_FIELD_NUMBER: builtins.int
+    LAYOUT_FIELD_NUMBER: builtins.int
+    VALUE_SLOTS_FIELD_NUMBER: builtins.int
+    VALUE_FLOATS_FIELD_NUMBER: builtins.int
+    TEXTS_FIELD_NUMBER: builtins.int
+    MAPS_FIELD_NUMBER: builtins.int
+    SERIES_FIELD_NUMBER: builtins.int
+    TABLES_FIELD_NUMBER: builtins.int
+    TAIL_NUMBERS_FIELD_NUMBER: builtins.int
+    TAIL_TEXTS_FIELD_NUMBER: builtins.int
     FORGOTTEN_THROUGH_MS_FIELD_NUMBER: builtins.int
     TAIL_KNOWN_MS_FIELD_NUMBER: builtins.int
     SEGMENTS_FIELD_NUMBER: builtins.int
@@ -61,7 +70,8 @@ class UserState(google.protobuf.message.Message):
     """Their event times in milliseconds, int64 little-endian, same order."""
     values: builtins.bytes
     """The committed profile: what events up to committed_through_ms (exclusive) have added up to.
-    float64 little-endian; udfs/profile.py names the slots; append-only, and a shorter list reads as 0 from there on.
+    float64 little-endian; udfs/profile.py names the slots; append-only, and a shorter list reads as 0 from there on. Empty
+    where `layout` is set: value_slots and value_floats stand for it.
     """
     category_weights: builtins.bytes
     """float64 little-endian, one a category."""
@@ -94,6 +104,17 @@ class UserState(google.protobuf.message.Message):
     """When the shard's timer will next look whether the user went quiet; 0: not on its list."""
     last_arrival_ms: builtins.int
     """Wall-clock time of the user's newest accepted event, for the quiet check alone."""
+    layout: builtins.int
+    """Which slots are whose, by the id of one of ShardState.layouts; 0: those of the feature set v1 (udfs/plan/layout.py)."""
+    value_slots: builtins.bytes
+    """Which slots of the committed profile are not 0, a bit each, from the lowest of the first byte; and their values,
+    float64 little-endian. Only where `layout` is set.
+    """
+    value_floats: builtins.bytes
+    tail_numbers: builtins.bytes
+    """For the tail: the declared fields that the plan reads, event by event in the order of the layout. float64
+    little-endian; and the texts.
+    """
     forgotten_through_ms: builtins.int
     """The newest time of a FORGET that was carried out; what was known by then is erased, and stays so. The tail holds no
     FORGET. A release that knew no such field kept them there.
@@ -111,6 +132,22 @@ class UserState(google.protobuf.message.Message):
     def tail_event_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
     def tail_categories(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
+    @property
+    def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The texts, maps, series and tables of the committed profile, in the order of the layout, without the first text and
+        map, which are `last_category` and `categories`.
+        """
+
+    @property
+    def maps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WeightMap]: ...
+    @property
+    def series(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """float64 little-endian."""
+
+    @property
+    def tables(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SeriesTable]: ...
+    @property
+    def tail_texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
     def segments(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The memberships in segments as they were last published: names, ascending, and since when, int64 little-endian."""
@@ -139,14 +176,73 @@ class UserState(google.protobuf.message.Message):
         published_before: builtins.bytes = ...,
         quiet_check_at_ms: builtins.int = ...,
         last_arrival_ms: builtins.int = ...,
+        layout: builtins.int = ...,
+        value_slots: builtins.bytes = ...,
+        value_floats: builtins.bytes = ...,
+        texts: collections.abc.Iterable[builtins.str] | None = ...,
+        maps: collections.abc.Iterable[Global___WeightMap] | None = ...,
+        series: collections.abc.Iterable[builtins.bytes] | None = ...,
+        tables: collections.abc.Iterable[Global___SeriesTable] | None = ...,
+        tail_numbers: builtins.bytes = ...,
+        tail_texts: collections.abc.Iterable[builtins.str] | None = ...,
         forgotten_through_ms: builtins.int = ...,
         tail_known_ms: builtins.bytes = ...,
         segments: collections.abc.Iterable[builtins.str] | None = ...,
         segments_since_ms: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "newest_event_time_ms", b"newest_event_time_ms", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "segments", b"segments", "segments_since_ms", b"segments_since_ms", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "layout", b"layout", "maps", b"maps", "newest_event_time_ms", b"newest_event_time_ms", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "quiet_check_at_ms", b"quiet_check_at_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "segments", b"segments", "segments_since_ms", b"segments_since_ms", "series", b"series", "tables", b"tables", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_numbers", b"tail_numbers", "tail_texts", b"tail_texts", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "texts", b"texts", "value_floats", b"value_floats", "value_slots", b"value_slots", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
+
+@typing.final
+class WeightMap(google.protobuf.message.Message):
+    """Weights by name."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: builtins.int
+    WEIGHTS_FIELD_NUMBER: builtins.int
+    weights: builtins.bytes
+    """float64 little-endian, one a key."""
+    @property
+    def keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ascending."""
+
+    def __init__(
+        self,
+        *,
+        keys: collections.abc.Iterable[builtins.str] | None = ...,
+        weights: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["keys", b"keys", "weights", b"weights"]) -> None: ...
+
+Global___WeightMap: typing_extensions.TypeAlias = WeightMap
+
+@typing.final
+class SeriesTable(google.protobuf.message.Message):
+    """A series by name."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: builtins.int
+    SERIES_FIELD_NUMBER: builtins.int
+    @property
+    def keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ascending."""
+
+    @property
+    def series(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """One a key, float64 little-endian."""
+
+    def __init__(
+        self,
+        *,
+        keys: collections.abc.Iterable[builtins.str] | None = ...,
+        series: collections.abc.Iterable[builtins.bytes] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["keys", b"keys", "series", b"series"]) -> None: ...
+
+Global___SeriesTable: typing_extensions.TypeAlias = SeriesTable
 
 @typing.final
 class ShardState(google.protobuf.message.Message):
@@ -186,6 +282,38 @@ class ShardState(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class FeaturesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class FeatureSinceMsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     GENERATION_FIELD_NUMBER: builtins.int
     ACCEPTED_FIELD_NUMBER: builtins.int
     DUPLICATE_FIELD_NUMBER: builtins.int
@@ -196,6 +324,9 @@ class ShardState(google.protobuf.message.Message):
     OFFSETS_FIELD_NUMBER: builtins.int
     PARTITION_CLOCKS_FIELD_NUMBER: builtins.int
     UNKNOWN_TYPES_FIELD_NUMBER: builtins.int
+    LAYOUTS_FIELD_NUMBER: builtins.int
+    FEATURES_FIELD_NUMBER: builtins.int
+    FEATURE_SINCE_MS_FIELD_NUMBER: builtins.int
     generation: builtins.int
     """Milliseconds since the epoch when the shard's state began; the major part of every score's version."""
     accepted: builtins.int
@@ -223,6 +354,20 @@ class ShardState(google.protobuf.message.Message):
         the empty one (udfs/block.py).
         """
 
+    @property
+    def layouts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """The layouts that users' states were written with, other than v1's: JSON (udfs/plan/layout.py)."""
+
+    @property
+    def features(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
+        """The hash of each declared feature's definition, by its name: a name keeps its meaning."""
+
+    @property
+    def feature_since_ms(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """From when each feature is complete, by its name: the wall-clock time when the job first had it, in milliseconds; a
+        feature that the shard began with is not named.
+        """
+
     def __init__(
         self,
         *,
@@ -236,8 +381,11 @@ class ShardState(google.protobuf.message.Message):
         offsets: builtins.bytes = ...,
         partition_clocks: builtins.bytes = ...,
         unknown_types: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        layouts: collections.abc.Iterable[builtins.bytes] | None = ...,
+        features: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        feature_since_ms: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "generation", b"generation", "late", b"late", "made_with", b"made_with", "offsets", b"offsets", "partition_clocks", b"partition_clocks", "shards", b"shards", "unknown_types", b"unknown_types"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted", b"accepted", "dead_letter", b"dead_letter", "duplicate", b"duplicate", "feature_since_ms", b"feature_since_ms", "features", b"features", "generation", b"generation", "late", b"late", "layouts", b"layouts", "made_with", b"made_with", "offsets", b"offsets", "partition_clocks", b"partition_clocks", "shards", b"shards", "unknown_types", b"unknown_types"]) -> None: ...
 
 Global___ShardState: typing_extensions.TypeAlias = ShardState
 

@@ -14,6 +14,7 @@ from jobs.lineage import Submission
 from jobs.settings import REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Progress, Recorded
 from tests.builders import DAY, MINUTE, T0, job_settings
+from tests.v1 import plan
 from udfs.shards import KEYS, shard_keys
 
 FIRST, LATER = Submission(1_000, restored=False), Submission(2_000, restored=True)
@@ -73,12 +74,12 @@ FREE = {
 def state_of(submission: Submission = FIRST, **settings: Any) -> dict[int, ShardState]:
     """The state of all shards of a job that began with these settings."""
     made = job_settings(**settings)
-    return lineage.resume({}, lineage.own_shards(made, KEYS), made, submission)
+    return lineage.resume({}, lineage.own_shards(made, KEYS), made, submission, plan())
 
 
 def resume(found: dict[int, ShardState], submission: Submission = LATER, **settings: Any) -> dict[int, ShardState]:
     changed = job_settings(**settings)
-    return lineage.resume(found, lineage.own_shards(changed, KEYS), changed, submission)
+    return lineage.resume(found, lineage.own_shards(changed, KEYS), changed, submission, plan())
 
 
 def test_job_without_state_begins_every_shard_with_its_own_generation() -> None:

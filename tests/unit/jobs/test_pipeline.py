@@ -43,7 +43,7 @@ def test_a_gate_is_a_file_and_an_entry_and_may_complete_or_refuse(monkeypatch: p
             event.category = event.category or f"unsorted {user_id}"
 
     monkeypatch.setattr(jobs.pipeline, "GATES", (*jobs.pipeline.GATES, lambda _: Tidy()))
-    processor = processor_of(job_settings(), lambda: None)
+    processor = processor_of(job_settings(), {})
     records = block(message("bob"), message("bob", at_ms=1, category="hats"), message("bob", at_ms=2, category="spam"))
     shard, users = ShardState(generation=1), timelines()
     result = fold_block(processor, records, shard, users, NOW)

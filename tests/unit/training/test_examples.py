@@ -39,10 +39,10 @@ from tests.builders import (
 from tests.unit.udfs.strategies import histories
 from training.examples import LeftOut, make_examples, read_history
 from training.labels import PURCHASE_WITHIN_30_MIN
+from tests.v1 import affinities, vector
 from training.model import evaluate, fit, split, to_onnx
 from training.reports import Report
 from udfs.event import FORGET, PURCHASE, Event
-from udfs.features import affinities, vector
 from udfs.timeline import Timeline
 
 HORIZON_MS = PURCHASE_WITHIN_30_MIN.within_ms

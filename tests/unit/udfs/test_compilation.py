@@ -31,7 +31,7 @@ class States(dict[str, bytes]):
 def fold_history() -> str:
     """All results of the core for a history with repeats, disorder and poison: scores, states, rejects."""
     settings = ScoreEventsSettings.load()
-    processor = processor_of(settings, lambda: None)
+    processor = processor_of(settings, {})
     states, shard = States(), ShardState(generation=1, shards=8)
     users = Timelines(states, processor.bounds, cached_max=20, cached_bytes_max=2**26)
     spec = SimulationSpec(users=100, events=5_000, seed=9, disorder_ms=90_000, duplicates=0.1)

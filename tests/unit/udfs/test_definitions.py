@@ -12,8 +12,9 @@ from driftline.catalogue import V1
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds
 from tests.unit.udfs.oracle import Oracle, alive
 from tests.unit.udfs.strategies import Arrival, arrivals, histories
+from tests.v1 import affinities, churn_risk, engagement, vector
 from udfs.event import PURCHASE, REFUND, VIEW, Event
-from udfs.features import affinities, after_silence, churn_risk, engagement, vector
+from udfs.features import after_silence
 from udfs.money import LEFT_OUT, NUMBERS
 from udfs.profile import Profile
 from udfs.timeline import Timeline

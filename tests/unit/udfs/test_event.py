@@ -37,4 +37,4 @@ def test_a_pickled_event_is_restored_unchanged(event: Event) -> None:
 
 
 def test_repr_has_every_field() -> None:
-    assert repr(Event(5, "e", VIEW, 1.5, "shoes")) == "Event(5, 'e', 1, 1.5, 'shoes', 5, 0)"
+    assert repr(Event(5, "e", VIEW, 1.5, "shoes")) == "Event(5, 'e', 1, 1.5, 'shoes', 5, 0, (), ())"

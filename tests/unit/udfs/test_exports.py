@@ -19,7 +19,7 @@ def folded(user_id: object, events: list[dict[str, Any]]) -> BlockResult:
     values = [json.dumps(event).encode() for event in of_user(user_id, events)]
     count = len(values)
     block = Block([str(user_id).encode()] * count, values, [0] * count, list(range(count)), [T0 + HOUR] * count)
-    processor = processor_of(job_settings(events_format="json"), lambda: None)
+    processor = processor_of(job_settings(events_format="json"), {})
     return fold_block(processor, block, ShardState(generation=1), timelines(), T0 + HOUR)
 
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from driftline.catalogue import V1
 from tests.builders import DAY, HOUR, MINUTE, SECOND, bounds, event
 from tests.unit.udfs.strategies import histories
+from tests.v1 import affinities, churn_risk, engagement, vector
 from udfs.event import ADD_TO_CART, CUSTOM, EMAIL_OPEN, PURCHASE, SEARCH, SURVEY_RESPONSE, VIEW, Event
-from udfs.features import affinities, after_silence, churn_risk, engagement, vector
+from udfs.features import after_silence
 from udfs.profile import Profile
 
 DOCS = Path(__file__).parents[3] / "docs" / "features.md"

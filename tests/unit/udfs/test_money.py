@@ -30,9 +30,9 @@ from tests.builders import (
     to_message,
 )
 from tests.unit.udfs.strategies import arrivals, histories
+from tests.v1 import affinities, churn_risk, vector
 from udfs.decode import validate
 from udfs.event import ADD_TO_CART, CUSTOM, PURCHASE, REFUND, VIEW, Event
-from udfs.features import affinities, churn_risk, vector
 from udfs.money import AS_GIVEN, LEFT_OUT, NUMBERS, Currencies
 from udfs.profile import Profile
 from udfs.timeline import Timeline
@@ -140,7 +140,7 @@ def test_naming_the_one_currency_changes_nothing(history: list[Event]) -> None:
 @given(st.data())
 def test_the_order_of_arrival_does_not_choose_the_currency(data: st.DataObject) -> None:
     history = data.draw(histories(kinds=st.sampled_from([PURCHASE, REFUND, VIEW])))
-    processor, vectors = processor_of(job_settings(), lambda: None), []
+    processor, vectors = processor_of(job_settings(), {}), []
     for events in (history, data.draw(arrivals(history)).events):
         states = States()
         users = timelines(states)
@@ -169,7 +169,7 @@ def test_the_state_keeps_the_currency_of_the_tail_and_of_the_sum() -> None:
 
 
 def test_amounts_left_out_are_counted() -> None:
-    processor = processor_of(job_settings(currency="EUR", currency_rates="USD=0.92"), lambda: None)
+    processor = processor_of(job_settings(currency="EUR", currency_rates="USD=0.92"), {})
     sent = block(
         bought(0, 1, "JPY"), bought(1, -1, "JPY"), bought(2, 1, "USD"), bought(3, 1, ""), message(at_ms=5 * MINUTE)
     )

@@ -23,8 +23,8 @@ from tests.builders import (
     to_message,
 )
 from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
+from tests.v1 import affinities, vector
 from udfs.event import FORGET, Event
-from udfs.features import affinities, vector
 from udfs.profile import FIRST_MS
 from udfs.timeline import Outcome, Timeline
 

@@ -1,0 +1,223 @@
+"""The plan of a project: folds events into profiles, and reads the features of one.
+
+A plan is data (docs/decisions/0032-declarations.md). This makes the objects that run it: steps by event type, decays by
+half-life, and a node for each feature. The fold's frame is here (time passing, sessions, money); what a feature
+remembers is in udfs/reducers/.
+"""
+
+from __future__ import annotations
+
+import struct
+from math import exp2
+from typing import Any, Final
+
+from driftline.limits import AFFINITIES_MAX
+from udfs import profile as p
+from udfs.event import Event
+from udfs.expressions.build import build
+from udfs.expressions.maps import added, ranked, share
+from udfs.expressions.node import Constant, Node, Scope
+from udfs.money import LEFT_OUT, NO_CURRENCY
+from udfs.plan.layout import layout_of
+from udfs.plan.order import evaluation_order, needed_by
+from udfs.plan.passing import Decay, SessionEnd, decays_of, session_ends_of
+from udfs.plan.reading import Reading
+from udfs.plan.reducers import Reducer
+from udfs.plan.segment_steps import segment_steps_of, segments_of
+from udfs.plan.steps import core_reducers, reducers_of, steps_by_type
+from udfs.profile import Fold, Profile, ProfileBounds
+from udfs.segments import Segment, SegmentStep
+
+_SESSION: Final = slice(p.SESSION_EVENTS, p.SESSION_SWITCHES + 1)
+_SESSION_ZEROS: Final = [0.0] * (p.SESSION_SWITCHES + 1 - p.SESSION_EVENTS)
+_NUMERIC: Final = ("number", "bool")
+
+
+class Plan(Fold):
+    """What a project computes.
+
+    Args:
+        data: the plan's data.
+        categories_max: the cap of dimensions that do not declare one.
+
+    Attributes:
+        name, hash: of the feature set and its declarations.
+        layout: where the state is.
+        vector_names: the features that models see, in order.
+    """
+
+    def __init__(self, data: dict[str, Any], categories_max: int) -> None:
+        self.data = data
+        self.name: str = data["name"]
+        self.hash: str = data["hash"]
+        self.layout = layout_of(data)
+        self.definitions: dict[str, str] = {each["name"]: each["hash"] for each in data["features"]}
+        zone: str = data["time_zone"]
+        every = [*data["reducers"], *core_reducers(self.layout)]
+        reducers = reducers_of(every, self.layout, categories_max, zone)
+        self._steps = steps_by_type(data["events"], every, reducers, zone)
+        self._decays: list[Decay] = decays_of(reducers)
+        self._session_ends: list[SessionEnd] = session_ends_of(reducers)
+        features: list[dict[str, Any]] = data["features"]
+        order = evaluation_order(features)
+        self._nodes = _feature_nodes(features, order, reducers, zone)
+        numbers = [at for at in order if features[at]["kind"] in _NUMERIC]
+        self._order: list[int] = numbers
+        self._derived: list[bool] = ["expr" in feature for feature in features]
+        self._defaults: list[float] = [float(feature["default"]) for feature in features]
+        self._values: list[float] = [0.0] * len(features)
+        self._scope = Scope(self.layout.blank(), self._values)
+        self._vector: list[int] = [at for at, f in enumerate(features) if f["vector"] and f["kind"] in _NUMERIC]
+        self.vector_names: list[str] = [features[at]["name"] for at in self._vector]
+        self._struct = struct.Struct(f"<{len(self._vector)}f")
+        self.formulas: list[tuple[str, Node]] = sorted(
+            [(score["name"], build(score["expr"], self._nodes, zone)) for score in data["scores"] if "expr" in score]
+        )
+        self.segments: list[Segment] = segments_of(data["segments"], self.layout, self._nodes, zone)
+        self._folded: list[SegmentStep] = segment_steps_of(data["segments"], self.layout, self._nodes, zone)
+        conditions = [each[at] for each in data["segments"] if not each["on_models"] for at in ("enter", "leave")]
+        self._watched: list[int] = needed_by(features, numbers, conditions)
+        named = {feature["name"]: at for at, feature in enumerate(features)}
+        affinities: str = data.get("affinities") or ""
+        self._affinities: Node | None = self._nodes[named[affinities]] if affinities else None
+        served = sorted(
+            [(f["name"], f["kind"], node) for f, node in zip(features, self._nodes, strict=True) if f["vector"]]
+        )
+        self._texts: list[tuple[str, Node]] = [(name, node) for name, kind, node in served if kind == "text"]
+        self._maps: list[tuple[str, Node]] = [
+            (name, node) for name, kind, node in served if kind == "map" and name != affinities
+        ]
+        self._served = bool(self._texts or self._maps)
+
+    def blank(self) -> Profile:
+        """Return an empty profile."""
+        return self.layout.blank()
+
+    def fold(self, profile: Profile, event: Event, bounds: ProfileBounds) -> int:
+        """Fold the next event in event-time order; see `Profile.fold`."""
+        v = profile.values
+        time_ms = event.time_ms
+        if not v[p.EVENTS] or time_ms - v[p.LAST_MS] > bounds.user_ttl_ms:
+            profile.clear()
+            v = profile.values
+            v[p.FIRST_MS] = v[p.SESSION_START_MS] = time_ms
+            v[p.SESSIONS] = 1.0
+        else:
+            pause_ms = time_ms - v[p.LAST_MS]
+            if pause_ms:
+                self._decay(profile, pause_ms)
+            if pause_ms > bounds.session_gap_ms:
+                self._begin_session(profile, time_ms)
+        v[p.EVENTS] += 1.0
+        v[p.SESSION_EVENTS] += 1.0
+        v[p.LAST_MS] = time_ms
+        return self._step(profile, event)
+
+    def _step(self, profile: Profile, event: Event) -> int:
+        scope = self._scope
+        scope.profile = profile
+        scope.event = event
+        steps = self._steps[event.type]
+        dropped = 0
+        for step in steps.always:
+            dropped += step.add(profile, event, scope)
+        if steps.money:
+            for step in steps.added if _adds_up(profile.values, event.currency) else steps.left_out:
+                dropped += step.add(profile, event, scope)
+        if self._folded:
+            self._evaluate(self._watched)
+            for membership in self._folded:
+                membership.run(profile, scope)
+        return dropped
+
+    def _decay(self, profile: Profile, pause_ms: float) -> None:
+        v = profile.values
+        for decay in self._decays:
+            keep = exp2(-pause_ms / decay.half_life_ms)
+            for slot in decay.values:
+                v[slot] *= keep
+            for at in decay.maps:
+                weights = profile.maps[at]
+                for name in weights:
+                    weights[name] *= keep
+
+    def _begin_session(self, profile: Profile, time_ms: int) -> None:
+        for end in self._session_ends:
+            end.run(profile)
+        v = profile.values
+        v[p.PREVIOUS_SESSION_END_MS] = v[p.LAST_MS]
+        v[p.ENDED_SESSIONS_MS] += v[p.LAST_MS] - v[p.SESSION_START_MS]
+        v[p.ENDED_SESSIONS_EVENTS] += v[p.SESSION_EVENTS]
+        v[p.SESSIONS] += 1.0
+        v[p.SESSION_START_MS] = time_ms
+        v[_SESSION] = _SESSION_ZEROS
+        v[p.SESSION_REFUND_VALUE] = 0.0
+        profile.texts[0] = ""
+
+    def _evaluate(self, order: list[int]) -> None:
+        scope, values = self._scope, self._values
+        for at in order:
+            value = self._nodes[at].number(scope)
+            # A difference that is not 0: infinite, or not a number.
+            values[at] = self._defaults[at] if self._derived[at] and value - value != 0.0 else value
+
+    def reading(self, profile: Profile) -> Reading:
+        """Return the features and scores of a profile that is not empty."""
+        scope, values = self.scope_of(profile), self._values
+        vector = self._struct.pack(*[values[at] for at in self._vector])
+        scores = [_finite(node.number(scope)) for _, node in self.formulas]
+        affinities = self._affinities
+        shares = _top(affinities.mapping(scope)) if affinities is not None else []
+        if not self._served:
+            return Reading(vector, scores, shares, [], [])
+        traits = [(name, text) for name, node in self._texts if (text := node.text(scope))]
+        tops = [(name, _top(node.mapping(scope))) for name, node in self._maps]
+        return Reading(vector, scores, shares, traits, tops)
+
+    def vector(self, profile: Profile) -> list[float]:
+        """Return what models see of a profile that is not empty, in the order of `vector_names`."""
+        self.scope_of(profile)
+        return [self._values[at] for at in self._vector]
+
+    def scope_of(self, profile: Profile) -> Scope:
+        """Return the scope of a profile that is not empty, with its features; valid until the plan is used again."""
+        self._scope.profile = profile
+        self._evaluate(self._order)
+        return self._scope
+
+
+def _feature_nodes(features: list[dict[str, Any]], order: list[int], reducers: list[Reducer], zone: str) -> list[Node]:
+    nodes: list[Node] = [Constant(0.0) for _ in features]
+    for at in order:
+        feature = features[at]
+        if "expr" in feature:
+            nodes[at] = build(feature["expr"], nodes, zone)
+        else:
+            nodes[at] = reducers[feature["reducer"]].reader(feature["read"], float(feature["default"]))
+    return nodes
+
+
+def _top(weights: dict[str, float]) -> list[tuple[str, float]]:
+    """Return the top entries of a map with their shares, largest first, ties by name."""
+    if not weights:
+        return []
+    entries = ranked(weights)
+    total = added([weight for _, weight in entries])
+    return [(name, share(weight, total)) for name, weight in entries[:AFFINITIES_MAX]]
+
+
+def _finite(value: float) -> float:
+    """Return the value of a score; 0 where it is infinite or not a number, which no reader could use."""
+    return 0.0 if value - value != 0.0 else value
+
+
+def _adds_up(v: list[float], currency: int) -> bool:
+    """Whether an amount is in the currency of the user's sums, which the first amount that names one decides."""
+    if currency == NO_CURRENCY:
+        return True
+    if currency != LEFT_OUT and not v[p.CURRENCY]:
+        v[p.CURRENCY] = float(currency)
+    if v[p.CURRENCY] == float(currency):
+        return True
+    v[p.AMOUNTS_LEFT_OUT] += 1.0
+    return False
