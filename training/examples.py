@@ -170,4 +170,3 @@ def _folded(events: list[Event], bounds: ProfileBounds) -> Iterable[tuple[int, l
     for event in events:
         profile.fold(event, bounds)
         yield event.time_ms, bounds.plan.vector(profile)
-

@@ -37,9 +37,9 @@ from tests.builders import (
     to_message,
 )
 from tests.unit.udfs.strategies import histories
+from tests.v1 import affinities, vector
 from training.examples import LeftOut, make_examples, read_history
 from training.labels import PURCHASE_WITHIN_30_MIN
-from tests.v1 import affinities, vector
 from training.model import evaluate, fit, split, to_onnx
 from training.reports import Report
 from udfs.event import FORGET, PURCHASE, Event

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.limits import AFFINITIES_MAX
+from tests.hard_wired_v1 import HardWired, affinities, vector
 from udfs.event import VIEW, Event
 from udfs.expressions.build import build
 from udfs.expressions.maps import added, descending, ranked, share
 from udfs.expressions.node import Node, Scope
-from udfs.features import AFFINITIES_MAX, affinities, vector
 from udfs.profile import LAST_MS, SESSIONS, Profile
 from udfs.reducers.by import MapNode
 from udfs.reducers.edge import TextNode
@@ -38,8 +39,10 @@ def number(expr: Sequence[object], scope: Scope) -> float:
 @given(MAPS, st.sampled_from([*KEYS, ""]))
 def test_shares_are_those_of_v1(weights: dict[str, float], key: str) -> None:
     scope = scope_of(weights, key)
-    shares = affinities(scope.profile)
-    features = vector(scope.profile, shares)
+    old = HardWired()
+    old.values, old.categories, old.last_category = scope.profile.values, weights, key
+    shares = affinities(old)
+    features = vector(old, shares)
     assert number(["top_share", MAP], scope) == features[-4]
     assert number(["share_of", MAP, KEY], scope) == features[-3]
     assert build(["top_key", MAP], FEATURES, "UTC").text(scope) == (shares[0][0] if shares else "")
