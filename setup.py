@@ -103,6 +103,10 @@ REST = [
     "uvicorn>=0.34",  # speaks HTTP
     "sse-starlette>=2.3",  # server-sent events: pings, and a client that has gone
 ]
+REGISTRY = [
+    "confluent-kafka[schemaregistry]>=2.12",  # the registry's own client: retries, several addresses, TLS, OAuth
+    "fastavro>=1.9",  # reads Avro; comes with Beam, too
+]
 NOTEBOOKS = ["nbclient>=0.10", "nbformat>=5", "ipykernel>=6", "matplotlib>=3.9"]
 DEV = [
     "pytest>=8",
@@ -144,6 +148,7 @@ setup(
         "serving": SERVING,
         "tracing": TRACING,
         "rest": REST,
+        "registry": REGISTRY,
         "notebooks": NOTEBOOKS,
         "dev": DEV,
     },

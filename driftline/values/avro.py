@@ -17,27 +17,32 @@ _DEPTH_MAX: Final = 100
 
 
 def parsed_avro(text: str, named: dict[str, Any] | None = None) -> AvroSchema:
-    """Return a schema that is written in JSON.
+    """Return the schema of a record, which is written in JSON.
 
     Args:
         text: the schema.
-        named: the schemas that it refers to, parsed, by their names; is filled with its own.
+        named: the schemas that it refers to, by their names, as `named_avro` has filled it.
 
     Raises:
         ValueError: it is not a schema of Avro, or not one of a record.
     """
-    from fastavro import parse_schema  # noqa: PLC0415  (for such topics only)
-    from fastavro.schema import SchemaParseException, UnknownType  # noqa: PLC0415
-
-    try:
-        schema = parse_schema(_plain_schema(json.loads(text)), named_schemas=named if named is not None else {})
-    except (SchemaParseException, UnknownType, ValueError, TypeError, LookupError, RecursionError) as error:
-        message = f"is of a schema that is not Avro: {type(error).__name__}"
-        raise ValueError(message) from None
+    schema = named_avro(text, {} if named is None else named)
     if not isinstance(schema, dict) or schema.get("type") != "record":
         message = "is of a schema of Avro that is not a record"
         raise ValueError(message)
     return schema
+
+
+def named_avro(text: str, named: dict[str, Any]) -> AvroSchema:
+    """Return any schema, and add what it names to `named`. Raises ValueError if it is not one of Avro."""
+    from fastavro import parse_schema  # noqa: PLC0415  (for such topics only)
+    from fastavro.schema import SchemaParseException, UnknownType  # noqa: PLC0415
+
+    try:
+        return parse_schema(_plain_schema(json.loads(text)), named_schemas=named)
+    except (SchemaParseException, UnknownType, ValueError, TypeError, LookupError, RecursionError) as error:
+        message = f"is of a schema that is not Avro: {type(error).__name__}"
+        raise ValueError(message) from None
 
 
 def avro_document(data: bytes, schema: AvroSchema) -> dict[str, Any]:
