@@ -1,7 +1,7 @@
 """The lists of a segment's members in Redis: a sorted set for each segment and shard, by the time since when.
 
-With each value goes a row: what its user is a member of, and in front a digest of it, with which the stored value ends.
-Where the value before it has the same digest, the lists are right, and nothing is done. Otherwise all lists of the shard
+With each value goes a row: what its user is a member of, and in front a digest, with which the stored value ends, too.
+Where the value before has the same digest, the lists are right, and nothing is done. Otherwise all lists of the shard
 are made to say what the row says. A difference from the job's step before would not be enough: after a crash a replay
 may take other steps than the first time.
 """
