@@ -11,9 +11,9 @@ from declarations.problems import Path, Problems, instead
 from declarations.rows import Features
 from declarations.score_models import ExprScore, Label, ModelScore, Segment
 from declarations.selecting import Selector, Wanted
+from driftline.limits import SEGMENTS_MAX
 
 SCORES_MAX: Final = 50
-SEGMENTS_MAX: Final = 200
 
 
 class ScoreCompiler:

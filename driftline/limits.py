@@ -19,6 +19,5 @@ MASK_PATHS_MAX: Final = 64  # of one read mask
 FIRST_DECLARED_TYPE: Final = 11  # the number of a plan's first declared event type; those before are of event.proto
 EVENT_TYPES_MAX: Final = 250  # a byte in the state
 AFFINITIES_MAX: Final = 10  # entries of a dimension that are served
-SEGMENT_NAME: Final = "[a-z][a-z0-9_]{0,63}"  # a regular expression; safe within keys, as a namespace is
-SEGMENTS_MAX: Final = 100  # of one set of declarations: a list of members a shard each
+SEGMENTS_MAX: Final = 200  # of one set of declarations: each has a list of members a shard
 LISTED_MEMBERS_MAX: Final = 1_000  # members of a segment in one page, or in a sample

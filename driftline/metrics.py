@@ -69,10 +69,10 @@ class JobNamed(Enum):
         "a bot, or nobody: put the id on refused_ids; a user: raise tail_events_max and dedupe_ids_max",
     )
     SEGMENTS_ENTERED = NamedCounter(
-        "segments_entered", "segment", 100, "0 for long: compare its declaration with what events are sent"
+        "segments_entered", "segment", 200, "0 for long: compare its declaration with what events are sent"
     )
     SEGMENTS_LEFT = NamedCounter(
-        "segments_left", "segment", 100, "as many as enter: users flap; set `leave` apart from `enter`, or `min_stay`"
+        "segments_left", "segment", 200, "as many as enter: users flap; set `leave` apart from `enter`, or `min_stay`"
     )
 
 

@@ -1,4 +1,7 @@
-"""Who was denied, sent too much, or asked for an explanation: one line each on the logger `driftline.audit`."""
+"""Who was denied, sent too much, or asked for an explanation or for a segment's members.
+
+One line each on the logger `driftline.audit`.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ from serving.logs import log_event
 from serving.middleware import Context, Handler, Middleware, UnaryHandler, is_stream
 from serving.requests import Malformed, TooLarge, shortened
 
-AUDITED_METHODS = frozenset({"ExplainScores"})
+AUDITED_METHODS = {"ExplainScores": "explained", "ListSegmentMembers": "listed"}  # and the events of their lines
 DENIALS = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 
 _HASH_BYTES = 8
+_SEGMENT_CHARACTERS_MAX = 64  # of a valid name
 _SECRET_BYTES_MAX = 64  # of a blake2b key
 
 log = logging.getLogger("driftline.audit")
@@ -93,17 +97,18 @@ class _AuditLog:
         elif isinstance(request, TooLarge):
             event = "too large"
         elif method in AUDITED_METHODS and not isinstance(request, Malformed):  # which asks for nobody
-            event = "explained"
+            event = AUDITED_METHODS[method]
         else:
             return
         user_id = getattr(request, "user_id", "")
-        log_event(
-            log,
-            event,
-            client=CLIENT.get(),
-            method=method,
-            namespace=shortened(self._namespace_of(context) or "", NAMESPACE_CHARACTERS_MAX),
-            peer=context.peer(),
-            code=code.name,
-            user=self._user_ids.shown(user_id) if user_id else "",
-        )
+        fields: dict[str, Any] = {
+            "client": CLIENT.get(),
+            "method": method,
+            "namespace": shortened(self._namespace_of(context) or "", NAMESPACE_CHARACTERS_MAX),
+            "peer": context.peer(),
+            "code": code.name,
+            "user": self._user_ids.shown(user_id) if user_id else "",
+        }
+        if segment := getattr(request, "segment", ""):
+            fields["segment"] = shortened(segment, _SEGMENT_CHARACTERS_MAX)
+        log_event(log, event, **fields)

@@ -17,7 +17,8 @@ from driftline.limits import DECLARED_NAME, MASK_PATHS_MAX
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.requests import Refused
 
-_FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields if field.name != "feature_values")
+_HIDDEN = {"feature_values", "lists_digest"}  # what ExplainScores shows, and what only the job needs
+_FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields if field.name not in _HIDDEN)
 _SESSION_FIELDS = tuple(field.name for field in UserScores.DESCRIPTOR.fields_by_name["session"].message_type.fields)
 PATHS = (*_FIELDS, *(f"session.{name}" for name in _SESSION_FIELDS))  # beside those of single scores
 _SCORE = re.compile(rf"scores\.({DECLARED_NAME})")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from cachetools import TTLCache
 
@@ -13,7 +13,7 @@ from serving.health import Health
 from serving.loader import Loader
 from serving.observer import BreakerState, Observer
 from serving.settings import ServeSettings
-from serving.source import KEYS_MAX, ScoreSource, open_source
+from serving.source import KEYS_MAX, Command, ScoreSource, open_source
 from sink_connectors.redis_memory import RedisMemory
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
@@ -137,6 +137,13 @@ class ScoreReader:
         """What a job has told of a namespace (`driftline.catalogue_message`); None where none has."""
         (document,) = await self._guard.read(self._source.values([catalogue_key(namespace)]), users=0)
         return document
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies to commands of one key each, in chunks; raises StoreUnavailable during an outage."""
+        replies: list[Any] = []
+        for start in range(0, len(commands), KEYS_MAX):
+            replies += await self._guard.read(self._source.ask(commands[start : start + KEYS_MAX]), users=0)
+        return replies
 
     async def resolved(self, namespace: str | None) -> str:
         """The namespace that is read where a call names this one, or none."""

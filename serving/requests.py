@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from driftline.limits import BATCH_IDS_MAX, ID_BYTES_MAX, NAMESPACE_CHARACTERS_MAX
+from driftline.limits import BATCH_IDS_MAX, ID_BYTES_MAX, LISTED_MEMBERS_MAX, NAMESPACE_CHARACTERS_MAX
 from serving.middleware import Context
 from sink_connectors.score_value import check_namespace, check_user_id
 
@@ -126,4 +126,16 @@ def check_ids_max(count: int) -> None:
     """Raise Refused for more ids than a call may have."""
     if count > BATCH_IDS_MAX:
         message = f"at most {BATCH_IDS_MAX:,} user ids a call, not {count:,}"
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def check_listing(request: Any) -> None:
+    """Raise Refused for a ListSegmentMembersRequest whose numbers are out of bounds, or do not go together."""
+    for name, most in (("limit", None), ("page_size", LISTED_MEMBERS_MAX), ("sample", LISTED_MEMBERS_MAX)):
+        number = getattr(request, name)
+        if number < 0 or (most is not None and number > most):
+            bounds = "at least 0" if most is None else f"within 0 and {most:,}"
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, f"{name} must be {bounds}, not {number:,}")
+    if request.sample and (request.limit or request.page_size or request.page_token):
+        message = "a sample has neither limit nor pages"
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, message)

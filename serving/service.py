@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import grpc
 
-from driftline.limits import BATCH_IDS_MAX
+from driftline.limits import BATCH_IDS_MAX, LISTED_MEMBERS_MAX
 from driftline.score_message import split_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.arrivals import Arrivals
@@ -21,12 +22,14 @@ from serving.reader import Found, ScoreReader
 from serving.requests import (
     Refused,
     check_ids_max,
+    check_listing,
     check_well_formed,
     checked_namespace,
     checked_user_id,
     decoder,
     is_user_id,
 )
+from serving.segments import SegmentReader, members_response
 from serving.settings import ServeSettings
 from serving.shares import Shares, client_of
 from serving.watch import WatchHub
@@ -48,6 +51,10 @@ class ScoreService:
         self._in_flight = 0
         self._in_flight_max = settings.in_flight_max
         self._shares = Shares("calls in flight", settings.client_in_flight_max, "client_in_flight_max")
+        self._segments = SegmentReader(reader)
+        self._listings = 0
+        self._listings_max = settings.listings_max
+        self._listing_shares = Shares("listings", settings.client_listings_max, "client_listings_max")
         self._request_bytes_max = settings.request_bytes_max
         self._read_s_max = _ATTEMPTS_MAX * settings.redis_timeout_ms / 1000
 
@@ -94,6 +101,29 @@ class ScoreService:
             async for user_id, found in watch.changes():
                 yield watch_scores_response(_result(user_id, found, mask))
 
+    async def list_segments(self, request: pb.ListSegmentsRequest, context: Context) -> bytes:
+        """ListSegments."""
+        counts = await self._segments.counts(checked_namespace(context))
+        found = [pb.SegmentCount(name=one.name, members=one.members, definition=one.definition) for one in counts]
+        return pb.ListSegmentsResponse(segments=found).SerializeToString()
+
+    async def list_segment_members(
+        self, request: pb.ListSegmentMembersRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        """ListSegmentMembers: pages, or one with a sample."""
+        check_listing(request)
+        namespace = checked_namespace(context)
+        with self._listing(client_of(context)):
+            if request.sample:
+                yield members_response(await self._segments.sample(namespace, request.segment, request.sample))
+                return
+            size = request.page_size or LISTED_MEMBERS_MAX
+            pages = self._segments.pages(
+                namespace, request.segment, request.page_token, page_size=size, limit=request.limit
+            )
+            async for page in pages:
+                yield members_response(page)
+
     def handler(self, arrivals: Arrivals, middlewares: Sequence[Middleware] = ()) -> grpc.GenericRpcHandler:
         """What a server registers. Not the generated registration, which would serialize messages."""
         methods: list[tuple[str, Any, Handler]] = [
@@ -101,6 +131,8 @@ class ScoreService:
             ("BatchGetScores", pb.BatchGetScoresRequest, self._answering(self.batch_get_scores)),
             ("ExplainScores", pb.ExplainScoresRequest, self._answering(self.explain_scores)),
             ("WatchScores", pb.WatchScoresRequest, self._streaming(self.watch_scores)),
+            ("ListSegments", pb.ListSegmentsRequest, self._answering(self.list_segments)),
+            ("ListSegmentMembers", pb.ListSegmentMembersRequest, self._streaming(self.list_segment_members)),
         ]
         return grpc.method_handlers_generic_handler(
             SERVICE_NAME,
@@ -109,6 +141,20 @@ class ScoreService:
                 for name, message, handler in methods
             },
         )
+
+    @contextmanager
+    def _listing(self, client: str) -> Iterator[None]:
+        """Count a listing while it runs. Raises Refused beyond the bounds of the worker and of the client."""
+        if self._listings >= self._listings_max:
+            message = f"{self._listings:,} listings run already (listings_max)"
+            raise Refused(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        self._listing_shares.take(client)
+        self._listings += 1
+        try:
+            yield
+        finally:
+            self._listings -= 1
+            self._listing_shares.give_back(client)
 
     def _answering(self, method: UnaryHandler) -> UnaryHandler:
         """The method, bounded in number and time, with a status for everything that can go wrong."""

@@ -122,6 +122,18 @@ class ServeSettings(Settings):
         le=10_000_000,
         description="commands a second that looks at watched users may cost Redis; beyond, looks come less often",
     )
+    listings_max: int = Field(
+        32,
+        ge=1,
+        le=10_000,
+        description="listings of segments' members at a time; one more is RESOURCE_EXHAUSTED at once",
+    )
+    client_listings_max: int = Field(
+        8,
+        ge=1,
+        le=10_000,
+        description="of listings_max, what one client may have: by name where tokens are on, else by address",
+    )
     request_bytes_max: int = Field(
         262_144, ge=1_024, le=67_108_864, description="size of the largest request; a larger one is RESOURCE_EXHAUSTED"
     )

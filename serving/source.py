@@ -29,6 +29,7 @@ KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
 CUT_OFF_S_MAX = 10.0
 _MOVED = ("MOVED", "ASK", "CLUSTERDOWN")  # the map of the cluster is not what it was
 
+Command = tuple[str, ...]  # its words
 Locate = Callable[[], Awaitable[Endpoint]]
 
 
@@ -40,6 +41,9 @@ class ScoreSource(Protocol):
 
     async def versions(self, keys: Sequence[str]) -> list[bytes]:
         """The first VERSION_BYTES of each value; empty where there is none."""
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The replies to commands, each about the one key that is its second word."""
 
     async def probe(self, key: str) -> bytes | None:
         """One value, and a look at whether this Redis is still the one to read."""
@@ -77,6 +81,11 @@ class NodeSource:
     async def versions(self, keys: Sequence[str]) -> list[bytes]:
         """See ScoreSource."""
         replies = await self._link.call(b"".join(map(_get_version, keys)), len(keys))
+        return [self._checked(reply) for reply in replies]
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """See ScoreSource."""
+        replies = await self._link.call(b"".join([pack(*command) for command in commands]), len(commands))
         return [self._checked(reply) for reply in replies]
 
     async def probe(self, key: str) -> bytes | None:
@@ -135,11 +144,15 @@ class ClusterSource:
 
     async def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """See ScoreSource."""
-        return await self._each(keys, lambda key: pack("GET", key))
+        return await self._each(keys, [pack("GET", key) for key in keys])
 
     async def versions(self, keys: Sequence[str]) -> list[bytes]:
         """See ScoreSource."""
-        return await self._each(keys, _get_version)
+        return await self._each(keys, [_get_version(key) for key in keys])
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """See ScoreSource."""
+        return await self._each([command[1] for command in commands], [pack(*command) for command in commands])
 
     async def probe(self, key: str) -> bytes | None:
         """See ScoreSource. The nodes themselves refuse what another one should answer."""
@@ -155,15 +168,16 @@ class ClusterSource:
             await link.close()
         await self._cluster.aclose()
 
-    async def _each(self, keys: Sequence[str], command: Callable[[str], bytes]) -> list[Any]:
+    async def _each(self, keys: Sequence[str], commands: Sequence[bytes]) -> list[Any]:
+        """The replies to packed commands, one a key."""
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._know_map()
-                replies = await self._ask(keys, command)
+                replies = await self._ask(keys, commands)
                 if any(_is_moved(reply) for reply in replies):
                     await self._forget_map()
                     await self._know_map()
-                    replies = await self._ask(keys, command)
+                    replies = await self._ask(keys, commands)
         except TimeoutError:
             message = f"no answer within {self._timeout_s:g} s"
             raise redis.TimeoutError(message) from None
@@ -174,12 +188,12 @@ class ClusterSource:
             raise redis.ConnectionError(str(error)) from None
         return [_checked(reply) for reply in replies]
 
-    async def _ask(self, keys: Sequence[str], command: Callable[[str], bytes]) -> list[Any]:
+    async def _ask(self, keys: Sequence[str], commands: Sequence[bytes]) -> list[Any]:
         by_link: dict[RedisLink, list[int]] = {}
         for index, key in enumerate(keys):
             by_link.setdefault(self._link_of(key), []).append(index)
-        packed = [b"".join([command(keys[index]) for index in indexes]) for indexes in by_link.values()]
-        calls = [link.call(commands, len(by_link[link])) for link, commands in zip(by_link, packed, strict=True)]
+        packed = [b"".join([commands[index] for index in indexes]) for indexes in by_link.values()]
+        calls = [link.call(part, len(by_link[link])) for link, part in zip(by_link, packed, strict=True)]
         replies: list[Any] = [None] * len(keys)
         for indexes, found in zip(by_link.values(), await asyncio.gather(*calls), strict=True):
             for index, reply in zip(indexes, found, strict=True):

@@ -64,6 +64,10 @@ def call(channel: grpc.Channel, method: str, metadata: Any) -> grpc.StatusCode |
         "ExplainScores": lambda: stub.ExplainScores(
             pb.ExplainScoresRequest(user_id=one), timeout=CALL_S, metadata=metadata
         ),
+        "ListSegments": lambda: stub.ListSegments(pb.ListSegmentsRequest(), timeout=CALL_S, metadata=metadata),
+        "ListSegmentMembers": lambda: next(
+            stub.ListSegmentMembers(pb.ListSegmentMembersRequest(segment="fans"), timeout=CALL_S, metadata=metadata)
+        ),
         "WatchScores": lambda: next(
             stub.WatchScores(pb.WatchScoresRequest(user_ids=many), timeout=CALL_S, metadata=metadata)
         ),
