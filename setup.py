@@ -122,6 +122,7 @@ DEV = [
     "buf-bin",  # lint of the protobuf contracts
     "schemathesis>=4",  # calls the REST door in every way that its OpenAPI document allows, and in others
     "openapi-spec-validator>=0.7",  # that document is valid OpenAPI 3.1
+    "jsonschema>=4.23",  # the schema of declarations is one, and accepts what is shipped
     "trustme>=1.2",  # certificates for the tests of TLS
     "httpx>=0.28",  # tests speak HTTP with it
     "import-linter>=2.17",  # which folders may import which

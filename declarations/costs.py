@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from declarations.feature_models import CAP
 from driftline.limits import CATEGORY_BYTES_MAX
 from udfs.reducers.kinds import KINDS
 
 STATE_BYTES_MAX: Final = 524_288  # of a user's declared features: every event of a user reads and writes them
+_REFERENCES: Final = frozenset({"feature", "text_feature", "map_feature"})
 _FLOAT_BYTES: Final = 8
 _LENGTH_BYTES: Final = 2
 _BUCKET_BYTES: Final = 2 * _FLOAT_BYTES  # its number and its value
@@ -48,3 +49,71 @@ def _series_bytes(params: Mapping[str, Any]) -> int:
     if "hops" in params:
         return (int(params["hops"]) + 1) * _BUCKET_BYTES
     return int(params.get("k", params.get("exact", 0))) * _FLOAT_BYTES
+
+
+class FeatureCost(NamedTuple):
+    """What a feature costs.
+
+    Attributes:
+        name: of the feature.
+        type: number, text or map.
+        kind: of the reducers that it reads; expr without one.
+        worst: bytes of a user's state at most; 0 where other features before it need the same.
+        usual: bytes of a usual user's state.
+        position: in the vector; None if it is not in it.
+    """
+
+    name: str
+    type: str
+    kind: str
+    worst: int
+    usual: int
+    position: int | None
+
+
+def feature_costs(plan: Mapping[str, Any]) -> list[FeatureCost]:
+    """Return what each feature of a plan costs; a shared reducer costs where it is needed first."""
+    features, reducers = plan["features"], plan["reducers"]
+    paid: set[int] = set()
+    position = 0
+    costs = []
+    for feature in features:
+        if feature.get("hidden"):
+            continue
+        used = _reducers_of(feature, features)
+        # What a previous session is read from is remembered, too.
+        used = sorted({*used, *(reducers[index]["source"] for index in used if "source" in reducers[index])})
+        due = [reducers[index] for index in used if index not in paid]
+        paid.update(used)
+        kinds = sorted({reducers[index]["kind"] for index in used})
+        costs.append(
+            FeatureCost(
+                feature["name"],
+                feature["kind"],
+                "+".join(kinds) or "expr",
+                sum(worst_bytes(reducer) for reducer in due),
+                sum(usual_bytes(reducer) for reducer in due),
+                position if feature["vector"] else None,
+            )
+        )
+        position += feature["vector"]
+    return costs
+
+
+def _reducers_of(feature: Mapping[str, Any], features: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the positions of the reducers that a feature reads itself or by its hidden parts."""
+    found: set[int] = set()
+    waiting: list[Any] = [feature]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Mapping):
+            if "reducer" in current:
+                found.add(int(current["reducer"]))
+            waiting.append(current.get("expr"))
+        elif isinstance(current, list) and current:
+            if current[0] in _REFERENCES:
+                used = features[current[1]]
+                waiting.extend([used] if used.get("hidden") else [])
+            else:
+                waiting.extend(current[1:])
+    return sorted(found)

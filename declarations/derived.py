@@ -72,7 +72,7 @@ class Derived:
         order, circles = _sorted(uses)
         for circle in circles:
             path: Path = ("features", circle[0])
-            self._problems.add(path, f"it is computed from itself: {' -> '.join(circle)}", at=(*path, "expr"))
+            self._problems.add((*path, "expr"), f"it is computed from itself: {' -> '.join(circle)}")
             self._broken.update(circle)
         found: dict[str, Row] = {}
         for name in order:
@@ -99,7 +99,7 @@ class Derived:
         try:
             return compile_expression(text, self.names, scores)
         except ExpressionError as error:
-            self._problems.add(path, f"{word}: {error}", at=(*path, word))
+            self._problems.add((*path, word), str(error))
             return None
 
     def _publish(self, row: Row) -> None:
@@ -125,12 +125,12 @@ class Derived:
                 return None
             variable = self.names.get(name)
             if variable is None:
-                message = f"ratio: unknown feature {name!r}{instead(name, self.names)}"
+                message = f"unknown feature {name!r}{instead(name, self.names)}"
             elif variable.kind not in {"number", "bool"}:
-                message = f"ratio: {name!r} is a {variable.kind}; it must be a number"
+                message = f"{name!r} is a {variable.kind}; it must be a number"
             else:
                 continue
-            self._problems.add(path, message, at=(*path, "ratio"))
+            self._problems.add((*path, "ratio"), message)
             return None
         parts = [self.names[name].expr for name in feature.ratio]
         return replace(row, expr=["/", *parts], uses=frozenset(feature.ratio) - PROFILE.keys())

@@ -109,9 +109,9 @@ def _check_custom(custom: str, customs: Mapping[str, str], path: Path, problems:
 def _built_in(name: str, declaration: EventDeclaration, path: Path, problems: Problems) -> EventType:
     kind = BUILT_IN[name]
     if declaration.name is not None:
-        problems.add(path, "a built-in event has no other name", at=(*path, "name"))
+        problems.add((*path, "name"), "a built-in event has no other name")
     if kind == CUSTOM and declaration.fields:
-        problems.add(path, "CUSTOM has no fields; declare an event of its own for a name", at=(*path, "fields"))
+        problems.add((*path, "fields"), "CUSTOM has no fields; declare an event of its own for a name")
     return _resolved(name, declaration, problems, number=kind, kind=kind, custom="", meaning=name)
 
 
@@ -217,14 +217,14 @@ def _roles(name: str, declaration: EventDeclaration, terms: Mapping[str, Term], 
         field_name = getattr(declaration, role)
         if field_name is None:
             continue
-        path: Path = ("events", name)
+        path: Path = ("events", name, role)
         if role == "value" and BUILT_IN.get(name) in {PURCHASE, REFUND}:
-            problems.add(path, f"value: the money of {name} is its value; no other field can be it", at=(*path, role))
+            problems.add(path, f"the money of {name} is its value; no other field can be it")
         elif field_name not in own:
-            problems.add(path, f"{role}: unknown field {field_name!r}{instead(field_name, own)}", at=(*path, role))
+            problems.add(path, f"unknown field {field_name!r}{instead(field_name, own)}")
         elif terms[field_name].kind not in kinds:
-            wrong = f"{role}: {field_name!r} is a {terms[field_name].kind}; it must be a {' or '.join(kinds)}"
-            problems.add(path, wrong, at=(*path, role))
+            wrong = f"{field_name!r} is a {terms[field_name].kind}; it must be a {' or '.join(kinds)}"
+            problems.add(path, wrong)
         else:
             roles[role] = field_name
     return roles

@@ -212,7 +212,10 @@ class Changes(FieldAggregate):
 
 
 def _pair(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+    if not isinstance(value, list) or [type(part) for part in value] != [str, str]:
+        message = "needs the names of two features, as in [clicks, views]"
+        raise ValueError(message)
+    return tuple(value)
 
 
 class Ratio(Feature):

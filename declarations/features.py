@@ -217,8 +217,8 @@ class FeatureCompiler:
         )
         taken = self._selector.take(wanted)
         if taken is not None and taken.kind == "money" and feature.model_fields_set & {"money"} and money is False:
-            message = "money: amounts in different currencies are never added up; leave 'money' out"
-            self._problems.add(_path(row), message, at=(*_path(row), "money"))
+            message = "amounts in different currencies are never added up; leave 'money' out"
+            self._problems.add((*_path(row), "money"), message)
             return None
         return taken
 
@@ -228,8 +228,7 @@ class FeatureCompiler:
         found = window_of(feature.window, feature.hop)
         if isinstance(found, Window):
             return found
-        at = (*_path(row), "hop" if feature.hop is not None else "window")
-        self._problems.add(_path(row), found, at=at)
+        self._problems.add((*_path(row), "hop" if feature.hop is not None else "window"), found)
         return None
 
     def _reading(self, row: Row, kind: str, params: dict[str, Any], selection: Selection, read: list[Any]) -> Row:
@@ -264,7 +263,9 @@ def _unit_of(feature: Feature) -> str:
 def formula_of(feature: Feature) -> str:
     """Return how a feature is declared, as one line."""
     given = feature.model_dump(exclude_defaults=True, exclude={"doc", "unit", "default", "vector"})
-    return ", ".join(f"{name} {_worded(name, value)}" for name, value in given.items())
+    first = (*models.FEATURES, "of", "by", "where")  # the others follow in the order of the model
+    names = sorted(given, key=lambda name: first.index(name) if name in first else len(first))
+    return ", ".join(f"{name} {_worded(name, given[name])}" for name in names)
 
 
 def _worded(name: str, value: Any) -> str:

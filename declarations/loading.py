@@ -176,7 +176,7 @@ class _Sections:
         if words:
             self._add(path, f"unknown key {words[0]!r}{instead(words[0], models)}", at=(*path, words[0]))
         else:
-            self._add(path, f"says not what it computes; accepted: {', '.join(models)}")
+            self._add(path, f"does not say what it computes; accepted: {', '.join(models)}")
         return None
 
     def _add(self, path: Path, message: str, *, at: Path | None = None) -> None:

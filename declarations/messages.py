@@ -19,6 +19,10 @@ _WANTED = {
     "tuple_type": "a list",
     "finite_number": "a finite number",
 }
+_BOUNDS = {
+    "less_than_equal": ("at most", "le"),
+    "greater_than_equal": ("at least", "ge"),
+}
 _TEXT_CHARS_MAX = 60
 
 
@@ -31,7 +35,9 @@ def report(error: ValidationError, model: type[BaseModel], path: Path, problems:
         path: of what was validated.
         problems: get the lines.
     """
-    for found in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    unknown = [str(found["loc"][-1]) for found in errors if found["type"] == "extra_forbidden"]
+    for found in errors:
         loc = tuple(part for part in found["loc"] if part != "[key]")
         inner = _known(loc, path, problems)
         kind = found["type"]
@@ -39,6 +45,8 @@ def report(error: ValidationError, model: type[BaseModel], path: Path, problems:
             accepted = _keys(model, loc[:-1])
             problems.add(inner[:-1], f"unknown key {loc[-1]!r}{instead(str(loc[-1]), accepted)}", at=inner)
         elif kind == "missing":
+            if any(instead(word, [str(loc[-1])]).startswith("; did") for word in unknown):
+                continue  # it is there, misspelt
             problems.add(inner[:-1] if loc else inner, f"key {str(loc[-1])!r} is missing")
         else:
             problems.add(inner, _message(kind, found))
@@ -69,6 +77,9 @@ def _message(kind: str, found: Any) -> str:
         return f"{shown} is not accepted{instead(str(found['input']), accepted)}"
     if kind == "string_pattern_mismatch":
         return f"{shown} is not accepted; it must match {str(context['pattern']).strip('^$')}"
+    if kind in _BOUNDS:
+        word, bound = _BOUNDS[kind]
+        return f"{shown} is not accepted; it must be {word} {context[bound]:,}"
     if kind in _WANTED:
         return f"{shown} is not accepted; it must be {_WANTED[kind]}"
     return f"{shown} is not accepted: {found['msg'][:1].lower()}{found['msg'][1:]}"

@@ -52,8 +52,8 @@ class ScoreCompiler:
                 continue
             folder = score.folder or name
             if folder in folders:
-                message = f"folder {folder!r} is that of {folders[folder]!r}, too"
-                self._problems.add(("scores", name), message, at=("scores", name, "folder"))
+                message = f"{folder!r} is the folder of {folders[folder]!r}, too"
+                self._problems.add(("scores", name, "folder"), message)
             folders[folder] = name
             entries.append(self._model(name, score, folder))
         return [entry for entry in entries if entry is not None]
@@ -71,7 +71,7 @@ class ScoreCompiler:
         if typed is None:
             return None
         if typed.type not in {"number", "bool"}:
-            self._problems.add(path, f"expr: a score is a number, and this is a {typed.type}", at=(*path, "expr"))
+            self._problems.add((*path, "expr"), f"a score is a number, and this is a {typed.type}")
             return None
         self._formulas[name] = typed.expr
         meaning = content_hash(self._features.meaning(typed.expr))
@@ -104,8 +104,8 @@ class ScoreCompiler:
         for index, word in wrong:
             if ("features", word) in self._project.broken:
                 continue
-            message = f"features: {word!r} is not in the vector{instead(word, vector)}"
-            self._problems.add(path, message, at=(*path, "features", index))
+            message = f"{word!r} is not in the vector{instead(word, vector)}"
+            self._problems.add((*path, "features", index), message)
         return None if wrong else [vector[word] for word in score.features]
 
     def _label(self, path: Path, label: Label) -> tuple[dict[str, Any], Any] | None:
@@ -128,8 +128,8 @@ class ScoreCompiler:
         first = on[0]
         for key in ("where", "value"):
             if any(entry[key] != first[key] for entry in on):
-                message = f"{key}: it is not the same of all these events; name one event only"
-                self._problems.add(path, message, at=(*path, key if key == "where" else word))
+                message = "it is not the same of all these events; name one event only"
+                self._problems.add((*path, key if key == "where" else word), message)
                 return None
         entry = {"kind": kind, "types": [each["type"] for each in on], "where": first["where"]}
         if kind == "sum":
@@ -147,8 +147,8 @@ class ScoreCompiler:
         models = enter[1] | (leave[1] if leave else frozenset())
         if models and (segment.leave or segment.min_stay):
             option = "leave" if segment.leave else "min_stay"
-            message = f"{option}: a segment over the score of a model ({', '.join(sorted(models))}) has none"
-            self._problems.add(path, message, at=(*path, option))
+            message = f"a segment over the score of a model ({', '.join(sorted(models))}) has none"
+            self._problems.add((*path, option), message)
             return None
         expressions = [enter[0], leave[0] if leave else None]
         meaning = [[self._features.meaning(expr) for expr in expressions], segment.min_stay or 0]
@@ -168,7 +168,7 @@ class ScoreCompiler:
         if typed is None or any(name not in self._formulas for name in typed.uses & self._formula_names()):
             return None
         if typed.type != "bool":
-            self._problems.add(path, f"{word}: must be true or false, and is a {typed.type}", at=(*path, word))
+            self._problems.add((*path, word), f"must be true or false, and is a {typed.type}")
             return None
         # Formulas are put in: membership is decided after each event, where there are no scores yet.
         expr = replaced(typed.expr, "score", self._inlined)

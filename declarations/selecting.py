@@ -121,7 +121,7 @@ class Selector:
                 message = f"unknown event {name!r}{instead(name, [*self._types, ANY])}"
                 if name == ANY:
                     message = "'any' stands alone; name the events without it"
-                self._problems.add(wanted.path, f"{where}: {message}", at=(*wanted.path, where))
+                self._problems.add((*wanted.path, where), message)
         return found if len(found) == len(names) else None
 
     def _terms(
@@ -137,11 +137,12 @@ class Selector:
             if term is None:
                 message = f"event {each.name!r} has no field {name!r}{instead(name, each.terms)}"
             elif term.kind not in kinds:
-                message = f"{name!r} of event {each.name!r} is a {term.kind}; it must be a {' or '.join(kinds)}"
+                accepted = " or ".join(_word(kind) for kind in kinds)
+                message = f"{name!r} of event {each.name!r} is a {_word(term.kind)}; it must be a {accepted}"
             elif terms and term.type != next(iter(terms.values())).type:
                 message = f"{name!r} is a {term.type} in event {each.name!r} and another type in the events before it"
             if message:
-                self._problems.add(wanted.path, f"{key}: {message}", at=(*wanted.path, key))
+                self._problems.add((*wanted.path, key), message)
                 return None
             if term is not None:
                 terms[each.name] = term
@@ -155,8 +156,8 @@ class Selector:
                 continue
             if name not in events and name not in self._broken:
                 accepted = list(self._types) if events == (ANY,) else events
-                message = f"weights: {name!r} is none of the events{instead(name, accepted)}"
-                self._problems.add(wanted.path, message, at=(*wanted.path, "weights", name))
+                message = f"{name!r} is none of the events{instead(name, accepted)}"
+                self._problems.add((*wanted.path, "weights", name), message)
                 return None
         return {name: weight for name, weight in weights.items() if weight != 1.0}
 
@@ -173,10 +174,10 @@ class Selector:
                 typed = compile_expression(wanted.where, names, now=names["time"].expr)
             except ExpressionError as error:
                 of = f" (of event {each.name!r})" if len(types) > 1 else ""
-                self._problems.add(wanted.path, f"where: {error}{of}", at=path)
+                self._problems.add(path, f"{error}{of}")
                 return None
             if typed.type != "bool":
-                self._problems.add(wanted.path, f"where: must be true or false, and is a {typed.type}", at=path)
+                self._problems.add(path, f"must be true or false, and is a {typed.type}")
                 return None
             filters[each.name] = typed.expr
         return filters
@@ -188,11 +189,11 @@ class Selector:
         if wanted.money is None:
             return kind == "money"
         if wanted.money and wanted.value is None and not amounts:
-            message = "money: not all of these events have an amount of money"
+            message = "not all of these events have an amount of money"
         elif wanted.money and wanted.value is not None and kind != "money":
-            message = f"money: {wanted.value!r} is a {kind}; it must be of type money, or value of PURCHASE or REFUND"
+            message = f"{wanted.value!r} is a {kind}; it must be of type money, or value of PURCHASE or REFUND"
         if message:
-            self._problems.add(wanted.path, message, at=(*wanted.path, "money"))
+            self._problems.add((*wanted.path, "money"), message)
             return None
         return wanted.money
 
@@ -238,6 +239,11 @@ class Selector:
             "weight": whole(weights.get(event_type.name if name == ANY else name, default)),
             "money": money,
         }
+
+
+def _word(kind: str) -> str:
+    """Return how a kind of field is declared."""
+    return "string" if kind == "text" else kind
 
 
 def _has_money(each: EventType) -> bool:

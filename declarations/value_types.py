@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from declarations.problems import instead
 from driftline.limits import VALUE_MAX
 from driftline.units import DAY_MS, HOUR_MS
 
@@ -61,7 +62,7 @@ def _some_words(value: tuple[str, ...]) -> tuple[str, ...]:
 
 def _zone(value: str) -> str:
     if value != "UTC" and value not in available_timezones():
-        message = f"{value!r} is no time zone of the IANA database; write one like Europe/Berlin"
+        message = f"{value!r} is no time zone{instead(value, available_timezones())}"
         raise ValueError(message)
     return value
 

@@ -15,6 +15,7 @@ from console.cli import (
     ask,
     checkpoints,
     dead_letters,
+    declarations,
     demo,
     diff,
     events,
@@ -43,6 +44,7 @@ _INTERRUPTED = 130  # as a shell counts SIGINT
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Start here": (demo.demo,),
+    "Declarations": (declarations.init, declarations.check, declarations.schema),
     "Local stack": (stack.up, stack.status, stack.down),
     "Jobs": (jobs.submit, jobs.stop, namespaces.promote, jobs.drain, checkpoints.checkpoints),
     "Events": (events.simulate, events.publish, topics.topics),

@@ -1,0 +1,84 @@
+"""`driftline init`, `check` and `schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from console.cli import app
+from console.cli.declarations import Template
+from declarations.compile import shipped_plan
+from declarations.schema import schema_text
+from declarations.starting import FOLDER, TEMPLATES
+
+RUN = CliRunner()
+
+
+def test_the_templates_of_the_command_are_those_that_there_are() -> None:
+    assert [template.value for template in Template] == list(TEMPLATES)
+
+
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_a_starting_project_is_right_as_it_is(tmp_path: Path, template: str) -> None:
+    folder = str(tmp_path / "deep" / "project")
+    begun = RUN.invoke(app, ["init", folder, "--template", template])
+    assert begun.exit_code == 0, begun.output
+    assert (Path(folder) / "declarations.schema.json").read_text() == schema_text()
+    for file in Path(folder).glob("*.yaml"):
+        assert file.read_text().startswith("# yaml-language-server: $schema=./declarations.schema.json\n")
+    checked = RUN.invoke(app, ["check", folder])
+    assert checked.exit_code == 0, checked.output
+    assert "state of a user: " in checked.output
+
+
+def test_the_retail_project_computes_what_is_shipped_under_a_name_of_its_own(tmp_path: Path) -> None:
+    RUN.invoke(app, ["init", str(tmp_path)])
+    plan = json.loads(RUN.invoke(app, ["check", str(tmp_path), "--json"]).output)
+    assert plan["name"] == "shop"
+    assert [feature["hash"] for feature in plan["features"]] == [each["hash"] for each in shipped_plan()["features"]]
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("features: {}\n")
+    result = RUN.invoke(app, ["init", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "mine.yaml already, and nothing is overwritten" in str(result.exception)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.yaml"]
+
+
+def test_check_lists_every_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("features:\n  a: {cout: VIEW}\n  b: {count: VIEWS}\n")
+    result = RUN.invoke(app, ["check", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        f"{tmp_path.name}/a.yaml:2: features.a: unknown key 'cout'; did you mean 'count'?",
+        f"{tmp_path.name}/a.yaml:3: features.b.count: unknown event 'VIEWS'; did you mean 'VIEW'?",
+        "driftline: 2 faults",
+    ]
+
+
+def test_check_shows_what_features_cost(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "features:\n  a: {count: VIEW, window: 7d}\n  b: {count: VIEW, window: 1d, hop: 6h}\n  c: {expr: a / b}\n"
+    )
+    lines = [line.split() for line in RUN.invoke(app, ["check", str(tmp_path)]).output.splitlines()]
+    assert lines[1:4] == [
+        ["a", "0", "number", "window", "466", "118"],
+        ["b", "1", "number", "window"],
+        ["c", "2", "number", "expr"],
+    ]
+
+
+def test_check_takes_the_usual_folder_or_what_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert f"feature set v1, {shipped_plan()['hash']}" in RUN.invoke(app, ["check"]).output
+    RUN.invoke(app, ["init", "--template", "media"])
+    assert (tmp_path / FOLDER / "events.yaml").exists()
+    assert "feature set media" in RUN.invoke(app, ["check"]).output
+
+
+def test_schema_is_printed() -> None:
+    assert RUN.invoke(app, ["schema"]).output == schema_text()

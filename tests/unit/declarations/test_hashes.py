@@ -1,0 +1,109 @@
+"""A hash stands for what is computed: it changes with that, and with nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from declarations.canonical import canonical
+from tests.unit.declarations.projects import EVENTS, feature_of, plan_of_features, plan_of_files, plan_of_text
+
+PARTS = (
+    "project: {name: media}\n",
+    EVENTS,
+    "features:\n  plays: {count: play}\n  share: {ratio: [plays, likes]}\n",
+    "features:\n  likes: {count: like, window: 7d}\n  m: {count: play, by: artist}\n",
+    "scores:\n  s: {expr: plays}\n  t: {expr: share}\n",
+    "segments:\n  x: {when: s > 1}\n  y: {enter: t > 1, leave: t < 0.5}\n",
+)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 5), min_size=len(PARTS), max_size=len(PARTS)), st.sampled_from(["", "# a remark\n"]))
+def test_files_and_remarks_are_no_part_of_it(files: list[int], remark: str) -> None:
+    """Files are read in the order of their names, so that the order of features is kept."""
+    names = ["abcdef"[place] for place in sorted(files)]
+    texts: dict[str, str] = {}
+    for index, (name, part) in enumerate(zip(names, PARTS, strict=True)):
+        if name in texts and (part.split("\n")[0] + "\n") in texts[name]:
+            name = f"{name}{index}"  # noqa: PLW2901  (a section stands in a file once)
+        texts[name] = texts.get(name, "") + remark + part
+    whole = plan_of_files(**{f"p{index}": part for index, part in enumerate(PARTS)})
+    assert plan_of_files(**texts)["hash"] == whole["hash"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a: {count: play}", "a: {count: play, doc: how often, unit: plays}"),
+        ("a: {count: play, window: 7d}", "a: {count: [play], window: 1w, hop: 6h}"),
+        ("a: {count: play, by: artist, weights: {play: 1}}", "a: {count: play, by: artist}"),
+        ("a: {expr: 1 + 2}", "a: {expr: '1.0   + 2.0'}"),
+        ("a: {sum: price, of: play}", "a: {sum: price, of: play, money: true, scope: lifetime}"),
+    ],
+)
+def test_another_spelling_is_the_same(before: str, after: str) -> None:
+    assert plan_of_features(before)["hash"] == plan_of_features(after)["hash"]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "a: {count: like, window: 7d}",
+        "a: {count: play, window: 14d}",
+        "a: {count: play, window: 7d, hop: 1h}",
+        "a: {count: play, window: 7d, where: live}",
+        "a: {count: play, window: 7d, vector: false}",
+        "a: {sum: seconds, of: play, window: 7d}",
+        "b: {count: play, window: 7d}",
+    ],
+)
+def test_another_definition_is_another(after: str) -> None:
+    assert plan_of_features("a: {count: play, window: 7d}")["hash"] != plan_of_features(after)["hash"]
+
+
+def test_a_feature_has_the_hash_of_what_it_is_computed_from() -> None:
+    before = plan_of_features("a: {expr: b + 1}", "b: {count: play}", "c: {count: like}")
+    after = plan_of_features("a: {expr: b + 1}", "b: {count: play, where: live}", "c: {count: like}")
+    changed = [name for name in "abc" if feature_of(before, name)["hash"] != feature_of(after, name)["hash"]]
+    assert changed == ["a", "b"]
+
+
+def test_positions_and_names_of_others_are_no_part_of_it() -> None:
+    before = plan_of_features("b: {count: play}", "a: {expr: b + 1, default: 3}")
+    after = plan_of_features("z: {count: like}", "a: {expr: c + 1, default: 3}", "c: {count: play}")
+    assert feature_of(before, "a")["hash"] == feature_of(after, "a")["hash"]
+
+
+def test_the_order_of_events_scores_and_segments_is_no_part_of_it() -> None:
+    label = "model: classification, label: {event: like, within: 1h}"
+    text = "features: {a: {count: play}}\nscores:\n"
+    score, other = f"  s: {{{label}}}\n", "  t: {expr: a}\n"
+    segments = ("  u: {when: a > 1}\n", "  v: {when: a > 2}\n")
+    one = plan_of_text(text + score + other + "segments:\n" + "".join(segments))
+    two = plan_of_text(text + other + score + "segments:\n" + "".join(reversed(segments)))
+    assert one["hash"] == two["hash"]
+    lines = EVENTS.splitlines(keepends=True)
+    swapped = "".join([lines[0], lines[-1], *lines[1:-1]])
+    assert plan_of_files(a=swapped + text + score + other + "segments:\n" + "".join(segments))["hash"] == one["hash"]
+
+
+def test_the_order_of_the_vector_is() -> None:
+    assert (
+        plan_of_features("a: {count: play}", "b: {count: like}")["hash"]
+        != (plan_of_features("b: {count: like}", "a: {count: play}")["hash"])
+    )
+
+
+def test_what_a_field_is_read_from_is() -> None:
+    text = "events: {play: {fields: {artist: {type: string%s}}}}\nfeatures: {a: {distinct: artist, of: play}}\n"
+    hashes = {
+        plan_of_files(a=text % more)["features"][0]["hash"] for more in ("", ", from: item_id", ", default: none")
+    }
+    assert len(hashes) == 3
+    assert plan_of_files(a=text % ", required: true")["features"][0]["hash"] in hashes
+
+
+def test_canonical_data_is_equal_for_equal_meaning() -> None:
+    assert canonical({"b": 1.0, "a": [2.5, True, "é"]}) == '{"a":[2.5,true,"é"],"b":1}'
