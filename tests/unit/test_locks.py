@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ def declared() -> dict[str, list[str]]:
 
 
 def locked(name: str) -> dict[str, Version]:
-    return {found[1].lower(): Version(found[2]) for found in PINNED.finditer((ROOT / name).read_text())}
+    return {canonicalize_name(found[1]): Version(found[2]) for found in PINNED.finditer((ROOT / name).read_text())}
 
 
 ALL = ("CORE", "JOBS", "SERVING", "TRACING", "CLIENT", "REST", "NOTEBOOKS", "DEV")
@@ -42,8 +43,8 @@ def test_a_lock_holds_what_setup_asks_for(lock: str, extras: tuple[str, ...]) ->
     versions = locked(lock)
     for extra in extras:
         for requirement in map(Requirement, declared()[extra]):
-            assert requirement.name.lower() in versions, requirement
-            assert versions[requirement.name.lower()] in requirement.specifier, requirement
+            assert canonicalize_name(requirement.name) in versions, requirement
+            assert versions[canonicalize_name(requirement.name)] in requirement.specifier, requirement
 
 
 def test_the_server_s_lock_is_held_back_by_nothing_of_flink_s() -> None:
