@@ -17,7 +17,7 @@ HOP_MS = 6 * HOUR
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "America/St_Johns", "Pacific/Apia"]
 # Shortly before clocks are changed: Berlin, Lord Howe (by half an hour), St. John's (from 00:01 to the day before),
 # Apia (which left out a day); and the very first millisecond.
-STARTS_MS = [T0, 1_774_745_990_000, 1_775_314_790_000, 1_162_090_800_000, 1_325_152_000_000, 1]
+STARTS_MS = [T0, 1_774_745_990_000, 1_775_314_790_000, 1_162_089_030_000, 1_325_152_000_000, 1]
 PAUSES_MS = st.one_of(
     st.sampled_from([0, 0, 1, MINUTE, HOP_MS - 1, HOP_MS, HOP_MS + 1, DAY, 30 * DAY]),
     st.integers(0, 2 * HOUR),

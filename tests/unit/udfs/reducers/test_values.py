@@ -180,6 +180,12 @@ def test_each_key_of_a_list_gets_the_whole_value() -> None:
     assert spent.read(["map"], "map") == {"a": 10.0, "b": 10.0}
 
 
+def test_a_list_may_drop_several_entries() -> None:
+    keys = event(0, key="a\x1fb\x1fc")
+    assert folded("by", KEY, keys, cap=1).dropped == 2
+    assert folded("by_window", KEY, keys, cap=1, hop_ms=HOUR, hops=2, agg="count").dropped == 2
+
+
 def test_a_map_decays() -> None:
     plays = folded("by", KEY, event(0, key="a"), event(DAY, key="b"), cap=4, half_life_ms=DAY)
     assert plays.read(["map"], "map") == {"a": 0.5, "b": 1.0}
@@ -204,6 +210,11 @@ def test_keys_that_have_left_the_window_make_room_uncounted() -> None:
     spent.add(event(9 * HOUR + 2, 1.0, key="newer"))
     assert spent.read(["map", 2], "map") == {"new": 1.0, "newer": 1.0}
     assert spent.dropped == 1
+
+
+def test_what_a_key_had_before_the_window_does_not_keep_it() -> None:
+    spent = by_window(event(0, 10.0, key="a"), event(HOUR, 1.0, key="a"), event(3 * HOUR, 2.0, key="b"))
+    assert spent.add_all([event(3 * HOUR + 1, 3.0, key="c")]).read(["map", 2], "map") == {"b": 2.0, "c": 3.0}
 
 
 def test_an_edge_belongs_to_the_bar_above_it() -> None:
@@ -233,6 +244,12 @@ def test_the_day_that_ends_a_streak_is_local() -> None:
     late, early = event(22 * HOUR), event(23 * HOUR)  # before and after midnight in Berlin
     assert folded("streak", Taken(), late, early).read(["days"]) == 1.0
     assert folded("streak", Taken(), late, early, zone="Europe/Berlin").read(["days"]) == 2.0
+
+
+def test_a_clock_that_is_set_back_over_midnight_does_not_begin_the_day_before_again() -> None:
+    midnight_ms = 1_162_089_000_000 - T0  # in St. John's; a minute later it is 23:01 of the day before
+    days = [event(midnight_ms + pause_ms) for pause_ms in (0, MINUTE, HOUR)]
+    assert folded("streak", Taken(), *days, zone="America/St_Johns").read(["days"]) == 1.0
 
 
 def test_a_change_is_from_one_text_to_another() -> None:
