@@ -11,6 +11,7 @@ from declarations.problems import Path, Problems, instead
 from declarations.rows import Features
 from declarations.score_models import ExprScore, Label, ModelScore, Segment
 from declarations.selecting import Selector, Wanted
+from driftline.estimators import ESTIMATORS
 from driftline.limits import SEGMENTS_MAX
 
 SCORES_MAX: Final = 50
@@ -85,6 +86,11 @@ class ScoreCompiler:
         label, label_meaning = made
         hashes = [self._features.hashes[self._features.rows[position].name] for position in positions]
         estimator = score.estimator
+        if estimator is not None and estimator.name not in ESTIMATORS[score.model]:
+            message = f"estimator: {estimator.name!r} is none for {score.model}"
+            message += instead(estimator.name, ESTIMATORS[score.model])
+            self._problems.add(("scores", name), message, at=("scores", name, "estimator"))
+            return None
         model = {
             "task": score.model,
             "features": positions,

@@ -90,6 +90,9 @@ V1: tuple[Feature, ...] = (
 FEATURE_SETS: Final[Mapping[str, tuple[Feature, ...]]] = {FEATURE_SET: V1}
 
 
+_NUMERIC: Final = ("number", "bool")  # kinds of a plan's features that models can see
+
+
 @dataclass(frozen=True)
 class FeatureSet:
     """The features of a vector, in its order.
@@ -106,7 +109,7 @@ class FeatureSet:
 
     @classmethod
     def of_plan(cls, plan: Mapping[str, Any]) -> FeatureSet:
-        """Return the set of a plan (docs/decisions/0032-declarations.md): its features that are in the vector."""
+        """Return the set of a plan (docs/decisions/0032-declarations.md): its numbers that are in the vector."""
         features = tuple(
             Feature(
                 declared["name"],
@@ -116,7 +119,7 @@ class FeatureSet:
                 declared.get("hash", ""),
             )
             for declared in plan["features"]
-            if declared.get("vector")
+            if declared.get("vector") and declared.get("kind", "number") in _NUMERIC
         )
         return cls(plan["name"], plan.get("hash", ""), features)
 

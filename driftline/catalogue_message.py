@@ -59,13 +59,13 @@ class Catalogue:
 
         Args:
             feature_set: as stored.
-            declaration: as stored; without one it is a set that is shipped.
+            declaration: as stored. A set that is shipped is known by its name, which no other may have.
         """
         for one in self.sets:
             if (one.features.name, one.features.hash) == (feature_set, declaration):
                 return one
         shipped = FEATURE_SETS.get(feature_set)
-        if shipped is None or declaration:
+        if shipped is None:
             return None
         return ServedSet(FeatureSet(feature_set, "", shipped), (0,) * len(shipped))
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from driftline.catalogue import PURCHASE_PROPENSITY
-from driftline.errors import ModelError
+from driftline.errors import InputError, ModelError
 from driftline.estimators import CLASSIFICATION
 from driftline.models import CURRENT, ModelFolder
+from driftline.settings import unknown
 
 ROOT: Final = "."  # the folder of a score whose models are in models_dir itself
 _FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -56,3 +57,26 @@ class ModelScore:
 def model_scores_of(plan: Mapping[str, Any]) -> tuple[ModelScore, ...]:
     """Return the plan's scores that models make, in its order."""
     return tuple(ModelScore.of_plan(plan, declared) for declared in plan["scores"] if declared.get("model"))
+
+
+def model_entry(plan: Mapping[str, Any], name: str = "") -> Mapping[str, Any]:
+    """Return the plan's entry of a score that a model makes.
+
+    Args:
+        plan: the plan.
+        name: of the score; empty: the only one that a model makes, or purchase_propensity.
+
+    Raises:
+        InputError: there is no such score, or more than one where none is named.
+    """
+    models: dict[str, Mapping[str, Any]] = {one["name"]: one for one in plan["scores"] if one.get("model")}
+    if not models:
+        message = f"feature set {plan['name']!r} has no score that a model makes; declare one with `model:`"
+        raise InputError(message)
+    if not name and len(models) > 1 and PURCHASE_PROPENSITY not in models:
+        message = f"several scores are made by models: {', '.join(models)}; name one"
+        raise InputError(message)
+    wanted = name or (PURCHASE_PROPENSITY if PURCHASE_PROPENSITY in models else next(iter(models)))
+    if wanted not in models:
+        raise InputError(unknown("score of a model", wanted, models))
+    return models[wanted]

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from driftline.catalogue import PURCHASE_PROPENSITY, SHIPPED, FeatureSet
-from driftline.errors import InputError
+from driftline.catalogue import SHIPPED, FeatureSet
 from driftline.estimators import CLASSIFICATION
-from driftline.model_scores import ModelScore
-from driftline.settings import unknown
+from driftline.model_scores import ModelScore, model_entry
 from training.estimators import Estimator
 from training.labels import PURCHASE_WITHIN_30_MIN, Label
 
@@ -43,7 +41,7 @@ class LearnedScore:
             InputError: there is no such score, or more than one where none is named; its estimator is not accepted.
             ModelError: its folder is not below that of the models.
         """
-        declared = chosen(plan, name)
+        declared = model_entry(plan, name)
         score = ModelScore.of_plan(plan, declared)
         estimator, params = _estimator_of(declared["model"])
         return cls(
@@ -71,26 +69,6 @@ class LearnedScore:
 
 
 PROPENSITY: Final = LearnedScore(ModelScore(), PURCHASE_WITHIN_30_MIN, Estimator(CLASSIFICATION), SHIPPED)
-
-
-def chosen(plan: Mapping[str, Any], name: str = "") -> Mapping[str, Any]:
-    """Return the plan's entry of the named score of a model, or the one that is meant where none is named.
-
-    Raises:
-        InputError: there is no such score, or more than one where none is named.
-    """
-    models: dict[str, Mapping[str, Any]] = {one["name"]: one for one in plan["scores"] if one.get("model")}
-    if not models:
-        message = f"feature set {plan['name']!r} has no score that a model makes; declare one with `model:`"
-        raise InputError(message)
-    if not name and len(models) > 1 and PURCHASE_PROPENSITY not in models:
-        message = f"several scores are made by models: {', '.join(models)}; name one"
-        raise InputError(message)
-    wanted = name or (PURCHASE_PROPENSITY if PURCHASE_PROPENSITY in models else next(iter(models)))
-    if wanted not in models:
-        message = unknown("score of a model", wanted, models)
-        raise InputError(message)
-    return models[wanted]
 
 
 def _estimator_of(model: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

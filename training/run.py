@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from driftline.errors import InputError
 from driftline.manifest import Manifest
 from driftline.models import ModelFolder
 from history.reading import EventReader
@@ -14,6 +15,7 @@ from training.learned_score import PROPENSITY, LearnedScore
 from training.model import check_parity, evaluate, fit, served, split, to_onnx
 from training.reports import RegressionReport, Report
 from udfs.decode import Decoder
+from udfs.plan.plan import Plan
 from udfs.timeline import TimelineBounds
 
 
@@ -39,9 +41,16 @@ def train(
         learned: the score that the model makes.
 
     Raises:
-        InputError: the history cannot be read, or holds too little to learn from; the estimator's parameters do not go
-            together, or what they make cannot be served.
+        InputError: the score is of other features than the job's; the history cannot be read, or holds too little to
+            learn from; the estimator's parameters do not go together, or what they make cannot be served.
     """
+    plan = bounds.profile.plan
+    if isinstance(plan, Plan) and tuple(plan.vector_names) != learned.feature_set.names:
+        message = (
+            f"score {learned.score.name} is of feature set {learned.feature_set.name!r}, whose features are not those "
+            f"that the job computes; give both the same declarations"
+        )
+        raise InputError(message)
     note("reading the history")
     users, left_out = read_history(history, decoder, now_ms, note)
     note("folding it into examples")

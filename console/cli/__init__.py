@@ -20,6 +20,7 @@ from console.cli import (
     diff,
     events,
     jobs,
+    models,
     namespaces,
     rest,
     scores,
@@ -56,6 +57,7 @@ for panel, commands in PANELS.items():
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Events")
 app.add_typer(namespaces.app, name="namespaces", rich_help_panel="Scores")
+app.add_typer(models.app, name="models", rich_help_panel="Model")
 
 
 def _show_version(wanted: bool) -> None:

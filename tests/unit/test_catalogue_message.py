@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.catalogue import V1, FeatureSet
-from driftline.catalogue_message import EARLIER_MAX, Catalogue, catalogue_of, with_earlier
+from driftline.catalogue_message import EARLIER_MAX, Catalogue, ServedSet, catalogue_of, with_earlier
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 features = st.lists(
@@ -63,7 +63,9 @@ def test_earlier_declarations_stay_known_up_to_a_bound(hashes: list[str]) -> Non
 
 
 def test_scores_segments_and_affinities_are_told() -> None:
-    plan = plan_of([{"name": "a", "vector": True}, {"name": "text"}, {"name": "b", "vector": True}])
+    plan = plan_of(
+        [{"name": "a", "vector": True}, {"name": "text", "vector": True, "kind": "text"}, {"name": "b", "vector": True}]
+    )
     plan["scores"] = [{"name": "e", "expr": 1}, {"name": "f", "model": {"task": "regression", "features": [2]}}]
     plan["segments"] = [{"name": "fans", "hash": "s1", "enter": True}]
     plan["affinities"] = "artists"
@@ -85,5 +87,5 @@ def test_what_is_no_catalogue_says_nothing(document: bytes | None) -> None:
 def test_v1_is_known_without_being_told() -> None:
     found = Catalogue().find("v1", "")
     assert found is not None and found.features.features == V1
-    assert Catalogue().find("v1", "d1") is None
+    assert Catalogue().find("v1", "d1") == ServedSet(FeatureSet("v1", "", V1), (0,) * len(V1))
     assert Catalogue().find("v2", "") is None
