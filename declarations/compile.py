@@ -16,7 +16,7 @@ from declarations.loading import read_project
 from declarations.models import Project
 from declarations.problems import Problems, instead
 from declarations.reducers import Reducers
-from declarations.rows import Features, Row, in_order
+from declarations.rows import Features, Row
 from declarations.scores import ScoreCompiler
 from declarations.selecting import Selector
 
@@ -64,7 +64,7 @@ def compile_project(project: Project, problems: Problems) -> dict[str, Any]:
     reducers = Reducers()
     rows, derived = _rows(project, FeatureCompiler(selector, reducers, zone, problems), problems)
     positions = {key: position for position, key in enumerate(reducers.found)}
-    features = Features(in_order(rows), positions, zone)
+    features = Features(rows, positions, zone)
     compiler = ScoreCompiler(project, derived, selector, features, problems)
     scores = compiler.scores()
     plan: dict[str, Any] = {
@@ -164,9 +164,8 @@ def _meaning(plan: dict[str, Any], types: dict[str, EventType]) -> Any:
         for each in types.values()
         if each.data is not None
     )
-    features = [
-        [entry["name"], entry["hash"], entry["vector"]] for entry in plan["features"] if not entry.get("hidden")
-    ]
+    visible = [entry for entry in plan["features"] if not entry.get("hidden")]
+    features = [[entry["name"], entry["hash"], entry["vector"], entry["served"]] for entry in visible]
     scores = sorted([score["name"], score["hash"], score.get("folder", "")] for score in plan["scores"])
     segments = sorted([segment["name"], segment["hash"]] for segment in plan["segments"])
     settings = [plan["name"], plan["time_zone"], plan["affinities"], plan["sessions"]]

@@ -25,7 +25,7 @@ class Feature(Strict):
     doc: Text = Field("", description="its formula in words, for those who read scores")
     unit: str | None = Field(None, max_length=32)
     default: Number = Field(0.0, description="what it is before there is anything to compute it from")
-    vector: Truth = Field(True, description="false leaves it out of the vector")
+    vector: Truth = Field(True, description="false leaves it out of the vector, or of what is served with the scores")
 
 
 class Aggregate(Feature):

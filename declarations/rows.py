@@ -1,9 +1,10 @@
-"""Features as a plan has them, in an order in which they can be computed."""
+"""Features as a plan has them: by position, in the declared order, which need not be one of evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from typing import Any
 
 from declarations.canonical import content_hash, replaced, uses_clock, whole
@@ -45,65 +46,11 @@ def reference(name: str) -> list[Any]:
     return [_REF, name]
 
 
-def _twin(name: str) -> str:
-    return f"__{name}"  # no other name begins so: those of parts begin with one
-
-
-def in_order(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows with hidden twins in front of those that need them earlier, so that positions stay as declared.
-
-    A row may only use rows before it. One that uses a later row gets a hidden twin of that in front of itself.
-
-    Args:
-        rows: without circles.
-    """
-    by_name = {row.name: row for row in rows}
-    done: dict[str, str] = {}  # the row that computes each name
-    ordered: list[Row] = []
-
-    def compute(row: Row, name: str) -> None:
-        """Append what the row uses, then the row under this name."""
-        waiting = [(row, name)]
-        while waiting:
-            current, as_name = waiting[-1]
-            missing = sorted(use for use in current.uses if use not in done)
-            if missing:
-                waiting.extend((by_name[use], _twin(use)) for use in missing)
-                continue
-            waiting.pop()
-            if current.name in done:
-                continue
-            resolved = replaced(current.expr, _REF, lambda ref: reference(done[ref[1]]))
-            twin = as_name != current.name
-            uses = frozenset(done[use] for use in current.uses)
-            ordered.append(
-                replace(
-                    current,
-                    name=as_name,
-                    expr=resolved,
-                    uses=uses,
-                    hidden=twin or current.hidden,
-                    vector=current.vector and not twin,
-                )
-            )
-            done[current.name] = as_name
-
-    for row in rows:
-        if row.name not in done:
-            compute(row, row.name)
-        elif row.key:
-            ordered.append(row)
-        else:
-            twin = done[row.name]
-            ordered.append(replace(row, expr=reference(twin), uses=frozenset({twin})))
-    return ordered
-
-
 class Features:
     """The features of a plan, by position.
 
     Args:
-        rows: from `in_order`.
+        rows: in the order of the plan; none is computed from itself.
         reducers: positions of the reducers, by key.
         zone: the project's time zone; part of the meaning of expressions that read the clock.
     """
@@ -114,8 +61,8 @@ class Features:
         self.hashes: dict[str, str] = {}
         self._zone = zone
         self._reducers = reducers
-        for row in rows:
-            self.hashes[row.name] = self._hash(row)
+        for name in TopologicalSorter({row.name: row.uses for row in rows}).static_order():
+            self.hashes[name] = self._hash(rows[self.positions[name]])
 
     def resolved(self, expr: Any) -> Any:
         """Return an expression of a plan: features by position."""
@@ -138,18 +85,18 @@ class Features:
         default = [] if row.kind in _REFERENCES else [row.default]
         if row.key:
             return content_hash([row.key, list(row.read), *default])
-        if isinstance(row.expr, list) and row.expr == reference(_twin(row.name)):
-            return self.hashes[_twin(row.name)]
         return content_hash([self.meaning(row.expr), *default])
 
     def _entry(self, row: Row) -> dict[str, Any]:
+        numeric = row.kind not in _REFERENCES
         entry: dict[str, Any] = {
             "name": row.name,
             "kind": "number" if row.kind == "bool" else row.kind,  # a truth is 1 or 0
             "unit": row.unit,
             "default": whole(row.default),
             "formula": row.formula,
-            "vector": row.vector and not row.hidden and row.kind not in _REFERENCES,
+            "vector": row.vector and numeric,
+            "served": row.vector and not numeric,  # beside the scores: what has no place in the vector
             "hash": self.hashes[row.name],
         }
         if row.hidden:

@@ -81,7 +81,7 @@ class Plan(Fold):
         affinities: str = data.get("affinities") or ""
         self._affinities: Node | None = self._nodes[named[affinities]] if affinities else None
         served = sorted(
-            [(f["name"], f["kind"], node) for f, node in zip(features, self._nodes, strict=True) if f["vector"]]
+            [(f["name"], f["kind"], node) for f, node in zip(features, self._nodes, strict=True) if f["served"]]
         )
         self._texts: list[tuple[str, Node]] = [(name, node) for name, kind, node in served if kind == "text"]
         self._maps: list[tuple[str, Node]] = [

@@ -121,6 +121,7 @@ def test_an_entry_has_what_the_core_needs() -> None:
         "default": 0,
         "formula": "sum seconds, of play, by artist, where live, weights play 2",
         "vector": False,
+        "served": True,
         "hash": feature_of(plan, "a")["hash"],
         "reducer": 0,
         "read": ["map"],
@@ -229,19 +230,10 @@ def test_the_vector_has_the_declared_order_whatever_needs_what() -> None:
         "m: {count: play, by: artist}",
     )  # fmt: skip
     assert [feature["name"] for feature in plan["features"] if feature["vector"]] == ["a", "b", "c", "d"]
-    for position, feature in enumerate(plan["features"]):
-        assert all(used < position for used in _used(feature.get("expr")))
-    for name in ("b", "c", "d"):
-        assert feature_of(plan, f"__{name}")["hash"] == feature_of(plan, name)["hash"]
-    assert plan["features"][-2]["expr"] == ["top_key", ["map_feature", len(plan["features"]) - 3]]
-
-
-def _used(expr: Any) -> list[int]:
-    if not isinstance(expr, list):
-        return []
-    if expr[0] in {"feature", "text_feature", "map_feature"}:
-        return [expr[1]]
-    return [used for part in expr[1:] for used in _used(part)]
+    assert [feature["name"] for feature in plan["features"]] == ["a", "b", "c", "d", "t", "m"]
+    assert feature_of(plan, "a")["expr"] == ["+", ["feature", 1], ["feature", 2]]
+    assert feature_of(plan, "t")["expr"] == ["top_key", ["map_feature", 5]]
+    assert [position for position, feature in enumerate(plan["features"]) if feature["served"]] == [4, 5]
 
 
 def test_expressions_see_the_profile() -> None:

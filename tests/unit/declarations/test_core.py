@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from declarations.costs import feature_costs, usual_bytes, worst_bytes
 from tests.unit.declarations.projects import plan_of_features
 from udfs.expressions.build import build
-from udfs.expressions.node import Node
+from udfs.expressions.node import Constant, Node
+from udfs.plan.order import evaluation_order
 from udfs.reducers.kind import On, Slots
 from udfs.reducers.kinds import KINDS
 
@@ -60,11 +61,11 @@ def test_every_plan_can_be_built(declarations: list[str]) -> None:
     assert json.loads(json.dumps(plan)) == plan
     assert len({reducer["key"] for reducer in plan["reducers"]}) == len(plan["reducers"])
     assert len({feature["name"] for feature in plan["features"]}) == len(plan["features"])
-    nodes: list[Node] = []
     for reducer in plan["reducers"]:
         _build_steps(reducer)
-    for feature in plan["features"]:
-        nodes.append(_node(plan, feature, nodes))
+    nodes: list[Node] = [Constant(0.0) for _ in plan["features"]]
+    for at in evaluation_order(plan["features"]):
+        nodes[at] = _node(plan, plan["features"][at], nodes)
 
 
 def _build_steps(reducer: dict[str, Any]) -> None:
