@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from udfs.expressions.node import Node, Scope
-from udfs.profile import LAST_MS, Profile
+from udfs.profile import FIRST_MS, LAST_MS, Profile
 
 NO_SLOT: Final = -1  # of a segment over a model's score, which the fold does not know
 SLOTS_A_SEGMENT: Final = 2  # whether the user is a member (1 or 0), and since when that is so (0: always)
@@ -105,6 +105,7 @@ def memberships(segments: Sequence[Segment], scope: Scope, published: dict[str, 
     """
     found: list[Membership] = []
     values = scope.profile.values
+    first_ms, last_ms = int(values[FIRST_MS]), int(values[LAST_MS])  # no membership is older than its profile
     for segment in segments:
         slot, name = segment.slot, segment.name
         if slot >= 0:
@@ -112,9 +113,9 @@ def memberships(segments: Sequence[Segment], scope: Scope, published: dict[str, 
                 found.append(Membership(name, int(values[slot + 1])))
         elif not _known(segment.scores, scope.scores):
             if name in published:
-                found.append(Membership(name, published[name]))
+                found.append(Membership(name, max(published[name], first_ms)))
         elif segment.enter.truth(scope):
-            found.append(Membership(name, published.get(name, int(values[LAST_MS]))))
+            found.append(Membership(name, max(published.get(name, last_ms), first_ms)))
     return found
 
 

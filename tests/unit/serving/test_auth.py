@@ -101,7 +101,8 @@ def guarded(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_every_method_of_the_service_is_in_the_matrix() -> None:
-    assert set(METHODS) == {"GetScores", "BatchGetScores", "ExplainScores", "WatchScores"}
+    segments = {"ListSegments", "ListSegmentMembers"}
+    assert set(METHODS) == {"GetScores", "BatchGetScores", "ExplainScores", "WatchScores", *segments}
 
 
 @pytest.mark.redis

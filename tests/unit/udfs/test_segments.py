@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.expressions.node import Node, Scope
-from udfs.profile import EVENTS, LAST_MS, SLOTS, Profile
+from udfs.profile import EVENTS, FIRST_MS, LAST_MS, SLOTS, Profile
 from udfs.segments import NO_SLOT, SLOTS_A_SEGMENT, Membership, Segment, SegmentStep, memberships, scores_in
 
 SLOT = SLOTS  # the first slot behind those of v1
@@ -164,6 +164,14 @@ def test_a_segment_over_a_models_score(
 ) -> None:
     scores = {} if finish is None else {"finish": finish}
     assert memberships([LIKELY], scope_at(9, scores), published) == expected
+
+
+@pytest.mark.parametrize("scores", [{}, {"finish": 0.9}])
+def test_a_membership_is_not_older_than_the_profile(scores: dict[str, float]) -> None:
+    """A FORGET or a long silence has ended the one that was published."""
+    scope = scope_at(9, scores)
+    scope.profile.values[FIRST_MS] = 6
+    assert memberships([LIKELY], scope, {"likely": 3}) == [Membership("likely", 6)]
 
 
 def test_the_scores_of_an_expression() -> None:
