@@ -200,8 +200,7 @@ class Task:
         self.mails: list[int] = []
         patch.setattr(jobs.operators.score_blocks, "_score_store", lambda *_: self.store)
         patch.setattr(jobs.operators.score_blocks, "wall_clock_ms", lambda: self.now_ms)
-        patch.setattr(jobs.operators.score_blocks, "watcher", lambda *_: None)
-        patch.setattr(jobs.operators.score_blocks, "ModelFollower", _NoModel)
+        patch.setattr(jobs.operators.score_blocks, "followers_of", lambda *_, **__: {"purchase_propensity": _NoModel()})
         patch.setattr(jobs.operators.score_blocks, "Subtask", FakeSubtask)
         patch.setattr(jobs.operators.score_blocks, "MapStateDescriptor", _Descriptor)
         patch.setattr(jobs.operators.score_blocks, "StateTtlConfig", _Anything())
@@ -267,7 +266,7 @@ class _NoModel:
         pass
 
     def gauges(self) -> dict[JobGauge, int]:
-        return {JobGauge.MODEL_PRESENT: 0}
+        return {JobGauge.MODEL_PRESENT: 0, JobGauge.MODEL_LOOK_AGE_S: 0}
 
 
 class _Anything:
