@@ -1,7 +1,7 @@
 """Compares the scores of two namespaces user by user, with bounded memory.
 
-Generation and time of writing differ by nature and are not compared. Neither side is a snapshot: what a job writes
-meanwhile is compared as it is met, and a user whom SCAN finds twice is counted twice.
+Generation, declaration and time of writing differ by nature and are not compared. Neither side is a snapshot: what a
+job writes meanwhile is compared as it is met, and a user whom SCAN finds twice is counted twice.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from itertools import count, islice, pairwise
 from typing import Final, NamedTuple, TypeVar
 
-from driftline.catalogue import FEATURE_SETS
+from driftline.catalogue_message import Catalogue
 from driftline.score_message import split_features
 from driftline.serving.v1.scores_pb2 import UserScores
 from sink_connectors.score_store import ScoreStore
 from sink_connectors.score_value import StoredScores
 
+_FLOAT_BYTES: Final = 4
 PAGE: Final = 1_000  # users compared at a time
 EDGES: Final = (0.0, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0, 100.0, 1e3, 1e6)
-_PLAIN = ("feature_set", "model_version", "as_of_event_time_ms", "accepted_events", "session")
+_PLAIN = ("feature_set", "model_version", "as_of_event_time_ms", "accepted_events", "session", "segments", "tops")
+_MAPS = ("model_versions", "traits")
 
 T = TypeVar("T")
 
@@ -94,7 +96,7 @@ class Comparison:
     scores: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
     features: defaultdict[str, Spread] = field(default_factory=lambda: defaultdict(Spread))
     fields: Counter[str] = field(default_factory=Counter)  # users in whom something else differs, by its name
-    unnamed: int = 0  # users whose features were not compared: this release does not know the feature set
+    unnamed: int = 0  # users whose features were not compared: no catalogue names them
     worst: list[Difference] = field(default_factory=list)  # largest first
 
     @property
@@ -110,19 +112,27 @@ class Comparing:
         tolerance: absolute difference of a number up to which it counts as equal.
         features: whether what the model saw is compared, too.
         limit: how many users are listed at most.
+        catalogues: of the first and of the second namespace: what their features are called.
         seen: told after every page how many users have been looked at.
     """
 
     def __init__(
-        self, *, tolerance: float = 0.0, features: bool = False, limit: int = 10, seen: Callable[[int], object]
+        self,
+        *,
+        tolerance: float = 0.0,
+        features: bool = False,
+        limit: int = 10,
+        catalogues: tuple[Catalogue, Catalogue] = (Catalogue(), Catalogue()),
+        seen: Callable[[int], object],
     ) -> None:
         self._tolerance = tolerance
         self._features = features
         self._limit = limit
+        self._names = _Names(catalogues[0]), _Names(catalogues[1])
         self._seen = seen
         self._found = Comparison()
         self._worst: list[tuple[float, str, int, Difference]] = []  # a heap, the smallest first
-        self._same_features: Counter[str] = Counter()  # users with equal features, by feature set
+        self._same_features: Counter[tuple[str, ...]] = Counter()  # users with equal features, by their names
         self._kept = count()  # tells apart what SCAN finds twice
 
     def run(self, first: ScoreStore, second: ScoreStore) -> Comparison:
@@ -163,6 +173,7 @@ class Comparing:
         if self._features:
             apart |= self._compare_features(first, second)
         fields = [name for name in _PLAIN if getattr(first.message, name) != getattr(second.message, name)]
+        fields += [name for name in _MAPS if dict(getattr(first.message, name)) != dict(getattr(second.message, name))]
         if not _alike(_shares(first.message), _shares(second.message), self._tolerance):
             fields.append("affinities")
         self._found.fields.update(fields)
@@ -173,19 +184,27 @@ class Comparing:
         self._keep(size, user_id, apart, fields, (first, second))
 
     def _compare_features(self, first: _Parsed, second: _Parsed) -> dict[str, float]:
-        if first.packed == second.packed and first.message.feature_set == second.message.feature_set:
-            self._same_features[first.message.feature_set if first.packed else ""] += 1  # as most, and cheap
-            return {}
-        ours, theirs = first.features(), second.features()
+        ours, theirs = self._named(0, first), self._named(1, second)
         if ours is None or theirs is None:
             self._found.unnamed += 1
             return {}
-        return self._spread(self._found.features, ours, theirs)
+        if first.packed == second.packed and ours == theirs:
+            self._same_features[ours] += 1  # as most, and cheap
+            return {}
+        return self._spread(self._found.features, first.features(ours), second.features(theirs))
+
+    def _named(self, side: int, parsed: _Parsed) -> tuple[str, ...] | None:
+        """The names of the features that are stored; none where none are stored, None where they are not known."""
+        count = len(parsed.packed) // _FLOAT_BYTES
+        if not count:
+            return ()
+        names = self._names[side].of(parsed.message)
+        return names if names is not None and len(names) == count else None
 
     def _count_same_features(self) -> None:
-        for feature_set, users in self._same_features.items():
-            for feature in FEATURE_SETS.get(feature_set, ()):
-                spread = self._found.features[feature.name]
+        for names, users in self._same_features.items():
+            for name in names:
+                spread = self._found.features[name]
                 spread.both += users
                 spread.bins[0] += users
 
@@ -208,7 +227,7 @@ class Comparing:
             (first.message.scores, second.message.scores, sorted({*first.message.scores, *second.message.scores}))
         ]
         if self._features:
-            ours, theirs = first.features() or {}, second.features() or {}
+            ours, theirs = first.features(self._named(0, first) or ()), second.features(self._named(1, second) or ())
             named.append((ours, theirs, [name for name in {**ours, **theirs} if name in apart]))
         values = {name: (one.get(name), other.get(name)) for one, other, names in named for name in names}
         heapq.heappush(self._worst, (size, user_id, next(self._kept), Difference(size, user_id, values, fields)))
@@ -220,14 +239,25 @@ class _Parsed(NamedTuple):
     message: UserScores  # without the features
     packed: bytes
 
-    def features(self) -> dict[str, float] | None:
-        """The features by name; empty where none are stored, None where their set is not known."""
-        count = len(self.packed) // 4
-        known = FEATURE_SETS.get(self.message.feature_set, ())
-        if count != len(known) and count:
-            return None
-        values = struct.unpack(f"<{count}f", self.packed)
-        return {feature.name: value for feature, value in zip(known, values, strict=False)}
+    def features(self, names: Sequence[str]) -> dict[str, float]:
+        """The features by name; empty where there are no names."""
+        values = struct.unpack_from(f"<{len(names)}f", self.packed)
+        return dict(zip(names, values, strict=True))
+
+
+class _Names:
+    """What the features behind the scores of one namespace are called, by feature set and declaration."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._known: dict[tuple[str, str], tuple[str, ...] | None] = {}
+
+    def of(self, message: UserScores) -> tuple[str, ...] | None:
+        key = message.feature_set, message.declaration
+        if key not in self._known:
+            found = self._catalogue.find(*key)
+            self._known[key] = None if found is None else found.features.names
+        return self._known[key]
 
 
 _Pair = tuple[_Parsed, _Parsed]

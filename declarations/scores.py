@@ -87,9 +87,9 @@ class ScoreCompiler:
         hashes = [self._features.hashes[self._features.rows[position].name] for position in positions]
         estimator = score.estimator
         if estimator is not None and estimator.name not in ESTIMATORS[score.model]:
-            message = f"estimator: {estimator.name!r} is none for {score.model}"
+            message = f"{estimator.name!r} is no estimator for {score.model}"
             message += instead(estimator.name, ESTIMATORS[score.model])
-            self._problems.add(("scores", name), message, at=("scores", name, "estimator"))
+            self._problems.add(("scores", name, "estimator"), message)
             return None
         model = {
             "task": score.model,

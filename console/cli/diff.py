@@ -41,13 +41,15 @@ def diff(  # noqa: PLR0917  (options, each by name)
     """Compare the scores of two namespaces, before promoting one. Exits 0 if nothing differs, 1 otherwise.
 
     All that `driftline export-scores` prints is compared: scores and affinities within the tolerance, the rest (model,
-    session, as-of time, accepted events) as it is. Generation and time of writing are not. Users are ranked by the
-    largest difference of a score that both namespaces have; a score that one of them lacks is counted beside that.
+    session, segments, as-of time, accepted events ...) as it is. Generation, hash of the declarations and time of
+    writing are not. Users are ranked by the largest difference of a score that both namespaces have; a score that one
+    of them lacks is counted beside that.
 
     Memory is bounded, and neither side is a snapshot: where jobs still write, drain both first, or differences are
     those of the moment. For example: driftline diff main rebuild --tolerance 0.01 --features
     """
     from console.comparing import Comparing
+    from sink_connectors.catalogue_store import CatalogueStore
     from sink_connectors.score_store import RedisScoreStore
 
     url = StackSettings.load().redis_address
@@ -56,11 +58,16 @@ def diff(  # noqa: PLR0917  (options, each by name)
             opened.enter_context(closing(RedisScoreStore.connect(url, namespace=name, retry_s=5.0)))
             for name in (first, second)
         )
+        told = [
+            opened.enter_context(closing(CatalogueStore.connect(url, namespace=name, retry_s=5.0)))
+            for name in (first, second)
+        ]
         status = opened.enter_context(Console(stderr=True).status(""))
         comparing = Comparing(
             tolerance=tolerance,
             features=features,
             limit=limit,
+            catalogues=(told[0].get(), told[1].get()),
             seen=lambda users: status.update(f"{users:,} users of both looked at"),
         )
         found = comparing.run(one, other)
@@ -131,9 +138,7 @@ def _print(found: Comparison, first: str, second: str) -> None:
     if found.features and not any(map(_differs, found.features.values())):
         console.print(f"\nno feature of {len(found.features)} differs")
     if found.unnamed:
-        console.print(
-            f"\nfeatures of {found.unnamed:,} users were not compared: another release made their feature set"
-        )
+        console.print(f"\nfeatures of {found.unnamed:,} users were not compared: no job has told what they are called")
     if found.fields:
         console.print("\nusers in whom something else differs: " + _counted(found.fields), markup=False)
     if found.worst:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from console.comparing import EDGES, PAGE, Comparing, Comparison, Spread
 from driftline.catalogue import V1
+from driftline.catalogue_message import Catalogue, catalogue_of
 from driftline.score_message import with_features
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, UserScores
+from driftline.serving.v1.scores_pb2 import CategoryAffinity, DimensionShares, SegmentMembership, UserScores
 from sink_connectors.in_memory_store import InMemoryScoreStore
 from sink_connectors.score_value import encode_value
 from tests.stored import stored_user
@@ -81,7 +82,7 @@ def test_as_a_plain_reading_of_everything(first: Scored, second: Scored, toleran
 
 
 def test_what_differs_by_nature_is_not_compared() -> None:
-    other = value("u", {"x": 0.5}, generation=9, written_at_ms=8)
+    other = value("u", {"x": 0.5}, generation=9, written_at_ms=8, declaration="d2")
     assert compare(scored({"u": {"x": 0.5}}), store_of(other)).same
 
 
@@ -93,6 +94,10 @@ def test_what_differs_by_nature_is_not_compared() -> None:
         ({"as_of_event_time_ms": 7}, "as_of_event_time_ms"),
         ({"session": {"session_id": "u:1"}}, "session"),
         ({"feature_set": "v0"}, "feature_set"),
+        ({"segments": [SegmentMembership(name="fans", since_ms=1)]}, "segments"),
+        ({"traits": {"plan": "gold"}}, "traits"),
+        ({"model_versions": {"x": "1", "y": "2"}}, "model_versions"),
+        ({"tops": [DimensionShares(feature="by_artist")]}, "tops"),
         ({"affinities": [CategoryAffinity(category="hats", share=1.0)]}, "affinities"),
     ],
 )
@@ -139,6 +144,40 @@ class TestFeatures:
     def test_of_a_set_that_is_not_known(self, other: tuple[str, bytes]) -> None:
         found = compare(store_of(value("u", {}, packed())), store_of(other), features=True)
         assert (found.unnamed, found.features) == (1, {})
+
+
+def catalogue(*names: str, declaration: str = "d1") -> Catalogue:
+    features = [{"name": name, "vector": True} for name in names]
+    return Catalogue.parse(catalogue_of({"name": "media", "hash": declaration, "features": features, "scores": []}, {}))
+
+
+class TestDeclaredFeatures:
+    def stored(self, *values: float, declaration: str = "d1") -> InMemoryScoreStore:
+        packed = struct.pack(f"<{len(values)}f", *values)
+        return store_of(value("u", {}, packed, feature_set="media", declaration=declaration))
+
+    def compared(self, first: Catalogue, second: Catalogue, *stores: InMemoryScoreStore) -> Comparison:
+        return Comparing(features=True, catalogues=(first, second), seen=lambda _: None).run(*stores)
+
+    def test_by_the_names_of_either_namespace(self) -> None:
+        """Equal bytes in another order are other features, and equal features in another order are equal."""
+        ab, ba = catalogue("a", "b"), catalogue("b", "a")
+        found = self.compared(ab, ba, self.stored(1, 2), self.stored(1, 2))
+        assert {name: spread.largest for name, spread in found.features.items()} == {"a": 1.0, "b": 1.0}
+        assert self.compared(ab, ba, self.stored(1, 2), self.stored(2, 1)).same
+        found = self.compared(ab, ab, self.stored(1, 2), self.stored(1, 2))
+        assert (found.same, {spread.both for spread in found.features.values()}) == (True, {1})
+
+    def test_one_that_only_one_side_has(self) -> None:
+        first, second = catalogue("a", "b"), catalogue("b", declaration="d2")
+        found = self.compared(first, second, self.stored(1, 2), self.stored(2, declaration="d2"))
+        assert {name: spread.only_first for name, spread in found.features.items()} == {"a": 1, "b": 0}
+        assert found.worst[0].values == {"a": (1.0, None)}
+
+    def test_names_that_nobody_tells(self) -> None:
+        one = self.stored(1, 2)
+        assert self.compared(catalogue("a", "b"), Catalogue(), one, one).unnamed == 1
+        assert self.compared(catalogue("a"), catalogue("a"), one, one).unnamed == 1
 
 
 def test_numbers_that_are_none() -> None:
