@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from console.cli.events import MAPPING_HELP
+from driftline.units import wall_clock_ms
 
 if TYPE_CHECKING:
     from declarations.costs import FeatureCost
@@ -49,6 +53,15 @@ def check(
         Path | None,
         typer.Argument(help="A project; by default personalization, or v1, the shipped set, if there is none."),
     ] = None,
+    sample: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fold these events, too, in the order of their times, and show what the features come to.",
+            show_default=False,
+        ),
+    ] = None,
+    mapping: Annotated[Path | None, typer.Option(metavar="FILE", help=MAPPING_HELP, show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan that the job would get, as JSON.")] = False,
 ) -> None:
     """Check a project of declarations: every fault with file and line, or what each feature costs.
@@ -56,7 +69,10 @@ def check(
     Bytes are those of one user's state: at worst, with every map and window full and every text as long as it may be,
     and as a rule. A feature that shares what another one before it remembers costs nothing more.
 
-    For example: driftline check personalization
+    With a sample, what the job would refuse is counted by cause, and so is each declared type of events, so that a name
+    or field that the events do not have is seen.
+
+    For example: driftline check personalization --sample history.jsonl
     """
     from declarations.compile import plan_of
     from declarations.costs import feature_costs
@@ -78,6 +94,8 @@ def check(
     costs = feature_costs(plan)
     _print_features(costs)
     _print_totals(plan, costs)
+    if sample is not None:
+        _print_sample(folder, sample, mapping)
 
 
 def schema() -> None:
@@ -100,6 +118,40 @@ def _print_features(costs: list[FeatureCost]) -> None:
         position = "" if cost.position is None else str(cost.position)
         bytes_shown = (f"{cost.worst:,}", f"{cost.usual:,}") if cost.worst else ("", "")
         table.add_row(cost.name, position, cost.type, cost.kind, *bytes_shown)
+    Console().print(table)
+
+
+def _print_sample(folder: Path | None, file: Path, mapping_file: Path | None) -> None:
+    """Fold a file of events, and print what the features come to."""
+    from console.cli.models import job_settings
+    from console.sampling import fold_sample
+    from driftline.mapping.spec import Mapping
+    from history.reading import EventReader
+    from jobs.pipeline import bounds_of, decoder_of, refused_ids_of
+    from jobs.plans import plan_for
+    from training.examples import read_history
+
+    settings = job_settings(folder)
+    plan = plan_for(settings)
+    mapped = None if mapping_file is None else Mapping.load(mapping_file)
+    declared = [event["custom"] for event in plan.data["events"] if event["custom"]]
+    reader = EventReader([file], mapping=mapped, skip_bad=True, refused=refused_ids_of(settings), declared=declared)
+    users, left_out = read_history(reader, decoder_of(settings), wall_clock_ms())
+    started_s = perf_counter()
+    folded = fold_sample(users, plan, bounds_of(settings).profile)
+    took_us = (perf_counter() - started_s) * 1e6 / max(1, folded.events)
+    types = ", ".join(f"{name} {number:,}" for name, number in folded.types.items())
+    typer.echo(f"\nsample: {folded.events:,} events of {folded.users:,} users, {took_us:.0f} us an event; {types}")
+    for line in filter(None, [f"left out: {left_out}" if str(left_out) else "", *reader.summary()]):
+        typer.echo(line, err=True)
+    table = Table(box=None, pad_edge=False)
+    for column in ("over users", "not the default", "least", "median", "most"):
+        table.add_column(column, no_wrap=True, justify="left" if column == "over users" else "right")
+    for spread in [*folded.features, *folded.scores]:
+        numbers = ("" if value is None else f"{value:,.4g}" for value in (spread.least, spread.middle, spread.most))
+        table.add_row(spread.name, f"{spread.filled:.1%}", *numbers)
+    for name, members in folded.members.items():
+        table.add_row(f"segment {name}", f"{members / max(1, folded.users):.1%}")
     Console().print(table)
 
 

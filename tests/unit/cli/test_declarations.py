@@ -82,3 +82,18 @@ def test_check_takes_the_usual_folder_or_what_is_shipped(tmp_path: Path, monkeyp
 
 def test_schema_is_printed() -> None:
     assert RUN.invoke(app, ["schema"]).output == schema_text()
+
+
+def test_check_folds_a_sample(tmp_path: Path) -> None:
+    project, file = tmp_path / "personalization", tmp_path / "events.jsonl"
+    RUN.invoke(app, ["init", str(project), "--template", "media"])
+    event = {"userId": "u", "type": "play", "eventTimeMs": 1_790_000_000_000, "properties": {"artist": "a"}}
+    events = [event | {"eventId": f"e{i}"} for i in range(3)]
+    events[2] = events[2] | {"properties": {}}
+    file.write_text("".join(json.dumps(each) + "\n" for each in events))
+    result = RUN.invoke(app, ["check", str(project), "--sample", str(file)])
+    assert result.exit_code == 0, result.output
+    assert "sample: 2 events of 1 users" in result.stdout
+    assert "play 2, like 0, subscribe 0, cancel 0" in result.stdout
+    assert "left out: 1 MISSING_FIELD (first in line 3: artist is missing" in result.stderr
+    assert ["plays", "100.0%", "2", "2", "2"] in [line.split() for line in result.stdout.splitlines()]
