@@ -16,7 +16,7 @@ from jobs.flink.guards import CHECKPOINT_DIR, SAVEPOINT_DIR
 from jobs.register import JobSpec
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("driftline", "jobs", "udfs", "state_schemas", "sink_connectors")
+PACKAGES = ("driftline", "jobs", "udfs", "declarations", "state_schemas", "sink_connectors")
 TIMEOUT_S = 120.0
 _SUBMITTED = re.compile(r"as job ([0-9a-f]{32})")
 _PYTHON_ERROR = re.compile(r"(?!org\.|java)[\w.]*(Error|Exception)\b.*: ")
