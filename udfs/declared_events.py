@@ -25,7 +25,7 @@ from udfs.declared_fields import (
     TextField,
     TimestampField,
 )
-from udfs.declared_sources import PROPERTY, Source, source_of
+from udfs.declared_sources import PROPERTY, Properties, Source, source_of
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, Event
 from udfs.money import Currencies
 
@@ -60,17 +60,20 @@ class EventType:
     def fill(self, message: UserEvent, event: Event) -> None:
         """Give the event its type, its fields, and what their roles say. Raises InvalidEventError."""
         event.type = self.number
+        if not self._numbers and not self._texts:
+            return
+        properties: Properties = message.properties
         if self._numbers:
             numbers: list[float] = []
             for number_field in self._numbers:
-                numbers.append(number_field.number(message, event))
+                numbers.append(number_field.number(message, properties, event))
             event.numbers = tuple(numbers)
             if self._value != _NO_ROLE:
                 event.value = numbers[self._value]
         if self._texts:
             texts: list[str] = []
             for text_field in self._texts:
-                texts.append(text_field.text(message))
+                texts.append(text_field.text(message, properties))
             event.texts = tuple(texts)
             if self._category != _NO_ROLE:
                 event.category = texts[self._category]

@@ -11,7 +11,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import property_text
 from driftline.limits import FIELD_BYTES_MAX, TIME_MS_MAX, VALUE_MAX
 from driftline.times import number_time_ms, parse_time_ms
-from udfs.declared_sources import Source, ValueSource
+from udfs.declared_sources import Properties, Source, ValueSource
 from udfs.event import PURCHASE, REFUND, Event
 from udfs.money import Currencies
 from udfs.rejects import InvalidEventError, Reason
@@ -19,6 +19,7 @@ from udfs.rejects import InvalidEventError, Reason
 SEPARATOR: Final = "\x1f"  # between the texts of a list of strings
 _TIME_MS_MIN: Final = -62_135_596_800_000  # the beginning of the year 1
 _NOTHING: Final = frozenset(("null", "none", "undefined"))
+_NOTHING_BEGINS: Final = "nNuU"
 _NOTHING_CHARS_MAX: Final = 16  # of such a word with blanks around it; longer texts are not looked at
 _BOOLS: Final = {"true": 1.0, "1": 1.0, "yes": 1.0, "false": 0.0, "0": 0.0, "no": 0.0}
 _DATE_CHARS: Final = 10  # of 2026-01-31
@@ -43,9 +44,9 @@ class Field:
         self.required = required
         self.wanted = wanted
 
-    def given(self, message: UserEvent) -> str:
+    def given(self, message: UserEvent, properties: Properties) -> str:
         """Return the field's text; empty if it is absent. Raises InvalidEventError, MISSING_FIELD."""
-        text = self.source.text(message)
+        text = self.source.text(message, properties)
         if not text or (len(text) <= _NOTHING_CHARS_MAX and _is_nothing(text)):
             if self.required:
                 raise self.missing()
@@ -62,6 +63,9 @@ class Field:
 
 
 def _is_nothing(text: str) -> bool:
+    first = text[0]
+    if first not in _NOTHING_BEGINS and not first.isspace():  # most texts: seen without another copy
+        return False
     word = text.strip().lower()
     return not word or word in _NOTHING
 
@@ -87,11 +91,11 @@ class NumberField(Field):
         if high is not None:
             self._high = high
 
-    def number(self, message: UserEvent, event: Event) -> float:
+    def number(self, message: UserEvent, properties: Properties, event: Event) -> float:
         """Return the number of a message. Raises InvalidEventError."""
         if self.from_value and message.HasField("value"):
             return self.checked(message.value)
-        text = self.given(message)
+        text = self.given(message, properties)
         return self.checked(self.converted(text)) if text else self._default
 
     def converted(self, text: str) -> float:
@@ -164,7 +168,7 @@ class MoneyField(NumberField):
         self._currency = currency
         self._currencies = currencies
 
-    def number(self, message: UserEvent, event: Event) -> float:
+    def number(self, message: UserEvent, properties: Properties, event: Event) -> float:
         """Return the amount as it is added up. Raises InvalidEventError."""
         if event.type == PURCHASE or event.type == REFUND:  # noqa: PLR1714  (compiled, it compares numbers)
             if message.HasField("value"):
@@ -175,11 +179,11 @@ class MoneyField(NumberField):
         if self.from_value and message.HasField("value"):
             number = self.checked(message.value)
         else:
-            text = self.given(message)
+            text = self.given(message, properties)
             if not text:
                 return self._default
             number = self.checked(_float(text))
-        amount, event.currency = self._currencies.amount(number, self._currency.text(message))
+        amount, event.currency = self._currencies.amount(number, self._currency.text(message, properties))
         return amount
 
 
@@ -194,9 +198,9 @@ class TextField(Field):
         super().__init__(event_type, name, source, required, wanted)
         self._default = default
 
-    def text(self, message: UserEvent) -> str:
+    def text(self, message: UserEvent, properties: Properties) -> str:
         """Return the text of a message. Raises InvalidEventError."""
-        text = self.given(message)
+        text = self.given(message, properties)
         if not text:
             return self._default
         text = self.converted(text)
@@ -214,9 +218,9 @@ class StringsField(TextField):
 
     __slots__ = ()
 
-    def text(self, message: UserEvent) -> str:
+    def text(self, message: UserEvent, properties: Properties) -> str:
         """Return the joined texts; a list without any is absence. Raises InvalidEventError."""
-        joined = super().text(message)
+        joined = super().text(message, properties)
         if not joined:
             if self.required:
                 raise self.missing()
