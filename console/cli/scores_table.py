@@ -59,7 +59,7 @@ def features_table(explanation: Explanation) -> Table:
         table.add_column(title, overflow="fold", justify="right" if title in {"Value", "Default"} else "left")
     for feature in filter(_differs, explanation.features):
         values = (_quantity(feature.value, feature.unit), _quantity(feature.default, feature.unit))
-        table.add_row(*map(_printable, (feature.name, *values, feature.formula)))
+        table.add_row(*map(_printable, (feature.name, *values, _meaning(feature))))
     return table
 
 
@@ -92,6 +92,11 @@ def duration(span_ms: int) -> str:
 
 def _differs(feature: FeatureValue) -> bool:
     return not isclose(feature.value, feature.default, rel_tol=_FLOAT32, abs_tol=_FLOAT32)
+
+
+def _meaning(feature: FeatureValue) -> str:
+    since_ms = feature.complete_since_ms
+    return f"{feature.formula}; of events since {_utc(since_ms)} UTC" if since_ms else feature.formula
 
 
 def _quantity(value: float, unit: str) -> str:

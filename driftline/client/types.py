@@ -84,13 +84,18 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class FeatureValue:
-    """One feature as the model saw it; `default` is its value where there is nothing to compute it from."""
+    """One feature as the model saw it.
+
+    `default` is its value where there is nothing to compute it from. `complete_since_ms` is since when it counts every
+    event of the user; 0 where it always has.
+    """
 
     name: str
     value: float
     default: float
     unit: str
     formula: str
+    complete_since_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +172,23 @@ def result_message(result: Result) -> pb.UserResult:
 
 def explanation_of(message: pb.ExplainScoresResponse, *, user_id: str = "") -> Explanation:
     """The value of a message."""
-    features = (FeatureValue(f.name, f.value, f.default_value, f.unit, f.formula) for f in message.features)
+    features = (
+        FeatureValue(f.name, f.value, f.default_value, f.unit, f.formula, f.complete_since_ms) for f in message.features
+    )
     return Explanation(scores_of(message.scores, user_id=user_id, stale=message.stale), tuple(features))
 
 
 def explanation_message(explanation: Explanation) -> pb.ExplainScoresResponse:
     """The inverse of explanation_of."""
     features = [
-        pb.FeatureValue(name=f.name, value=f.value, default_value=f.default, unit=f.unit, formula=f.formula)
+        pb.FeatureValue(
+            name=f.name,
+            value=f.value,
+            default_value=f.default,
+            unit=f.unit,
+            formula=f.formula,
+            complete_since_ms=f.complete_since_ms,
+        )
         for f in explanation.features
     ]
     scores = explanation.scores

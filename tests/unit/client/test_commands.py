@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from console.cli import ask
@@ -105,3 +107,10 @@ def test_watch_prints_each_new_score_until_interrupted(fake: FakeScores) -> None
 def test_features_at_their_defaults_take_no_row(value: float, default: float, rows: int) -> None:
     feature = FeatureValue("f", value, default, "h", "[bold]formula")
     assert features_table(Explanation(Scores("u"), (feature,))).row_count == rows
+
+
+def test_a_feature_that_was_declared_later_says_since_when_it_counts() -> None:
+    feature = FeatureValue("plays", 3, 0, "events", "play events", complete_since_ms=1_767_225_600_000)
+    printed = StringIO()
+    Console(width=200, file=printed).print(features_table(Explanation(Scores("u"), (feature,))))
+    assert "play events; of events since 2026-01-01 00:00:00 UTC" in printed.getvalue()

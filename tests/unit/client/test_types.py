@@ -26,7 +26,10 @@ SCORES = st.builds(
     written_at_ms=INT64,
     stale=st.booleans(),
 )
-FEATURES = st.lists(st.builds(FeatureValue, TEXT, st.floats(width=32, allow_nan=False), SHARE, TEXT, TEXT), max_size=3)
+FEATURES = st.lists(
+    st.builds(FeatureValue, TEXT, st.floats(width=32, allow_nan=False), SHARE, TEXT, TEXT, st.integers(0, 2**50)),
+    max_size=3,
+)
 
 
 @given(SCORES)
