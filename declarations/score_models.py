@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 from declarations.value_types import Duration, Expression, Strict, Text, Words
 
 _FOLDER: Final = re.compile(r"\.|[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_CURRENT: Final = "current"  # driftline/models.py writes there which version is the current one
 _LABEL_WORDS: Final = ("event", "sum", "absence_of")
 
 
@@ -74,8 +75,8 @@ class ModelScore(Strict):
     @field_validator("folder")
     @classmethod
     def _plain_folder(cls, value: str | None) -> str | None:
-        if value is not None and not _FOLDER.fullmatch(value):
-            message = f"{value!r} is no folder name; letters, digits, '_', '-' and '.', or '.' alone"
+        if value is not None and (not _FOLDER.fullmatch(value) or value == _CURRENT):
+            message = f"{value!r} is no name of a folder here; letters, digits, '_', '-' and '.', or '.' alone"
             raise ValueError(message)
         return value
 

@@ -102,3 +102,34 @@ def _only_declaration_errors(text: str) -> None:
     for fault in faults_of(a=text):
         assert "\n" not in fault
         assert fault.startswith("personalization")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            "events:\n" + "".join(f"  e{i}x: {{}}\n" for i in range(201)),
+            "1: events: 201 events are declared; at most 200",
+        ),
+        (
+            "events:\n  e:\n    fields:\n" + "".join(f"      f{i}: {{type: bool}}\n" for i in range(101)),
+            "2: events.e: 101 fields; at most 100",
+        ),
+        (
+            "features:\n" + "".join(f"  f{i}: {{count: VIEW}}\n" for i in range(1_001)),
+            "1: features: 1001 features, parts included; at most 1000",
+        ),
+        ("scores:\n" + "".join(f"  s{i}: {{expr: '1'}}\n" for i in range(51)), "1: scores: 51 scores; at most 50"),
+        (
+            "segments:\n" + "".join(f"  s{i}: {{when: events_total > {i}}}\n" for i in range(201)),
+            "1: segments: 201 segments; at most 200",
+        ),
+        (
+            f"features:\n  {'a' * 65}: {{count: VIEW}}\n",
+            f"2: features.{'a' * 65}: '{'a' * 65}' is no name; small letters, digits and '_', at most 64",
+        ),
+    ],
+    ids=["events", "fields", "features", "scores", "segments", "name"],
+)
+def test_bounds(text: str, fault: str) -> None:
+    assert faults_of(a=text) == [f"personalization/a.yaml:{fault}"]

@@ -107,3 +107,17 @@ def test_what_a_field_is_read_from_is() -> None:
 
 def test_canonical_data_is_equal_for_equal_meaning() -> None:
     assert canonical({"b": 1.0, "a": [2.5, True, "é"]}) == '{"a":[2.5,true,"é"],"b":1}'
+
+
+def test_hashes_stay_what_they_are() -> None:
+    """Models and states are kept with them: another hash of an unchanged definition would make both useless."""
+    plan = plan_of_features(
+        "plays: {count: play}",
+        "week: {sum: price, of: play, window: 7d}",
+        "share: {ratio: [plays, week], default: 1}",
+        "night: {count: play, where: hour(time) < 6 && live}",
+        "taste: {count: any, by: category, half_life: 30d, cap: 9}",
+    )
+    hashes = [feature["hash"] for feature in plan["features"]]
+    assert hashes == ["8fcbf7c76eeb", "802773208bd7", "20611fd7f539", "e528ddf04d44", "a695b901f4f8"]
+    assert plan["hash"] == "e26aef32167f"
