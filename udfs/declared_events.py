@@ -9,6 +9,7 @@ missing where the field is required. No error holds anything of the payload but 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC as UTC_ZONE
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,6 @@ from driftline.limits import EVENT_TYPES_MAX, FIELD_BYTES_MAX, FIRST_DECLARED_TY
 from driftline.times import UNITS_MS
 from driftline.words import plain
 from udfs.declared_fields import (
-    SEPARATOR,
     BoolField,
     MoneyField,
     NumberField,
@@ -28,6 +28,7 @@ from udfs.declared_fields import (
 from udfs.declared_sources import PROPERTY, Properties, Source, source_of
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, Event
 from udfs.money import Currencies
+from udfs.zones import UTC
 
 _NO_ROLE: Final = -1
 
@@ -201,23 +202,23 @@ def field_of(event_type: str, field: Mapping[str, Any], currencies: Currencies) 
         wanted = f"a text of at most {FIELD_BYTES_MAX} bytes"
         if kind == "text":
             return TextField(event_type, name, source, required, wanted, str(default or ""))
-        joined = default or ""
-        joined = SEPARATOR.join(joined) if isinstance(joined, list) else str(joined)
         wanted = f"a JSON list of texts, or texts with commas between them, of at most {FIELD_BYTES_MAX} bytes together"
-        return StringsField(event_type, name, source, required, wanted, joined)
+        return StringsField(event_type, name, source, required, wanted, str(default or ""))
     number = float(default or 0.0)
     if kind == "timestamp":
         return _timestamp_of(event_type, name, source, required, number, field)
-    if kind == "money":
-        currency = source_of(str(field.get("currency") or "currency"))
-        return MoneyField(event_type, name, source, required, number, currency, currencies)
     if kind == "bool":
         return BoolField(event_type, name, source, required, "true, false, yes, no, 1 or 0", number)
-    if kind != "number":
+    if kind not in {"number", "money"}:
         message = f"field {name} of event {event_type} is of no known kind: {kind!r}"
         raise ValueError(message)
     low, high = field.get("min"), field.get("max")
-    made = NumberField(event_type, name, source, required, _wanted_number(low, high), number)
+    wanted = _wanted_number("a number" if kind == "number" else "an amount of money", low, high)
+    if kind == "money":
+        currency = source_of(str(field.get("currency") or "currency"))
+        made: NumberField = MoneyField(event_type, name, source, required, wanted, number, currency, currencies)
+    else:
+        made = NumberField(event_type, name, source, required, wanted, number)
     made.bound(None if low is None else float(low), None if high is None else float(high))
     return made
 
@@ -225,14 +226,16 @@ def field_of(event_type: str, field: Mapping[str, Any], currencies: Currencies) 
 def _timestamp_of(  # noqa: PLR0917
     event_type: str, name: str, source: Source, required: bool, default: float, field: Mapping[str, Any]
 ) -> TimestampField:
-    unit, zone = str(field.get("unit") or "ms"), str(field.get("zone") or "")
+    unit, zone = str(field.get("unit") or "ms"), str(field.get("zone") or UTC)
     if unit != "iso" and unit not in UNITS_MS:
         message = f"field {name} of event {event_type} is in no known unit: {unit!r}"
         raise ValueError(message)
-    return TimestampField(event_type, name, source, required, default, unit, ZoneInfo(zone) if zone else None)
+    return TimestampField(
+        event_type, name, source, required, default, unit, UTC_ZONE if zone == UTC else ZoneInfo(zone)
+    )
 
 
-def _wanted_number(low: float | None, high: float | None) -> str:
+def _wanted_number(what: str, low: float | None, high: float | None) -> str:
     if low is None and high is None:
-        return f"a number within {VALUE_MAX:g} of 0"
-    return f"a number from {-VALUE_MAX if low is None else low:.15g} to {VALUE_MAX if high is None else high:.15g}"
+        return f"{what} within {VALUE_MAX:g} of 0"
+    return f"{what} from {-VALUE_MAX if low is None else low:.15g} to {VALUE_MAX if high is None else high:.15g}"

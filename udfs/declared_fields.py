@@ -125,11 +125,9 @@ class TimestampField(NumberField):
     __slots__ = ("_unit", "_zone")
 
     def __init__(  # noqa: PLR0917
-        self, event_type: str, name: str, source: Source, required: bool, default: float, unit: str, zone: tzinfo | None
+        self, event_type: str, name: str, source: Source, required: bool, default: float, unit: str, zone: tzinfo
     ) -> None:
-        wanted = f"a number of {unit}"
-        if unit == "iso":
-            wanted = "a time of ISO 8601" if zone is not None else "a time of ISO 8601 with its zone"
+        wanted = "a time of ISO 8601" if unit == "iso" else f"a number of {unit}"
         super().__init__(event_type, name, source, required, wanted, default)
         self._unit = unit
         self._zone = zone
@@ -150,7 +148,7 @@ class TimestampField(NumberField):
 
 
 class MoneyField(NumberField):
-    """An amount of money, which sets the event's currency."""
+    """An amount of money, which sets the event's currency. Bounds are those of the amount as it was given."""
 
     __slots__ = ("_currencies", "_currency")
 
@@ -160,11 +158,12 @@ class MoneyField(NumberField):
         name: str,
         source: Source,
         required: bool,
+        wanted: str,
         default: float,
         currency: Source,
         currencies: Currencies,
     ) -> None:
-        super().__init__(event_type, name, source, required, "an amount of money", default)
+        super().__init__(event_type, name, source, required, wanted, default)
         self._currency = currency
         self._currencies = currencies
 
@@ -214,9 +213,15 @@ class TextField(Field):
 
 
 class StringsField(TextField):
-    """A list of texts, joined by SEPARATOR: a JSON list, or texts with commas between them."""
+    """A list of texts, joined by SEPARATOR: a JSON list, or texts with commas between them; the default, too."""
 
     __slots__ = ()
+
+    def __init__(  # noqa: PLR0917
+        self, event_type: str, name: str, source: Source, required: bool, wanted: str, default: str
+    ) -> None:
+        super().__init__(event_type, name, source, required, wanted, default)
+        self._default = self.converted(default)
 
     def text(self, message: UserEvent, properties: Properties) -> str:
         """Return the joined texts; a list without any is absence. Raises InvalidEventError."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import declarations
+from declarations.compile import plan_of
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.limits import FIELD_BYTES_MAX, TIME_MS_MAX, VALUE_MAX
 from jobs.pipeline import decoder_of
@@ -179,10 +182,12 @@ def test_what_stands_for_nothing_is_the_default_or_missing(kind: str, text: str 
         (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-01-01 01:00:00", float(T0)),
         (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-01-01T00:00:00Z", float(T0)),
         (field("f", "timestamp", unit="iso", zone="UTC"), "2026-01-01", float(T0)),
+        (field("f", "timestamp", unit="iso"), "2026-01-01 00:00:00", float(T0)),
+        (field("f", "timestamp", unit="iso"), "2026-01-01T01:00:00+01:00", float(T0)),
         (field("f", "strings"), '["a", " b ", "", null, 7, true]', "a\x1fb\x1f7\x1ftrue"),
         (field("f", "strings"), "a, b,,c", "a\x1fb\x1fc"),
-        (field("f", "strings", default=["x", "y"]), None, "x\x1fy"),
-        (field("f", "strings", default=["x", "y"]), "[]", "x\x1fy"),
+        (field("f", "strings", default="x,y"), None, "x\x1fy"),
+        (field("f", "strings", default="x,y"), "[]", "x\x1fy"),
         (field("f", "text"), " as it is ", " as it is "),
         (field("f", "text"), "é" * 128, "é" * 128),
         (field("f", "money"), "2.5", 2.5),
@@ -206,7 +211,8 @@ def test_a_field_is_converted_to_its_kind(of: dict[str, Any], text: str | None, 
         (field("f", "timestamp"), "2026-01-01T00:00:00Z"),
         (field("f", "timestamp"), "1e31"),
         (field("f", "timestamp"), "1760000000001999"),
-        (field("f", "timestamp", unit="iso"), "2026-01-01 00:00:00"),
+        (field("f", "money", max=5), "5.5"),
+        (field("f", "money"), "1e13"),
         (field("f", "timestamp", unit="iso", zone="UTC"), "2026-02-30 00:00:00"),
         (field("f", "timestamp", unit="iso", zone="UTC"), "1760000000"),
         (field("f", "strings"), "[1,"),
@@ -348,6 +354,40 @@ def test_an_explicit_null_is_absence() -> None:
     declaration = declared(field("seconds", "number", default=9))
     event = decoder(declaration).decode(b"u1", record(properties={"seconds": None}), T0, NOW)[1]
     assert event.numbers == (9.0,)
+
+
+def test_what_is_declared_in_files_is_what_is_read(tmp_path: Path) -> None:
+    (tmp_path / "events.yaml").write_text("""
+events:
+  VIEW: {fields: {brand: {type: string}}}
+  play:
+    name: Song Played
+    fields:
+      track: {type: string, from: item_id}
+      seconds: {type: number, min: 0, max: 86400}
+      offline: {type: bool, default: true}
+      released: {type: timestamp, unit: iso, zone: Europe/Berlin}
+      genres: {type: strings, default: "pop,rock"}
+      price: {type: money, from: value, currency: properties.unit}
+    category: track
+    value: seconds
+  like: {}
+features:
+  plays: {count: play}
+""")
+    types = types_of(*plan_of(tmp_path)["events"], currencies=EURO)
+    properties = {"seconds": "7", "released": "2026-01-01 01:00:00", "unit": "USD"}
+    event = filled(types, name="song_played", item_id="t1", value=8.0, properties=properties)
+    assert (event.type, event.category, event.value, event.currency) == (11, "t1", 7.0, NUMBERS["EUR"])
+    assert (event.numbers, event.texts) == ((7.0, 1.0, float(T0), 4.0), ("t1", "pop\x1frock"))
+    assert filled(types, name="Like").type == 12
+    assert filled(types, type=VIEW, properties={"brand": "acme"}).texts == ("acme",)
+
+
+def test_the_templates_of_declarations_are_read() -> None:
+    for template in ("media", "empty"):
+        EventTypes.of(plan_of(Path(declarations.__file__).parent / "templates" / template)["events"], EURO)
+    assert EventTypes.of(plan_of(None)["events"], EURO) is None
 
 
 KINDS = st.sampled_from(["text", "number", "bool", "timestamp", "strings", "money"])
