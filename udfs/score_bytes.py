@@ -70,7 +70,7 @@ class ScoreWriter:
 
     __slots__ = ("_declaration", "_names", "_set_and_model", "_versions", "_written")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (what the messages have in common)
         self,
         feature_set: str,
         declaration: str,

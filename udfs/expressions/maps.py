@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from udfs.expressions.node import Node, Scope
+from udfs.expressions.node import Node, Ranking, Scope
 from udfs.expressions.numbers import rounded
-
-
-def descending(weights: dict[str, float]) -> list[float]:
-    """Return the weights, the largest first: the order of `ranked`, in which those that are equal are the same."""
-    return sorted(weights.values(), reverse=True)
-
-
-def added(ordered: list[float]) -> float:
-    """Return the sum, added from left to right; `sum` of floats depends on Python's version."""
-    total = 0.0
-    for weight in ordered:
-        total += weight
-    return total
 
 
 def share(weight: float, total: float) -> float:
@@ -24,13 +11,32 @@ def share(weight: float, total: float) -> float:
     return rounded(weight / total) if total > 0.0 else 0.0
 
 
-def ranked(weights: dict[str, float]) -> list[tuple[str, float]]:
-    """Return the entries by weight, the largest first, ties by name."""
-    return sorted(weights.items(), key=_rank)
+class Remembered(Node):
+    """A map that several expressions read: computed and put in order once a reading."""
 
+    __slots__ = ("_map", "_node", "_ranking", "_reading")
 
-def _rank(entry: tuple[str, float]) -> tuple[float, str]:
-    return -entry[1], entry[0]
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._reading = -1
+        self._map: dict[str, float] = {}
+        self._ranking: Ranking | None = None
+
+    def mapping(self, scope: Scope) -> dict[str, float]:
+        """Return it."""
+        if scope.reading != self._reading:
+            self._map = self._node.mapping(scope)
+            self._ranking = None
+            self._reading = scope.reading
+        return self._map
+
+    def ranking(self, scope: Scope) -> Ranking:
+        """Return it in order of weight."""
+        weights = self.mapping(scope)
+        ranking = self._ranking
+        if ranking is None:
+            ranking = self._ranking = Ranking(weights)
+        return ranking
 
 
 class TopKey(Node):
@@ -43,11 +49,8 @@ class TopKey(Node):
 
     def text(self, scope: Scope) -> str:
         """Return it."""
-        top, most, found = "", 0.0, False
-        for key, weight in self._map.mapping(scope).items():
-            if not found or weight > most or (weight == most and key < top):
-                top, most, found = key, weight, True
-        return top
+        entries = self._map.ranking(scope).entries
+        return entries[0][0] if entries else ""
 
 
 class TopShare(Node):
@@ -60,11 +63,8 @@ class TopShare(Node):
 
     def number(self, scope: Scope) -> float:
         """Return it."""
-        weights = self._map.mapping(scope)
-        if not weights:
-            return 0.0
-        ordered = descending(weights)
-        return share(ordered[0], added(ordered))
+        ranking = self._map.ranking(scope)
+        return share(ranking.entries[0][1], ranking.total) if ranking.entries else 0.0
 
 
 class ShareOf(Node):
@@ -82,7 +82,7 @@ class ShareOf(Node):
         key = self._key.text(scope)
         if key not in weights:
             return 0.0
-        return share(weights[key], added(descending(weights)))
+        return share(weights[key], self._map.ranking(scope).total)
 
 
 class ValueOf(Node):
@@ -109,7 +109,7 @@ class Total(Node):
 
     def number(self, scope: Scope) -> float:
         """Return it."""
-        return added(descending(self._map.mapping(scope)))
+        return self._map.ranking(scope).total
 
 
 class Entries(Node):

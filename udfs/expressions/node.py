@@ -10,19 +10,38 @@ class Scope:
     """What an expression is evaluated on; one object is used again and again.
 
     Attributes:
+        reading: a number that changes whenever the profile may have changed: what was computed before is no longer so.
         profile: the user's profile; not empty where features are evaluated.
         event: in the steps of the fold, the event that is folded.
         features: the values of number features, by position; those before the one that is evaluated are set.
         scores: by name, in segments.
     """
 
-    __slots__ = ("event", "features", "profile", "scores")
+    __slots__ = ("event", "features", "profile", "reading", "scores")
 
     def __init__(self, profile: Profile, features: list[float]) -> None:
         self.profile = profile
+        self.reading = 0
         self.event: Event = NO_EVENT
         self.features = features
         self.scores: dict[str, float] = {}
+
+
+class Ranking:
+    """A map in order of weight, the largest first, ties by name, and the sum of the weights, added in this order."""
+
+    __slots__ = ("entries", "total")
+
+    def __init__(self, weights: dict[str, float]) -> None:
+        self.entries: list[tuple[str, float]] = sorted(weights.items(), key=_rank)
+        total = 0.0
+        for _, weight in self.entries:
+            total += weight
+        self.total = total
+
+
+def _rank(entry: tuple[str, float]) -> tuple[float, str]:
+    return -entry[1], entry[0]
 
 
 class Node:
@@ -46,6 +65,10 @@ class Node:
     def mapping(self, scope: Scope) -> dict[str, float]:
         """Return the value of a map; not to be changed."""
         raise TypeError(type(self).__name__)
+
+    def ranking(self, scope: Scope) -> Ranking:
+        """Return a map in order of weight; not to be changed."""
+        return Ranking(self.mapping(scope))
 
 
 class Constant(Node):

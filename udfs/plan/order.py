@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+NUMERIC: Final = ("number", "bool")  # kinds of features that have a number
 _REFERENCES: Final = ("feature", "text_feature", "map_feature")
 
 
@@ -46,3 +47,28 @@ def needed_by(features: list[dict[str, Any]], order: list[int], exprs: list[Any]
         for at in references(expr):
             _visit(features, at, needed, [])
     return [at for at in order if at in needed]
+
+
+def vector_first(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a plan with the features of the vector in front, so that it can be cut off the values."""
+    features: list[dict[str, Any]] = data["features"]
+    order = sorted(
+        range(len(features)), key=lambda at: not (features[at]["vector"] and features[at]["kind"] in NUMERIC)
+    )
+    new = {old: position for position, old in enumerate(order)}
+    moved: dict[str, Any] = {**data, "features": [_moved(features[old], ("expr",), new) for old in order]}
+    moved["scores"] = [_moved(score, ("expr",), new) for score in data["scores"]]
+    moved["segments"] = [_moved(segment, ("enter", "leave"), new) for segment in data["segments"]]
+    return moved
+
+
+def _moved(entry: dict[str, Any], names: tuple[str, ...], new: dict[int, int]) -> dict[str, Any]:
+    return entry | {name: _renumbered(entry[name], new) for name in names if name in entry}
+
+
+def _renumbered(expr: Any, new: dict[int, int]) -> Any:
+    if not isinstance(expr, list):
+        return expr
+    if expr and expr[0] in _REFERENCES:
+        return [expr[0], new[int(expr[1])]]
+    return [_renumbered(part, new) for part in expr]

@@ -15,11 +15,11 @@ from driftline.limits import AFFINITIES_MAX
 from udfs import profile as p
 from udfs.event import Event
 from udfs.expressions.build import build
-from udfs.expressions.maps import added, ranked, share
+from udfs.expressions.maps import Remembered, share
 from udfs.expressions.node import Constant, Node, Scope
 from udfs.money import LEFT_OUT, NO_CURRENCY
 from udfs.plan.layout import layout_of
-from udfs.plan.order import evaluation_order, needed_by
+from udfs.plan.order import NUMERIC, evaluation_order, needed_by, vector_first
 from udfs.plan.passing import Decay, SessionEnd, decays_of, session_ends_of
 from udfs.plan.reading import Reading
 from udfs.plan.reducers import Reducer
@@ -30,7 +30,6 @@ from udfs.segments import Segment, SegmentStep
 
 _SESSION: Final = slice(p.SESSION_EVENTS, p.SESSION_SWITCHES + 1)
 _SESSION_ZEROS: Final = [0.0] * (p.SESSION_SWITCHES + 1 - p.SESSION_EVENTS)
-_NUMERIC: Final = ("number", "bool")
 
 
 class Plan(Fold):
@@ -48,6 +47,7 @@ class Plan(Fold):
 
     def __init__(self, data: dict[str, Any], categories_max: int) -> None:
         self.data = data
+        data = vector_first(data)
         self.name: str = data["name"]
         self.hash: str = data["hash"]
         self.layout = layout_of(data)
@@ -61,15 +61,15 @@ class Plan(Fold):
         features: list[dict[str, Any]] = data["features"]
         order = evaluation_order(features)
         self._nodes = _feature_nodes(features, order, reducers, zone)
-        numbers = [at for at in order if features[at]["kind"] in _NUMERIC]
+        numbers = [at for at in order if features[at]["kind"] in NUMERIC]
         self._order: list[int] = numbers
         self._derived: list[bool] = ["expr" in feature for feature in features]
         self._defaults: list[float] = [float(feature["default"]) for feature in features]
         self._values: list[float] = [0.0] * len(features)
         self._scope = Scope(self.layout.blank(), self._values)
-        self._vector: list[int] = [at for at, f in enumerate(features) if f["vector"] and f["kind"] in _NUMERIC]
-        self.vector_names: list[str] = [features[at]["name"] for at in self._vector]
-        self._struct = struct.Struct(f"<{len(self._vector)}f")
+        self.vector_names: list[str] = [f["name"] for f in features if f["vector"] and f["kind"] in NUMERIC]
+        self._width = len(self.vector_names)
+        self._struct = struct.Struct(f"<{self._width}f")
         self.formulas: list[tuple[str, Node]] = sorted(
             [(score["name"], build(score["expr"], self._nodes, zone)) for score in data["scores"] if "expr" in score]
         )
@@ -155,29 +155,30 @@ class Plan(Fold):
         profile.texts[0] = ""
 
     def _evaluate(self, order: list[int]) -> None:
-        scope, values = self._scope, self._values
+        scope, values, nodes = self._scope, self._values, self._nodes
+        scope.reading += 1
         for at in order:
-            value = self._nodes[at].number(scope)
+            value = nodes[at].number(scope)
             # A difference that is not 0: infinite, or not a number.
             values[at] = self._defaults[at] if self._derived[at] and value - value != 0.0 else value
 
     def reading(self, profile: Profile) -> Reading:
         """Return the features and scores of a profile that is not empty."""
         scope, values = self.scope_of(profile), self._values
-        vector = self._struct.pack(*[values[at] for at in self._vector])
+        vector = self._struct.pack(*values[: self._width])
         scores = [_finite(node.number(scope)) for _, node in self.formulas]
         affinities = self._affinities
-        shares = _top(affinities.mapping(scope)) if affinities is not None else []
+        shares = _top(affinities, scope) if affinities is not None else []
         if not self._served:
             return Reading(vector, scores, shares, [], [])
         traits = [(name, text) for name, node in self._texts if (text := node.text(scope))]
-        tops = [(name, _top(node.mapping(scope))) for name, node in self._maps]
+        tops = [(name, _top(node, scope)) for name, node in self._maps]
         return Reading(vector, scores, shares, traits, tops)
 
     def vector(self, profile: Profile) -> list[float]:
         """Return what models see of a profile that is not empty, in the order of `vector_names`."""
         self.scope_of(profile)
-        return [self._values[at] for at in self._vector]
+        return self._values[: self._width]
 
     def scope_of(self, profile: Profile) -> Scope:
         """Return the scope of a profile that is not empty, with its features; valid until the plan is used again."""
@@ -194,16 +195,16 @@ def _feature_nodes(features: list[dict[str, Any]], order: list[int], reducers: l
             nodes[at] = build(feature["expr"], nodes, zone)
         else:
             nodes[at] = reducers[feature["reducer"]].reader(feature["read"], float(feature["default"]))
+        if feature["kind"] == "map":
+            nodes[at] = Remembered(nodes[at])
     return nodes
 
 
-def _top(weights: dict[str, float]) -> list[tuple[str, float]]:
+def _top(node: Node, scope: Scope) -> list[tuple[str, float]]:
     """Return the top entries of a map with their shares, largest first, ties by name."""
-    if not weights:
-        return []
-    entries = ranked(weights)
-    total = added([weight for _, weight in entries])
-    return [(name, share(weight, total)) for name, weight in entries[:AFFINITIES_MAX]]
+    ranking = node.ranking(scope)
+    total = ranking.total
+    return [(name, share(weight, total)) for name, weight in ranking.entries[:AFFINITIES_MAX]]
 
 
 def _finite(value: float) -> float:

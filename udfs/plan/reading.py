@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
 
+class Reading:
+    """The features and scores of a user as of the newest event.
 
-class Reading(NamedTuple):
-    """The features and scores of a user as of the newest event."""
+    Attributes:
+        vector: what models see, float32 little-endian.
+        scores: those by formula, in the plan's order.
+        affinities: the top entries of the feature that is served as affinities, with their shares.
+        traits: the text features that are served, by name, without empty ones.
+        tops: the top entries of other maps that are served, by name.
+    """
 
-    vector: bytes  # what models see, float32 little-endian
-    scores: list[float]  # those by formula, in the plan's order
-    affinities: list[tuple[str, float]]  # the top entries of the feature that is served as affinities, with shares
-    traits: list[tuple[str, str]]  # the text features that are served, by name, without empty ones
-    tops: list[tuple[str, list[tuple[str, float]]]]  # the top entries of other maps that are served, by name
+    __slots__ = ("affinities", "scores", "tops", "traits", "vector")
+
+    def __init__(
+        self,
+        vector: bytes,
+        scores: list[float],
+        affinities: list[tuple[str, float]],
+        traits: list[tuple[str, str]],
+        tops: list[tuple[str, list[tuple[str, float]]]],
+    ) -> None:
+        self.vector = vector
+        self.scores = scores
+        self.affinities = affinities
+        self.traits = traits
+        self.tops = tops

@@ -51,7 +51,7 @@ def generated(
     st.lists(st.tuples(TEXT, TEXT), max_size=3, unique_by=lambda pair: pair[0]),
     st.lists(st.tuples(TEXT, st.lists(st.tuples(TEXT, UNIT), max_size=3)), max_size=2),
 )
-def test_any_message_is_written_as_the_generated_class_writes_it(
+def test_any_message_is_written_as_the_generated_class_writes_it(  # noqa: PLR0917  (hypothesis gives them by name)
     user_id: str,
     shares: list[tuple[str, float]],
     scores: dict[str, float],

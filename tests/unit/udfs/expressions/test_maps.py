@@ -13,8 +13,8 @@ from driftline.limits import AFFINITIES_MAX
 from tests.hard_wired_v1 import HardWired, affinities, vector
 from udfs.event import VIEW, Event
 from udfs.expressions.build import build
-from udfs.expressions.maps import added, descending, ranked, share
-from udfs.expressions.node import Node, Scope
+from udfs.expressions.maps import Remembered, share
+from udfs.expressions.node import Node, Ranking, Scope
 from udfs.profile import LAST_MS, SESSIONS, Profile
 from udfs.reducers.by import MapNode
 from udfs.reducers.edge import TextNode
@@ -46,8 +46,18 @@ def test_shares_are_those_of_v1(weights: dict[str, float], key: str) -> None:
     assert number(["top_share", MAP], scope) == features[-4]
     assert number(["share_of", MAP, KEY], scope) == features[-3]
     assert build(["top_key", MAP], FEATURES, "UTC").text(scope) == (shares[0][0] if shares else "")
-    total = added(descending(weights))
-    assert [(name, share(weight, total)) for name, weight in ranked(weights)[:AFFINITIES_MAX]] == shares
+    ranking = Ranking(weights)
+    assert [(name, share(weight, ranking.total)) for name, weight in ranking.entries[:AFFINITIES_MAX]] == shares
+
+
+def test_a_remembered_map_is_computed_once_a_reading() -> None:
+    scope, node = scope_of({"a": 1.0, "b": 3.0}), Remembered(MapNode(0))
+    assert node.ranking(scope) is node.ranking(scope)
+    assert node.ranking(scope).entries == [("b", 3.0), ("a", 1.0)]
+    scope.profile = Profile(maps=[{"c": 2.0}])
+    scope.reading += 1
+    assert node.ranking(scope).entries == [("c", 2.0)]
+    assert node.mapping(scope) == {"c": 2.0}
 
 
 @given(MAPS, st.randoms())
