@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from declarations.problems import Path, Problems, instead
+from declarations.problems import Path, Problems, instead, shown
 
 _WANTED = {
     "bool_type": "true or false",
@@ -23,7 +23,6 @@ _BOUNDS = {
     "less_than_equal": ("at most", "le"),
     "greater_than_equal": ("at least", "ge"),
 }
-_TEXT_CHARS_MAX = 60
 
 
 def report(error: ValidationError, model: type[BaseModel], path: Path, problems: Problems) -> None:
@@ -37,19 +36,24 @@ def report(error: ValidationError, model: type[BaseModel], path: Path, problems:
     """
     errors = error.errors(include_url=False)
     unknown = [str(found["loc"][-1]) for found in errors if found["type"] == "extra_forbidden"]
+    wanted: dict[Path, tuple[Any, list[str]]] = {}
     for found in errors:
         loc = tuple(part for part in found["loc"] if part != "[key]")
         inner = _known(loc, path, problems)
         kind = found["type"]
         if kind == "extra_forbidden":
-            accepted = _keys(model, loc[:-1])
-            problems.add(inner[:-1], f"unknown key {loc[-1]!r}{instead(str(loc[-1]), accepted)}", at=inner)
+            keys = _keys(model, loc[:-1])
+            problems.add(inner[:-1], f"unknown key {loc[-1]!r}{instead(str(loc[-1]), keys)}", at=inner)
         elif kind == "missing":
             if any(instead(word, [str(loc[-1])]).startswith("; did") for word in unknown):
                 continue  # it is there, misspelt
             problems.add(inner[:-1] if loc else inner, f"key {str(loc[-1])!r} is missing")
+        elif kind in _WANTED:
+            wanted.setdefault(inner, (found["input"], []))[1].append(_WANTED[kind])
         else:
             problems.add(inner, _message(kind, found))
+    for inner, (value, accepted) in wanted.items():  # of a union, what each of its members wants
+        problems.add(inner, f"{shown(value)} is not accepted; it must be {' or '.join(accepted)}")
 
 
 def _known(loc: Path, path: Path, problems: Problems) -> Path:
@@ -65,7 +69,7 @@ def _is_member(part: str | int) -> bool:
 
 
 def _message(kind: str, found: Any) -> str:
-    shown = _shown(found["input"])
+    given = shown(found["input"])
     context = found.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
@@ -74,20 +78,13 @@ def _message(kind: str, found: Any) -> str:
             word.strip("'")
             for word in str(context["expected"]).replace("True", "true").replace(" or ", ", ").split(", ")
         ]
-        return f"{shown} is not accepted{instead(str(found['input']), accepted)}"
+        return f"{given} is not accepted{instead(str(found['input']), accepted)}"
     if kind == "string_pattern_mismatch":
-        return f"{shown} is not accepted; it must match {str(context['pattern']).strip('^$')}"
+        return f"{given} is not accepted; it must match {str(context['pattern']).strip('^$')}"
     if kind in _BOUNDS:
         word, bound = _BOUNDS[kind]
-        return f"{shown} is not accepted; it must be {word} {context[bound]:,}"
-    if kind in _WANTED:
-        return f"{shown} is not accepted; it must be {_WANTED[kind]}"
-    return f"{shown} is not accepted: {found['msg'][:1].lower()}{found['msg'][1:]}"
-
-
-def _shown(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
-    return text if len(text) <= _TEXT_CHARS_MAX else f"{text[: _TEXT_CHARS_MAX - 3]}..."
+        return f"{given} is not accepted; it must be {word} {context[bound]:,}"
+    return f"{given} is not accepted: {found['msg'][:1].lower()}{found['msg'][1:]}"
 
 
 def _keys(model: type[BaseModel], loc: Path) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from declarations.errors import DeclarationError
 
 Path = tuple[str | int, ...]
 _SHOWN_MAX = 15  # accepted values that a message lists
+_TEXT_CHARS_MAX = 60  # of a wrong value
 
 
 class Place(NamedTuple):
@@ -56,6 +57,12 @@ class Problems:
         """Raise DeclarationError if there is any problem."""
         if self._found:
             raise DeclarationError(self.lines)
+
+
+def shown(value: Any) -> str:
+    """Return a value as it is shown in a message: cut, with the words of YAML."""
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else repr(value)
+    return text if len(text) <= _TEXT_CHARS_MAX else f"{text[: _TEXT_CHARS_MAX - 3]}..."
 
 
 def instead(word: str, accepted: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from declarations.problems import instead
+from declarations.problems import instead, shown
 from driftline.limits import VALUE_MAX
 from driftline.units import DAY_MS, HOUR_MS
 
@@ -30,7 +30,7 @@ def duration_ms(value: Any) -> int:
     """Return a duration such as 7d in milliseconds. Raises ValueError."""
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        message = f"{value!r} is no duration; accepted are whole numbers with a unit, such as 30s 5m 12h 7d 4w"
+        message = f"{shown(value)} is no duration; accepted are whole numbers with a unit, such as 30s 5m 12h 7d 4w"
         raise ValueError(message)
     length_ms = int(found[1]) * _DURATION_UNIT_MS[found[2]]
     if length_ms > _DURATION_MS_MAX:
@@ -46,7 +46,11 @@ def duration_text(length_ms: int) -> str:
 
 
 def _words(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+    words = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
+    if (not words and value != []) or not all(isinstance(word, str) for word in words):
+        message = f"{shown(value)} is not accepted; it must be a name or a list of names"
+        raise ValueError(message)
+    return words
 
 
 def _some_words(value: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from declarations.problems import Path
+from declarations.problems import Path, shown
 
 _NODES_MAX = 100_000  # of a file, aliases counted as often as they are used: a file of aliases must not fill the memory
 _DEPTH_MAX = 32
@@ -87,7 +87,7 @@ class Tree:
             if kind == "float":
                 return float(text.replace("_", "").replace(".inf", "inf").replace(".nan", "nan").replace(".NaN", "nan"))
         except ValueError:
-            self.problems.append((node.start_mark.line + 1, path, f"{text!r} is no number"))
+            self.problems.append((node.start_mark.line + 1, path, f"{shown(text)} is no number"))
             return None
         if kind == "bool":
             return text.lower() == "true"
