@@ -10,6 +10,7 @@ from typing import Any, Final
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.limits import FIRST_DECLARED_TYPE
 from udfs.event import FORGET, Event
+from udfs.plan.order import vector_first
 from udfs.plan.plan import Plan
 from udfs.profile import Profile, ProfileBounds
 from udfs.segments import memberships
@@ -103,9 +104,9 @@ def _folded(
 
 def _values(plan: Plan, profile: Profile) -> dict[str, float]:
     """Return the features and scores of a profile; of served texts 1 or 0, of served maps the number of top entries."""
-    numbers = plan.scope_of(profile).features
+    numbers = plan.scope_of(profile).features  # the vector comes first
     values: dict[str, float] = {}
-    for feature, number in zip(plan.data["features"], numbers, strict=True):
+    for feature, number in zip(vector_first(plan.data)["features"], numbers, strict=True):
         if feature["kind"] not in _NOT_NUMBERS:
             values[feature["name"]] = number
         elif feature["served"]:
