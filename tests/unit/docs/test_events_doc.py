@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from driftline.jsonlines import format_event, parse_event
+from driftline.mapping.keys import KINDS
+from driftline.mapping.spec import Mapping
 from driftline.words import CHANNEL_SPELLINGS, TYPE_SPELLINGS
 from udfs.decode import validate
 from udfs.event import PURCHASE
@@ -29,6 +32,13 @@ def test_the_sample_is_a_complete_event() -> None:
     message = parse_event(sample.encode())
     assert format_event(message) == sample
     assert validate(message).type == PURCHASE
+
+
+def test_the_mapping_that_it_shows_is_one() -> None:
+    whole, cases = re.findall(r"^```toml\n(.+?)^```$", DOC.read_text(), re.MULTILINE | re.DOTALL)
+    given = tomllib.loads(whole)
+    assert Mapping.of(given | tomllib.loads(cases)).cases["track"].columns["type"] == "event"
+    assert set(KINDS) - {*given, "when", "by"} == {"root"}
 
 
 @pytest.mark.parametrize(
