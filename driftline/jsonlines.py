@@ -275,12 +275,12 @@ def property_text(value: object) -> str | None:
     """The text of anything in JSON; None where it is absent, and where it cannot be written as JSON again."""
     if value is None or type(value) is str:
         return value
+    if type(value) is int or value.__class__ is _Long:
+        return str(value)
     if type(value) is float:
         if value.is_integer() and abs(value) < _PLAIN_MAX:
             return str(int(value))
         return repr(value) if math.isfinite(value) else _SPECIAL_WORDS.get(value, '"NaN"')[1:-1]
-    if value.__class__ is _Long:
-        return str(value)
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError):  # not finite, a key twice, too deep

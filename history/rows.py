@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 from driftline.mapping.documents import DocumentMaker
@@ -50,7 +51,7 @@ def _csv_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
             if len(cells) != len(header):
                 yield place, ValueError(f"has {len(cells)} cells; the first line has {len(header)}")
                 continue
-            yield _made(maker, place, dict(zip(header, cells, strict=True)), cells)
+            yield _made(maker, place, dict(zip(header, cells, strict=True)), partial(list, cells))
     except UnicodeDecodeError:
         message = f"is not UTF-8 behind line {reader.line_num}; convert it, for example with iconv -f LATIN1 -t UTF-8"
         raise FileError(message) from None
@@ -86,7 +87,7 @@ def _json_rows(text: Text, mapping: Mapping, found: set[str]) -> Iterator[Row]:
             yield place, error
 
 
-def _made(maker: DocumentMaker, place: Document, row: dict[str, Any], identity: list[str]) -> Row:
+def _made(maker: DocumentMaker, place: Document, row: dict[str, Any], identity: Callable[[], list[str]]) -> Row:
     try:
         document = maker.document(row, identity)
     except ValueError as error:

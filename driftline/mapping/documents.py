@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -21,12 +21,12 @@ class DocumentMaker:
         self._base = _CaseMaker(mapping)
         self._cases = {word: _CaseMaker(case) for word, case in mapping.cases.items()}
 
-    def document(self, row: dict[str, Any], identity: Iterable[str]) -> dict[str, Any] | None:
+    def document(self, row: dict[str, Any], identity: Callable[[], Iterable[str]]) -> dict[str, Any] | None:
         """The document of a row, or None if the row is to be left out.
 
         Args:
             row: the value of every column that the mapping names; not changed.
-            identity: what an id is made of, where the row has none.
+            identity: returns what an id is made of, where the row has none.
 
         Raises:
             ValueError: what keeps the row from being an event; holds nothing of it but names of columns.
@@ -36,7 +36,7 @@ class DocumentMaker:
             case = self._cases.get(_cell(self._by, row[self._by]), case)
         document = case.document(row)
         if document is not None and "eventId" not in document:
-            document["eventId"] = _row_id(identity)
+            document["eventId"] = _row_id(identity())
         return document
 
 
@@ -96,7 +96,7 @@ class _CaseMaker:
         only = given[0][1]
         if table is None and name.startswith(PROPERTY) and len(given) == 1:
             return only  # a property may be anything
-        text = "-".join(_cell(column, value) for column, value in given)
+        text = _cell(*given[0]) if len(given) == 1 else "-".join([_cell(column, value) for column, value in given])
         if name == "eventTimeMs":
             return self._time_ms(text)
         if name == "type":
@@ -137,6 +137,8 @@ def is_empty(value: Any) -> bool:
 
 def _cell(column: str, value: Any) -> str:
     """The text of one value."""
+    if value.__class__ is str:
+        return value.strip()
     if not isinstance(value, (str, int, float)):
         message = f"column {column!r} must hold one value, not a list or an object"
         raise ValueError(message)

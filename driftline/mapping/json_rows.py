@@ -13,12 +13,16 @@ class JsonRow(NamedTuple):
     """An event in a document.
 
     Attributes:
+        event: the event as it was found.
         row: column -> its value, None where it has none.
-        identity: what its id is made of, where it has none.
     """
 
+    event: dict[str, Any]
     row: dict[str, Any]
-    identity: list[str]
+
+    def identity(self) -> list[str]:
+        """Return what its id is made of, where it has none: all of it, and what was around it."""
+        return [property_text(value) or "" for value in (self.event, *self.row.values())]
 
 
 def json_rows_of(data: bytes, mapping: Mapping, names: list[str]) -> Iterator[JsonRow | ValueError]:
@@ -48,7 +52,7 @@ def rows_of_document(document: dict[str, Any], mapping: Mapping, names: list[str
         row = {name: _at(event, name) for name in names}
         if event is not document:
             row |= {name: _at(document, name) for name, value in row.items() if value is None}
-        yield JsonRow(row, [property_text(value) or "" for value in (event, *row.values())])
+        yield JsonRow(event, row)
 
 
 def _events(document: dict[str, Any], mapping: Mapping) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ from hypothesis import strategies as st
 
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
+from driftline.jsonlines import parse_event
 from driftline.mapping.spec import Mapping, given_in
 from driftline.values.reading import JsonValues
+from history.documents import Document
 from history.reading import EventReader
+from history.rows import rows_of
 from tests.unit.test_mapping import MAPPINGS, ROOT
 
 SHAPES = ("segment", "cloudevents", "debezium", "flat-json")
@@ -120,3 +125,26 @@ def test_any_json_is_an_event_or_a_value_error(document: dict[str, Any]) -> None
         except ValueError:
             continue
         assert found.event_id
+
+
+@given(document=st.dictionaries(st.sampled_from(["who", "what", "at", "n", "p", "x"]), JSON | st.just("u1")))
+def test_a_value_is_what_its_line_in_a_file_is(document: dict[str, Any]) -> None:
+    mapping = Mapping.of(SONG | {"properties": ["x"], "properties_of": [], "types": {"u1": "song"}})
+    line = json.dumps(document).encode()
+    (row,) = rows_of(io.BufferedReader(io.BytesIO(line)), mapping, set())
+    try:
+        from_topic = JsonValues(mapping, framed=False).event(line)
+    except ValueError as error:
+        assert row is not None
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            parsed(row)
+        return
+    assert row is not None
+    assert parsed(row) == from_topic
+
+
+def parsed(row: Document | tuple[Document, ValueError]) -> UserEvent:
+    """The event of a file's row, or the error that it is."""
+    if isinstance(row, Document):
+        return parse_event(row.data)
+    raise row[1]
