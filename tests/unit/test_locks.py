@@ -32,7 +32,7 @@ def locked(name: str) -> dict[str, Version]:
     return {canonicalize_name(found[1]): Version(found[2]) for found in PINNED.finditer((ROOT / name).read_text())}
 
 
-ALL = ("CORE", "JOBS", "SERVING", "TRACING", "CLIENT", "REST", "NOTEBOOKS", "DEV")
+ALL = ("CORE", "JOBS", "SERVING", "TRACING", "CLIENT", "REST", "REGISTRY", "NOTEBOOKS", "DEV")
 
 
 @pytest.mark.parametrize(
