@@ -11,6 +11,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.errors import SettingError
 from driftline.limits import NAMESPACE
 from driftline.redis_url import RedisUrl, check_login, with_password
@@ -102,21 +103,26 @@ class ModelSettings(JobSettings):
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
     require_model: bool | None = Field(
         None,
-        description="stop and retry rather than write scores without purchase_propensity; unset: true where whoever "
-        "submits finds a current model in models_dir",
+        description="stop and retry rather than write scores without those of models; unset: true where whoever "
+        "submits finds a current model of each below models_dir",
     )
 
     @property
-    def has_model(self) -> bool:
-        """Whether this machine finds a current model in the folder now."""
-        return (self.models_dir / "current").exists()
+    def model_folders(self) -> dict[str, Path]:
+        """The folder of the models of each score that a model makes, by score."""
+        return {PURCHASE_PROPENSITY: self.models_dir}
+
+    @property
+    def scores_without_model(self) -> list[str]:
+        """The scores of models of which this machine finds no current model now."""
+        return [name for name, folder in self.model_folders.items() if not (folder / "current").exists()]
 
     def as_submitted(self) -> Self:
-        """Return the settings with `require_model` decided: a model that exists now is required later."""
+        """Return the settings with `require_model` decided: where every model exists now, they are required later."""
         settings = super().as_submitted()
         if settings.require_model is not None:
             return settings
-        return settings.model_copy(update={"require_model": settings.has_model})
+        return settings.model_copy(update={"require_model": not settings.scores_without_model})
 
 
 def names_in(joined: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
@@ -144,6 +145,15 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     adopt: str = Field(
         "", description="settings whose new values a restored job goes on with, although its state was made with others"
     )
+
+    @property
+    def model_folders(self) -> dict[str, Path]:
+        """See ModelSettings; those of the declarations, which must be readable where it is asked."""
+        from jobs.plans import compile_plan  # noqa: PLC0415  (it needs these settings, and a server needs no core)
+
+        scores = json.loads(compile_plan(self))["scores"]
+        folders = {one["name"]: one.get("folder") or one["name"] for one in scores if one.get("model")}
+        return {name: self.models_dir / folder for name, folder in folders.items()}
 
     @property
     def adopted(self) -> tuple[str, ...]:

@@ -99,10 +99,12 @@ def _warn(spec: JobSpec, stack: StackSettings, settings: JobSettings) -> None:
 
     if spec.keeps_scores and (warning := memory_warning(stack)):
         typer.echo(warning, err=True)
-    if isinstance(settings, ModelSettings) and not settings.has_model:
+    if not isinstance(settings, ModelSettings):
+        return
+    for score in settings.scores_without_model:
         typer.echo(
-            f"no model in {settings.models_dir} yet, so there is no purchase_propensity: "
-            "`driftline train` makes one, and the job picks it up",
+            f"no model in {settings.model_folders[score]} yet, so there is no {score}: "
+            f"`driftline train {score}` makes one, and the job picks it up",
             err=True,
         )
 

@@ -225,3 +225,21 @@ def test_a_model_that_is_there_at_submission_is_required_later(tmp_path: Path) -
     assert settings.as_submitted().require_model is True
     given: ScoreEventsSettings = ScoreEventsSettings.load(models_dir=tmp_path, require_model=False)
     assert given.as_submitted() == given
+
+
+def test_models_are_required_later_where_every_score_has_one(tmp_path: Path) -> None:
+    folder = tmp_path / "personalization"
+    folder.mkdir()
+    label = "{event: PURCHASE, within: 1h}"
+    scores = (
+        f"  a: {{model: classification, folder: ., label: {label}}}\n  b: {{model: classification, label: {label}}}"
+    )
+    (folder / "p.yaml").write_text(f"project: {{name: p}}\nfeatures: {{views: {{count: VIEW}}}}\nscores:\n{scores}\n")
+    settings: ScoreEventsSettings = ScoreEventsSettings.load(models_dir=tmp_path, declarations=folder)
+    assert settings.model_folders == {"a": tmp_path / ".", "b": tmp_path / "b"}
+    (tmp_path / "current").touch()
+    assert settings.scores_without_model == ["b"]
+    assert settings.as_submitted().require_model is False
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "current").touch()
+    assert settings.as_submitted().require_model is True
