@@ -57,9 +57,16 @@ def train(  # noqa: PLR0917  (options, which Typer passes by name)
     from training.run import train as run
 
     settings = job_settings(declarations)
-    learned = LearnedScore.of_plan(plan_for(settings).data, score)
+    plan = plan_for(settings).data
+    learned = LearnedScore.of_plan(plan, score)
     mapped = None if mapping is None else Mapping.load(mapping)
-    history = EventReader(events, mapping=mapped, skip_bad=skip_bad, refused=refused_ids_of(settings))
+    history = EventReader(
+        events,
+        mapping=mapped,
+        skip_bad=skip_bad,
+        refused=refused_ids_of(settings),
+        declared=[one["custom"] for one in plan["events"] if one.get("custom")],
+    )
     folder = learned.score.models(models_dir or StackSettings.load().models_dir)
     with Console(stderr=True).status("") as status:
         manifest, report = run(
