@@ -27,6 +27,8 @@ class FakeScores(ScoreServiceServicer):
     def __init__(self) -> None:
         self.users: dict[str, UserScores] = {}
         self.failures: list[grpc.StatusCode] = []
+        self.segments: dict[str, dict[str, int]] = {}  # members and since when
+        self.cuts: list[grpc.StatusCode] = []  # how listings end after their next page
         self.delay_s = 0.0
         self.stale = False
         self.bad_ids: set[str] = set()  # refused in a batch or a watch
@@ -77,6 +79,37 @@ class FakeScores(ScoreServiceServicer):
             for result in news:
                 sent[result.user_id] = result
                 yield pb.WatchScoresResponse(result=result)
+
+    def ListSegments(self, request: pb.ListSegmentsRequest, context: Any) -> pb.ListSegmentsResponse:
+        self._note("ListSegments", request, context)
+        counts = [
+            pb.SegmentCount(name=name, members=len(members), definition=f"hash of {name}")
+            for name, members in sorted(self.segments.items())
+        ]
+        return pb.ListSegmentsResponse(segments=counts)
+
+    def ListSegmentMembers(
+        self, request: pb.ListSegmentMembersRequest, context: Any
+    ) -> Iterator[pb.ListSegmentMembersResponse]:
+        self._note("ListSegmentMembers", request, context)
+        if request.segment not in self.segments:
+            _abort(context, grpc.StatusCode.NOT_FOUND, f"the segment {request.segment} is not declared")
+        members = [pb.SegmentMember(user_id=one, since_ms=ms) for one, ms in self.segments[request.segment].items()]
+        if request.sample:
+            yield pb.ListSegmentMembersResponse(members=members[: request.sample])
+            return
+        at = int(request.page_token or 0)
+        end = min(len(members), at + request.limit) if request.limit else len(members)
+        size = request.page_size or 1_000
+        while True:
+            until = min(end, at + size)
+            token = str(until) if until < len(members) else ""
+            yield pb.ListSegmentMembersResponse(members=members[at:until], next_page_token=token)
+            at = until
+            if at >= end:
+                return
+            if self.cuts:
+                _abort(context, self.cuts.pop(0), "cut off")
 
     def stop(self) -> None:
         """End the running watches."""

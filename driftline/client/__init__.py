@@ -18,7 +18,19 @@ from driftline.client.errors import (
 )
 from driftline.client.face_async import AsyncScoresClient
 from driftline.client.face_sync import ScoresClient
-from driftline.client.types import Affinity, Explanation, FeatureValue, Result, Scores, Session
+from driftline.client.types import (
+    Affinity,
+    Explanation,
+    FeatureValue,
+    Membership,
+    Result,
+    Scores,
+    SegmentCount,
+    SegmentMember,
+    SegmentPage,
+    Session,
+    Top,
+)
 
 __all__ = [
     "Affinity",
@@ -28,6 +40,7 @@ __all__ = [
     "FailedPreconditionError",
     "FeatureValue",
     "InvalidRequestError",
+    "Membership",
     "NotFoundError",
     "PermissionDeniedError",
     "RequestTooLargeError",
@@ -36,8 +49,12 @@ __all__ = [
     "Scores",
     "ScoresClient",
     "ScoresError",
+    "SegmentCount",
+    "SegmentMember",
+    "SegmentPage",
     "Session",
     "Tls",
+    "Top",
     "UnauthenticatedError",
     "UnavailableError",
 ]

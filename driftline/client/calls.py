@@ -94,6 +94,21 @@ class Calls:
         ids = [self._text(user_id) for user_id in user_ids]
         return pb.WatchScoresRequest(user_ids=ids, read_mask=self._mask(asked))
 
+    def members(
+        self, segment: str, *, limit: int = 0, page_size: int = 0, page_token: str = "", sample: int = 0
+    ) -> pb.ListSegmentMembersRequest:
+        """The request of a listing; what no request could say is left to the server to refuse."""
+        try:
+            return pb.ListSegmentMembersRequest(
+                segment=self._text(segment),
+                limit=limit,
+                page_size=page_size,
+                page_token=self._text(page_token),
+                sample=sample,
+            )
+        except ValueError as error:
+            raise self.invalid(str(error)) from None
+
     def error(self, error: grpc.RpcError) -> ScoresError:
         """What a failed call means."""
         return error_of(self.target, error.code().name, error.details() or "no details")
@@ -106,7 +121,7 @@ class Calls:
         try:
             text.encode()
         except UnicodeEncodeError:
-            message = "user ids and fields must be valid Unicode"
+            message = "user ids, fields and names must be valid Unicode"
             raise self.invalid(message) from None
         return text
 

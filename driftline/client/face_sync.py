@@ -13,8 +13,23 @@ import grpc
 from driftline.client.calls import Calls, Metadata, Options
 from driftline.client.channel import channel_options
 from driftline.client.errors import ScoresError, UnauthenticatedError, UnavailableError
-from driftline.client.types import Explanation, Result, Scores, explanation_of, result_of, scores_of
+from driftline.client.listing import Listing
+from driftline.client.types import (
+    Explanation,
+    Result,
+    Scores,
+    SegmentCount,
+    SegmentMember,
+    SegmentPage,
+    counts_of,
+    explanation_of,
+    members_of,
+    result_of,
+    scores_of,
+)
 from driftline.client.watching import ACCESS_RENEWED, Reconnects, WatchState
+from driftline.limits import LISTED_MEMBERS_MAX
+from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
 
 
@@ -111,6 +126,103 @@ class ScoresClient:
         except grpc.RpcError as error:
             raise calls.error(error) from None
         return explanation_of(response, user_id=user_id)
+
+    def list_segments(
+        self, *, namespace: str | None = None, timeout_s: float | None = None, metadata: Metadata = ()
+    ) -> list[SegmentCount]:
+        """The declared segments by name, each with the number of its members."""
+        calls = self._calls
+        try:
+            response = self._stub.ListSegments(
+                pb.ListSegmentsRequest(),
+                timeout=calls.deadline_s(timeout_s),
+                metadata=calls.metadata(namespace, metadata),
+            )
+        except grpc.RpcError as error:
+            raise calls.error(error) from None
+        return counts_of(response)
+
+    def segment_page(
+        self,
+        segment: str,
+        *,
+        page_size: int = LISTED_MEMBERS_MAX,
+        page_token: str = "",
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> SegmentPage:
+        """So many members (at most 1,000), and the token of the next page. Raises NotFoundError for no such segment."""
+        request = self._calls.members(segment, limit=page_size, page_size=page_size, page_token=page_token)
+        members, token = self._members(request, namespace, timeout_s, metadata)
+        return SegmentPage(tuple(members), token)
+
+    def sample_segment(
+        self,
+        segment: str,
+        count: int,
+        *,
+        namespace: str | None = None,
+        timeout_s: float | None = None,
+        metadata: Metadata = (),
+    ) -> list[SegmentMember]:
+        """So many members at random, at most 1,000. Raises NotFoundError for no such segment."""
+        return self._members(self._calls.members(segment, sample=count), namespace, timeout_s, metadata)[0]
+
+    def _members(
+        self,
+        request: pb.ListSegmentMembersRequest,
+        namespace: str | None,
+        timeout_s: float | None,
+        metadata: Metadata,
+    ) -> tuple[list[SegmentMember], str]:
+        """What a bounded listing gives, and where it ended."""
+        calls, members, token = self._calls, list[SegmentMember](), ""
+        try:
+            for response in self._stub.ListSegmentMembers(
+                request, timeout=calls.deadline_s(timeout_s), metadata=calls.metadata(namespace, metadata)
+            ):
+                members += members_of(response)
+                token = response.next_page_token
+        except grpc.RpcError as error:
+            raise calls.error(error) from None
+        return members, token
+
+    def list_segment_members(
+        self,
+        segment: str,
+        *,
+        limit: int = 0,
+        page_size: int = 0,
+        namespace: str | None = None,
+        metadata: Metadata = (),
+    ) -> Iterator[SegmentMember]:
+        """The members of a segment, at most `limit` of them (0: all), read as they are asked for; no deadline.
+
+        Who is a member all the while comes exactly once. A stream that is lost goes on where it ended; raises the last
+        error where that takes over `reconnect_s`. Raises NotFoundError for no such segment.
+        """
+        calls, reconnects = self._calls, Reconnects(self._calls.reconnect_s)
+        listing = Listing(
+            lambda left, token: calls.members(segment, limit=left, page_size=page_size, page_token=token), limit
+        )
+        while not listing.done:
+            stream = self._stub.ListSegmentMembers(listing.request(), metadata=calls.metadata(namespace, metadata))
+            failure: ScoresError = UnavailableError(calls.target, "the listing ended")
+            code = "OK"
+            try:
+                for response in stream:
+                    reconnects.arrived()
+                    yield from listing.take(response)
+            except grpc.RpcError as error:
+                failure, code = calls.error(error), error.code().name
+            finally:
+                stream.cancel()
+            if listing.done:
+                return
+            wait_s = reconnects.wait_s(code, time.monotonic())
+            if wait_s is None or self._closed.wait(wait_s):
+                raise failure
 
     def watch(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -39,11 +39,54 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """That a user is in a segment, since an event time in milliseconds since the epoch."""
+
+    segment: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The largest entries of a feature that is a map, such as counts by a dimension; a category is an entry's key."""
+
+    feature: str
+    entries: tuple[Affinity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentMember:
+    """A member of a segment, since an event time in milliseconds since the epoch."""
+
+    user_id: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPage:
+    """Some members of a segment, and the token to ask for the next ones with; empty behind the last."""
+
+    members: tuple[SegmentMember, ...]
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentCount:
+    """A declared segment: how many members it has, and the content hash of its declaration."""
+
+    name: str
+    members: int
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Scores:
     """One user's scores. What the mask left out has its default here.
 
-    `scores` maps names to values within 0 and 1; `affinities` are largest first. Times are milliseconds since the
-    epoch. `stale`: the score store did not answer, and these are the last scores that the server saw.
+    `scores` maps names to values, those of the shipped set within 0 and 1; `affinities` and `tops` are largest first;
+    `traits` are the values of text features; `model_versions` are by score. `declaration` is the hash of what was
+    declared, empty for the shipped set. Times are milliseconds since the epoch. `stale`: the score store did not
+    answer, and these are the last scores that the server saw.
     """
 
     user_id: str
@@ -56,6 +99,11 @@ class Scores:
     accepted_events: int = 0
     generation: int = 0
     written_at_ms: int = 0
+    declaration: str = ""
+    segments: tuple[Membership, ...] = ()
+    traits: Mapping[str, str] = field(default_factory=dict)
+    tops: tuple[Top, ...] = ()
+    model_versions: Mapping[str, str] = field(default_factory=dict)
     stale: bool = False
 
     @property
@@ -111,7 +159,7 @@ def scores_of(message: scores_pb2.UserScores, *, user_id: str = "", stale: bool 
     return Scores(
         user_id=message.user_id or user_id,
         scores=dict(message.scores),
-        affinities=tuple(Affinity(affinity.category, affinity.share) for affinity in message.affinities),
+        affinities=_shares_of(message.affinities),
         session=_session_of(message.session) if message.HasField("session") else None,
         feature_set=message.feature_set,
         model_version=message.model_version,
@@ -119,6 +167,11 @@ def scores_of(message: scores_pb2.UserScores, *, user_id: str = "", stale: bool 
         accepted_events=message.accepted_events,
         generation=message.generation,
         written_at_ms=message.written_at_ms,
+        declaration=message.declaration,
+        segments=tuple(Membership(one.name, one.since_ms) for one in message.segments),
+        traits=dict(message.traits),
+        tops=tuple(Top(top.feature, _shares_of(top.entries)) for top in message.tops),
+        model_versions=dict(message.model_versions),
         stale=stale,
     )
 
@@ -128,16 +181,20 @@ def scores_message(scores: Scores) -> scores_pb2.UserScores:
     message = scores_pb2.UserScores(
         user_id=scores.user_id,
         scores=scores.scores,
-        affinities=[
-            scores_pb2.CategoryAffinity(category=affinity.category, share=affinity.share)
-            for affinity in scores.affinities
-        ],
+        affinities=_shares_message(scores.affinities),
         feature_set=scores.feature_set,
         model_version=scores.model_version,
         as_of_event_time_ms=scores.as_of_event_time_ms,
         accepted_events=scores.accepted_events,
         generation=scores.generation,
         written_at_ms=scores.written_at_ms,
+        declaration=scores.declaration,
+        segments=[scores_pb2.SegmentMembership(name=one.segment, since_ms=one.since_ms) for one in scores.segments],
+        traits=scores.traits,
+        tops=[
+            scores_pb2.DimensionShares(feature=top.feature, entries=_shares_message(top.entries)) for top in scores.tops
+        ],
+        model_versions=scores.model_versions,
     )
     if (session := scores.session) is not None:
         message.session.CopyFrom(
@@ -193,6 +250,36 @@ def explanation_message(explanation: Explanation) -> pb.ExplainScoresResponse:
     ]
     scores = explanation.scores
     return pb.ExplainScoresResponse(scores=scores_message(scores), features=features, stale=scores.stale)
+
+
+def members_of(message: pb.ListSegmentMembersResponse) -> list[SegmentMember]:
+    """The members of a message."""
+    return [SegmentMember(one.user_id, one.since_ms) for one in message.members]
+
+
+def page_message(page: SegmentPage) -> pb.ListSegmentMembersResponse:
+    """The message of a page."""
+    members = [pb.SegmentMember(user_id=one.user_id, since_ms=one.since_ms) for one in page.members]
+    return pb.ListSegmentMembersResponse(members=members, next_page_token=page.next_page_token)
+
+
+def counts_of(message: pb.ListSegmentsResponse) -> list[SegmentCount]:
+    """The segments of a message."""
+    return [SegmentCount(one.name, one.members, one.definition) for one in message.segments]
+
+
+def counts_message(counts: Iterable[SegmentCount]) -> pb.ListSegmentsResponse:
+    """The inverse of counts_of."""
+    found = [pb.SegmentCount(name=one.name, members=one.members, definition=one.definition) for one in counts]
+    return pb.ListSegmentsResponse(segments=found)
+
+
+def _shares_of(message: Iterable[scores_pb2.CategoryAffinity]) -> tuple[Affinity, ...]:
+    return tuple(Affinity(one.category, one.share) for one in message)
+
+
+def _shares_message(shares: Iterable[Affinity]) -> list[scores_pb2.CategoryAffinity]:
+    return [scores_pb2.CategoryAffinity(category=one.category, share=one.share) for one in shares]
 
 
 def _session_of(message: scores_pb2.SessionSummary) -> Session:

@@ -23,9 +23,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from driftline.client import AsyncScoresClient, Result, ScoresError
-from driftline.client.types import explanation_message, result_message, scores_message
-from driftline.limits import BATCH_IDS_MAX
+from driftline.client import AsyncScoresClient, Result, ScoresError, SegmentPage
+from driftline.client.types import (
+    counts_message,
+    explanation_message,
+    page_message,
+    result_message,
+    scores_message,
+)
+from driftline.limits import BATCH_IDS_MAX, LISTED_MEMBERS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.units import MIB
 from serving.health import FRESH_NAME
@@ -38,7 +44,7 @@ from serving.rest.problems import (
     on_scores_error,
     problem,
 )
-from serving.rest.requests import batch_of, fields_of, metadata_of, user_id_of
+from serving.rest.requests import batch_of, fields_of, metadata_of, number_of, user_id_of
 
 BODY_BYTES_MAX = MIB  # BATCH_IDS_MAX ids of ID_BYTES_MAX fit, even with every byte escaped (\u00XX)
 PING_S = 15  # keeps a silent stream open through proxies, and notices a caller that has gone
@@ -55,6 +61,8 @@ def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float, limi
             Route(f"{user}/scores:explain", gateway.explain),
             Route("/v1/scores:batchGet", gateway.batch, methods=["POST"]),
             Route("/v1/scores:watch", gateway.watch),
+            Route("/v1/segments", gateway.segments),
+            Route("/v1/segments/{segment}/members", gateway.members),
             Route("/healthz", gateway.health),
             Route("/readyz", gateway.health),
             Route("/freshz", gateway.freshness),
@@ -136,6 +144,27 @@ class Gateway:
                 raise
             return problem(HTTPStatus.GATEWAY_TIMEOUT, "the score server did not answer in time", "DEADLINE_EXCEEDED")
         return _Watch(first, results, ended=self._watch_ended, send_s=self._limits.send_s)
+
+    async def segments(self, request: Request) -> Response:
+        """GET /v1/segments."""
+        return _json(counts_message(await self._client.list_segments(**_options(request))))
+
+    async def members(self, request: Request) -> Response:
+        """GET /v1/segments/{segment}/members: a page, or a sample."""
+        segment, query = request.path_params["segment"], request.query_params
+        sample = number_of(query, "sample", LISTED_MEMBERS_MAX)
+        size = number_of(query, "pageSize", LISTED_MEMBERS_MAX)
+        token = query.get("pageToken", "")
+        if not sample:
+            page = await self._client.segment_page(
+                segment, page_size=size or LISTED_MEMBERS_MAX, page_token=token, **_options(request)
+            )
+            return _json(page_message(page))
+        if size or token:
+            message = "sample goes with neither pageSize nor pageToken"
+            raise BadRequestError(message)
+        members = await self._client.sample_segment(segment, sample, **_options(request))
+        return _json(page_message(SegmentPage(tuple(members))))
 
     def _watch_ended(self) -> None:
         self._watches -= 1

@@ -6,7 +6,14 @@ from http import HTTPStatus
 from typing import Any
 
 from driftline import __version__
-from driftline.limits import BATCH_IDS_MAX, ID_BYTES_MAX, NAMESPACE_CHARACTER, NAMESPACE_CHARACTERS_MAX
+from driftline.limits import (
+    BATCH_IDS_MAX,
+    DECLARED_NAME,
+    ID_BYTES_MAX,
+    LISTED_MEMBERS_MAX,
+    NAMESPACE_CHARACTER,
+    NAMESPACE_CHARACTERS_MAX,
+)
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.rest.problems import HTTP_STATUS, MEDIA_TYPE
 from serving.rest.schema import add_schema
@@ -61,6 +68,35 @@ _BATCH = {
 }
 
 
+_SEGMENT = {
+    "name": "segment",
+    "in": "path",
+    "required": True,
+    "description": "name of a declared segment",
+    "schema": {"type": "string", "pattern": f"^{DECLARED_NAME}$"},
+}
+_PAGE = [
+    {
+        "name": "pageSize",
+        "in": "query",
+        "description": "at most so many members",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LISTED_MEMBERS_MAX, "default": LISTED_MEMBERS_MAX},
+    },
+    {
+        "name": "pageToken",
+        "in": "query",
+        "description": "nextPageToken of the page before",
+        "schema": {"type": "string"},
+    },
+    {
+        "name": "sample",
+        "in": "query",
+        "description": "instead of a page: so many members at random",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LISTED_MEMBERS_MAX},
+    },
+]
+
+
 def document() -> dict[str, Any]:
     """The document, OpenAPI 3.1, ready for JSON."""
     schemas: dict[str, Any] = {"Problem": _PROBLEM, "BatchGetScoresRequest": _BATCH}
@@ -72,7 +108,7 @@ def document() -> dict[str, Any]:
             "description": "driftline.serving.v1.ScoreService in JSON: the proto3 mapping, so fields that have their "
             "default are left out and 64-bit integers are strings.",
         },
-        "paths": _score_paths(schemas) | _gateway_paths(),
+        "paths": _score_paths(schemas) | _segment_paths(schemas) | _gateway_paths(),
         "components": {"schemas": schemas, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"token": []}],
     }
@@ -103,6 +139,26 @@ def _score_paths(schemas: dict[str, Any]) -> dict[str, Any]:
     return paths
 
 
+def _segment_paths(schemas: dict[str, Any]) -> dict[str, Any]:
+    counts, page = (
+        add_schema(message.DESCRIPTOR, schemas) for message in (pb.ListSegmentsResponse, pb.ListSegmentMembersResponse)
+    )
+    why = "Members of a segment: a page, whose nextPageToken is missing behind the last one, or a sample."
+    paths = {
+        "/v1/segments": {
+            "get": _operation(
+                "listSegments", "The declared segments, and how many members each has.", counts, [_NAMESPACE]
+            )
+        },
+        "/v1/segments/{segment}/members": {
+            "get": _operation("listSegmentMembers", why, page, [_SEGMENT, *_PAGE, _NAMESPACE], missing=True)
+        },
+    }
+    for path, said in zip(paths.values(), ("The segments.", "The members."), strict=True):
+        path["get"]["responses"]["200"]["description"] = said
+    return paths
+
+
 def _gateway_paths() -> dict[str, Any]:
     """The paths that need no token."""
     serves = "Whether the gRPC server behind this gateway answers calls, also from memory while its Redis is down."
@@ -130,7 +186,7 @@ def _health(name: str, summary: str) -> dict[str, Any]:
 def _operation(
     name: str, summary: str, answer: dict[str, Any], parameters: list[Any], *, missing: bool = False
 ) -> dict[str, Any]:
-    """An operation that calls the gRPC server. Only one about a single user, who may be `missing`, answers 404."""
+    """An operation that calls the gRPC server. Only one about a user or a segment that may be `missing` answers 404."""
     statuses = {*HTTP_STATUS.values(), HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR}
     if not missing:
         statuses.discard(HTTPStatus.NOT_FOUND)

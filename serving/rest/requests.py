@@ -40,6 +40,17 @@ def fields_of(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(contract_path, paths)))
 
 
+def number_of(query: Mapping[str, str], name: str, most: int) -> int:
+    """A number of the query, within 1 and `most`; 0 where it is not given."""
+    text = query.get(name)
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most):
+        message = f"{name} must be within 1 and {most:,}"
+        raise BadRequestError(message)
+    return int(text)
+
+
 def contract_path(path: str) -> str:
     """`session.startTimeMs` as `session.start_time_ms`. The names of scores, and what is not known, stay."""
     descriptor, names = UserScores.DESCRIPTOR, path.split(".")

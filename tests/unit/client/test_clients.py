@@ -44,7 +44,8 @@ def test_both_faces_take_the_same() -> None:
         return {name: [(one.name, one.kind, one.default) for one in taken] for name, taken in signatures.items()}
 
     assert methods(ScoresClient) == methods(AsyncScoresClient)
-    assert set(methods(ScoresClient)) == {"get", "batch", "explain", "watch", "close"}
+    segments = {"list_segments", "list_segment_members", "segment_page", "sample_segment"}
+    assert set(methods(ScoresClient)) == {"get", "batch", "explain", "watch", "close"} | segments
 
 
 class TestCalls:
@@ -243,3 +244,84 @@ def test_cancelled_task_ends_its_watch(fake: FakeScores, target: str) -> None:
                 await task
 
     asyncio.run(run())
+
+
+def listed(face: str, target: str, segment: str, *, client: Any = None, **options: Any) -> list[c.SegmentMember]:
+    """All that list_segment_members gives, by either face."""
+    if face == "sync":
+        with ScoresClient(target, **(client or {})) as made:
+            return list(made.list_segment_members(segment, **options))
+
+    async def run() -> list[c.SegmentMember]:
+        async with AsyncScoresClient(target, **(client or {})) as made:
+            return [member async for member in made.list_segment_members(segment, **options)]
+
+    return asyncio.run(run())
+
+
+MEMBERS = {f"u{number}": 1_000 + number for number in range(25)}
+ALL = [c.SegmentMember(user_id, since_ms) for user_id, since_ms in MEMBERS.items()]
+
+
+class TestSegments:
+    def test_counts(self, fake: FakeScores, target: str, ask: Ask) -> None:
+        fake.segments = {"likely": {}, "fans": MEMBERS}
+        assert ask(target, "list_segments", namespace="rebuilt") == [
+            c.SegmentCount("fans", 25, "hash of fans"),
+            c.SegmentCount("likely", 0, "hash of likely"),
+        ]
+        assert fake.calls[0][2]["driftline-namespace"] == "rebuilt"
+
+    def test_pages(self, fake: FakeScores, target: str, ask: Ask) -> None:
+        fake.segments = {"fans": MEMBERS}
+        token, found = "", list[c.SegmentMember]()
+        while True:
+            page = ask(target, "segment_page", "fans", page_size=10, page_token=token)
+            found += page.members
+            token = page.next_page_token
+            if not token:
+                break
+        assert found == ALL
+        assert len(fake.calls) == 3
+
+    def test_a_sample(self, fake: FakeScores, target: str, ask: Ask) -> None:
+        fake.segments = {"fans": MEMBERS}
+        assert ask(target, "sample_segment", "fans", 3) == ALL[:3]
+
+    def test_no_such_segment(self, target: str, ask: Ask) -> None:
+        for method, arguments in (("segment_page", ("nobody",)), ("sample_segment", ("nobody", 1))):
+            with pytest.raises(c.NotFoundError, match="nobody is not declared"):
+                ask(target, method, *arguments)
+
+    @pytest.mark.parametrize("arguments", [{"page_size": 2**40}, {"page_size": "x"}, {"page_token": "\ud800"}])
+    def test_what_no_request_could_say(self, target: str, ask: Ask, arguments: Any) -> None:
+        with pytest.raises((c.InvalidRequestError, TypeError)):
+            ask(target, "segment_page", "fans", **arguments)
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_all_members_and_the_first_ones(self, fake: FakeScores, target: str, face: str) -> None:
+        fake.segments = {"fans": MEMBERS, "empty": {}}
+        assert listed(face, target, "fans", page_size=7) == ALL
+        assert listed(face, target, "fans", limit=12, page_size=7) == ALL[:12]
+        assert listed(face, target, "empty") == []
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_a_listing_that_is_cut_off_goes_on_where_it_was(self, fake: FakeScores, target: str, face: str) -> None:
+        fake.segments = {"fans": MEMBERS}
+        fake.cuts = [UNAVAILABLE, grpc.StatusCode.UNKNOWN]
+        assert listed(face, target, "fans", page_size=7) == ALL
+        assert len(fake.calls) == 3
+        fake.cuts = [UNAVAILABLE]
+        assert listed(face, target, "fans", limit=9, page_size=7) == ALL[:9]
+
+    @pytest.mark.parametrize("face", FACES)
+    def test_a_listing_that_fails(self, fake: FakeScores, target: str, face: str) -> None:
+        with pytest.raises(c.NotFoundError):
+            listed(face, target, "nobody")
+        fake.segments = {"fans": MEMBERS}
+        fake.cuts = [UNAVAILABLE] * 3
+        with pytest.raises(c.UnavailableError):
+            listed(face, target, "fans", page_size=7, client={"reconnect_s": 0.0})
+        fake.cuts = [grpc.StatusCode.PERMISSION_DENIED]
+        with pytest.raises(c.PermissionDeniedError):
+            listed(face, target, "fans", page_size=7)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.client import types as t
-from driftline.client.types import Affinity, Explanation, FeatureValue, Result, Scores, Session
+from driftline.client.types import Affinity, Explanation, FeatureValue, Membership, Result, Scores, Session, Top
 from driftline.serving.v1 import score_service_pb2 as pb
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -24,6 +24,11 @@ SCORES = st.builds(
     accepted_events=INT64,
     generation=INT64,
     written_at_ms=INT64,
+    declaration=TEXT,
+    segments=st.lists(st.builds(Membership, TEXT, INT64), max_size=2).map(tuple),
+    traits=st.dictionaries(TEXT, TEXT, max_size=2),
+    tops=st.lists(st.builds(Top, TEXT, st.lists(st.builds(Affinity, TEXT, SHARE), max_size=2).map(tuple))).map(tuple),
+    model_versions=st.dictionaries(TEXT, TEXT, max_size=2),
     stale=st.booleans(),
 )
 FEATURES = st.lists(
@@ -48,7 +53,10 @@ def test_nothing_of_an_explanation_is_lost(explanation: Explanation) -> None:
 
 
 def test_every_field_of_the_contract_has_a_place() -> None:
-    fields = {field.name for field in t.scores_message(Scores("u")).DESCRIPTOR.fields} - {"feature_values"}
+    fields = {field.name for field in t.scores_message(Scores("u")).DESCRIPTOR.fields} - {
+        "feature_values",
+        "lists_digest",
+    }
     assert fields | {"stale"} == set(Scores.__slots__)
 
 
