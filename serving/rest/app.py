@@ -55,7 +55,7 @@ def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float, limi
     gateway = Gateway(connect, first_s, limits or Limits())
     register_url_convertor("user_id", _UserId())  # Starlette knows convertors of the whole process only
     user = "/v1/users/{user_id:user_id}"
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(f"{user}/scores", gateway.get),
             Route(f"{user}/scores:explain", gateway.explain),
@@ -75,6 +75,8 @@ def create_app(connect: Callable[[], AsyncScoresClient], *, first_s: float, limi
         },
         lifespan=gateway.lifespan,
     )
+    app.router.redirect_slashes = False  # a path that is none is 404, as the document says
+    return app
 
 
 class _UserId(Convertor[str]):

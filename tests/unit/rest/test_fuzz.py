@@ -85,7 +85,8 @@ def test_nesting_of_any_depth(gateway: httpx.Client, opening: str, depth: int) -
 
 @EXAMPLES
 @given(
-    target=_bytes_of_a_line, before=st.sampled_from([b"/v1/users/", b"/v1/users/u1/scores?", b"/", b"", b"http://h/"])
+    target=_bytes_of_a_line,
+    before=st.sampled_from([b"/v1/users/", b"/v1/users/u1/scores?", b"/v1/segments/", b"/", b"", b"http://h/"]),
 )
 @example(target=b"%ff/scores", before=b"/v1/users/")
 @example(target=b"/scores", before=b"/v1/users/")

@@ -113,6 +113,31 @@ class TestAnswers:
             name, result = next(seen)
             assert (name, result["scores"]["acceptedEvents"]) == ("scores", "2")
 
+    def test_segments(self, fake: FakeScores, gateway: httpx.Client) -> None:
+        fake.segments = {"fans": {"u1": 5, "é/": 6, "u3": 7}, "empty": {}}
+        assert gateway.get("/v1/segments", params={"namespace": "rebuilt"}).json() == {
+            "segments": [
+                {"name": "empty", "definition": "hash of empty"},
+                {"name": "fans", "members": "3", "definition": "hash of fans"},
+            ]
+        }
+        assert fake.calls[0][2]["driftline-namespace"] == "rebuilt"
+        assert gateway.get("/v1/segments/empty/members").json() == {}
+        sampled = gateway.get("/v1/segments/fans/members?sample=1").json()
+        assert sampled == {"members": [{"userId": "u1", "sinceMs": "5"}]}
+
+    def test_pages_of_members(self, fake: FakeScores, gateway: httpx.Client) -> None:
+        fake.segments = {"fans": {f"u{number}": number for number in range(1, 8)}}
+        asked: dict[str, Any] = {"pageSize": 3}
+        pages = []
+        while True:
+            pages.append(gateway.get("/v1/segments/fans/members", params=asked).json())
+            if "nextPageToken" not in pages[-1]:
+                break
+            asked["pageToken"] = pages[-1]["nextPageToken"]
+        assert [len(page["members"]) for page in pages] == [3, 3, 1]
+        assert [one["userId"] for page in pages for one in page["members"]] == [f"u{number}" for number in range(1, 8)]
+
     def test_health(self, gateway: httpx.Client) -> None:
         assert gateway.get("/healthz").json() == {"status": "SERVING"}
 
@@ -120,7 +145,14 @@ class TestAnswers:
 class TestProblems:
     @pytest.mark.parametrize("code", [*HTTP_STATUS, "INTERNAL"])
     @pytest.mark.parametrize(
-        "path", ["/v1/users/u1/scores", "/v1/users/u1/scores:explain", "/v1/scores:watch?userId=u1"]
+        "path",
+        [
+            "/v1/users/u1/scores",
+            "/v1/users/u1/scores:explain",
+            "/v1/scores:watch?userId=u1",
+            "/v1/segments",
+            "/v1/segments/fans/members",
+        ],
     )
     def test_status_of_grpc(self, fake: FakeScores, gateway: httpx.Client, code: str, path: str) -> None:
         fake.failures = [grpc.StatusCode[code]] * 9
@@ -140,6 +172,13 @@ class TestProblems:
             ("GET", "/v1/scores:batchGet", 405),
             ("GET", "/v1/scores:watch", 400),
             ("GET", "/v1/users/%FF/scores", 400),
+            ("GET", "/v1/segments/nobody/members", 404),
+            ("GET", "/v1/segments/%FF/members", 404),
+            ("GET", "/v1/segments/fans/members?pageSize=0", 400),
+            ("GET", "/v1/segments/fans/members?pageSize=1001", 400),
+            ("GET", "/v1/segments/fans/members?sample=x", 400),
+            ("GET", "/v1/segments/fans/members?sample=2&pageSize=2", 400),
+            ("POST", "/v1/segments", 405),
             ("GET", "/v1/users/u1/scores?namespace=%0A", 400),
         ],
     )
@@ -159,7 +198,7 @@ class TestProblems:
     def test_slow_server(self, fake: FakeScores) -> None:
         fake.delay_s = 1.0
         with fake_server(fake) as target, rest_gateway(target, timeout_s=0.1) as gateway:
-            for path in ("/v1/users/u1/scores", "/v1/scores:watch?userId=u1"):
+            for path in ("/v1/users/u1/scores", "/v1/scores:watch?userId=u1", "/v1/segments/fans/members"):
                 answer = gateway.get(path)
                 assert (answer.status_code, answer.json()["code"]) == (504, "DEADLINE_EXCEEDED")
 
