@@ -24,6 +24,7 @@ from console.cli import (
     namespaces,
     rest,
     scores,
+    segments,
     stack,
     token,
     topics,
@@ -57,6 +58,7 @@ for panel, commands in PANELS.items():
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Events")
 app.add_typer(namespaces.app, name="namespaces", rich_help_panel="Scores")
+app.add_typer(segments.app, name="segments", rich_help_panel="Scores")
 app.add_typer(models.app, name="models", rich_help_panel="Model")
 
 

@@ -136,6 +136,7 @@ def export_lines(store: ScoreStore) -> Iterator[str]:
             message = UserScores.FromString(scores)
             message.ClearField("written_at_ms")
             message.ClearField("generation")
+            message.ClearField("lists_digest")
             lines.append(scores_json(message) + "\n")
         yield "".join(lines)
 
