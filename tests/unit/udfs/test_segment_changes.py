@@ -11,6 +11,7 @@ from driftline.topics import SEGMENTS
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, T0, bounds, event
 from udfs.event import FORGET
+from udfs.expressions.build import build
 from udfs.expressions.node import Node, Scope
 from udfs.pipeline import Batch
 from udfs.profile import SLOTS, Profile
@@ -24,12 +25,7 @@ FANS = Segment("fans", "f1", SLOTS, Node())
 LIKELY = Segment("likely", "l1", NO_SLOT, Node(), ["finish"])
 
 
-class Above(Node):
-    def truth(self, scope: Scope) -> bool:
-        return scope.features[0] >= 1.0
-
-
-STEP = SegmentStep(Above(), None, 0, SLOTS)
+INSIDE = build([">=", ["feature", 0], 1.0], [], "UTC")
 
 
 def timeline_at(*events_at_ms: int) -> Timeline:
@@ -138,7 +134,7 @@ def follow(observed: list[tuple[int, bool]], cuts: set[int]) -> tuple[list[Segme
     """Fold the events in order, and look after those that end a block; the state crosses each by its bytes."""
     timeline, published = Timeline.begin(bounds()), list[SegmentChange]()
     profile = Profile([0.0] * (SLOTS + SLOTS_A_SEGMENT))
-    scope, inside = Scope(profile, [0.0]), SegmentStep(Above(), None, 0, SLOTS)
+    scope, inside = Scope(profile, [0.0]), SegmentStep(INSIDE, None, 0, SLOTS)
     for number, (at_ms, is_in) in enumerate(observed):
         timeline.offer(event(at_ms))
         profile.fold(event(at_ms), timeline.bounds.profile)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from udfs.expressions.build import build
 from udfs.expressions.node import Node, Scope
 from udfs.profile import EVENTS, FIRST_MS, LAST_MS, SLOTS, Profile
 from udfs.segments import NO_SLOT, SLOTS_A_SEGMENT, Membership, Segment, SegmentStep, memberships, scores_in
@@ -15,33 +16,14 @@ from udfs.segments import NO_SLOT, SLOTS_A_SEGMENT, Membership, Segment, Segment
 SLOT = SLOTS  # the first slot behind those of v1
 
 
-class Above(Node):
-    """Whether a feature is at least as large."""
-
-    def __init__(self, position: int, least: float) -> None:
-        self._position = position
-        self._least = least
-
-    def truth(self, scope: Scope) -> bool:
-        return scope.features[self._position] >= self._least
+def above(least: float) -> Node:
+    """Whether the first feature is at least as large."""
+    return build([">=", ["feature", 0], least], [], "UTC")
 
 
-class Below(Node):
-    def __init__(self, position: int, most: float) -> None:
-        self._position = position
-        self._most = most
-
-    def truth(self, scope: Scope) -> bool:
-        return scope.features[self._position] < self._most
-
-
-class ScoreAbove(Node):
-    def __init__(self, name: str, least: float) -> None:
-        self._name = name
-        self._least = least
-
-    def truth(self, scope: Scope) -> bool:
-        return scope.scores[self._name] > self._least
+def below(most: float) -> Node:
+    """Whether the first feature is less."""
+    return build(["<", ["feature", 0], most], [], "UTC")
 
 
 def new_profile() -> Profile:
@@ -87,7 +69,7 @@ OBSERVED = st.lists(
 def test_a_membership_is_what_a_naive_replay_finds_after_every_event(
     observed: list[tuple[int, float]], leave: float | None, min_stay_ms: int
 ) -> None:
-    step = SegmentStep(Above(0, 3.0), None if leave is None else Below(0, leave), min_stay_ms, SLOT)
+    step = SegmentStep(above(3.0), None if leave is None else below(leave), min_stay_ms, SLOT)
     profile = new_profile()
     for number, one in enumerate(observed, start=1):
         fold(step, [one], profile)
@@ -99,13 +81,13 @@ def test_a_membership_is_what_a_naive_replay_finds_after_every_event(
 @given(OBSERVED, st.integers(0, 20))
 def test_a_member_stays_for_the_minimum(observed: list[tuple[int, float]], min_stay_ms: int) -> None:
     changes = naive(observed, 3.0, None, min_stay_ms)
-    step = SegmentStep(Above(0, 3.0), None, min_stay_ms, SLOT)
+    step = SegmentStep(above(3.0), None, min_stay_ms, SLOT)
     assert fold(step, observed).values[SLOT] == len(changes) % 2
     assert all(left - came >= min_stay_ms for came, left in list(pairwise(changes))[::2])
 
 
 def test_between_enter_and_leave_a_membership_stays_as_it_is() -> None:
-    step = SegmentStep(Above(0, 20.0), Below(0, 10.0), 0, SLOT)
+    step = SegmentStep(above(20.0), below(10.0), 0, SLOT)
     profile = new_profile()
     seen = []
     for time_ms, plays in enumerate([15, 20, 15, 10, 9, 15, 19], start=1):
@@ -115,7 +97,7 @@ def test_between_enter_and_leave_a_membership_stays_as_it_is() -> None:
 
 
 def test_only_its_own_slots_change() -> None:
-    step = SegmentStep(Above(0, 1.0), None, 0, SLOT)
+    step = SegmentStep(above(1.0), None, 0, SLOT)
     profile = fold(step, [(5, 1.0)])
     expected = new_profile()
     expected.values[LAST_MS], expected.values[EVENTS] = 5, 1
@@ -132,7 +114,7 @@ def scope_at(last_ms: int, scores: dict[str, float] | None = None) -> Scope:
 
 
 FANS = Segment("fans", "f1", SLOT, Node())
-LIKELY = Segment("likely", "l1", NO_SLOT, ScoreAbove("finish", 0.8), ["finish"])
+LIKELY = Segment("likely", "l1", NO_SLOT, build([">", ["score", "finish"], 0.8], [], "UTC"), ["finish"])
 
 
 def test_memberships_come_in_the_order_of_declaration() -> None:
