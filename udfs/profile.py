@@ -78,6 +78,10 @@ class Session(NamedTuple):
     purchase_value: float
 
 
+_NO_SERIES: Final[list[list[float]]] = []
+_NO_TABLES: Final[list[dict[str, list[float]]]] = []
+
+
 class Profile:
     """A fold of a user's events; empty before the first.
 
@@ -98,8 +102,9 @@ class Profile:
         self.values: list[float] = values if values is not None else [0.0] * SLOTS
         self.texts: list[str] = texts if texts is not None else [""]
         self.maps: list[dict[str, float]] = maps if maps is not None else [{}]
-        self.series: list[list[float]] = series if series is not None else []
-        self.tables: list[dict[str, list[float]]] = tables if tables is not None else []
+        # A plan without them never touches them, so that all profiles may have the same.
+        self.series: list[list[float]] = series if series is not None else _NO_SERIES
+        self.tables: list[dict[str, list[float]]] = tables if tables is not None else _NO_TABLES
 
     def copy(self) -> Profile:
         """Return an independent copy."""
@@ -115,8 +120,10 @@ class Profile:
         self.values = [0.0] * len(self.values)
         self.texts = [""] * len(self.texts)
         self.maps = [{} for _ in self.maps]
-        self.series = [[] for _ in self.series]
-        self.tables = [{} for _ in self.tables]
+        if self.series:
+            self.series = [[] for _ in self.series]
+        if self.tables:
+            self.tables = [{} for _ in self.tables]
 
     @property
     def categories(self) -> dict[str, float]:

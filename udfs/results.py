@@ -25,11 +25,7 @@ class Scored(NamedTuple):
     scores: bytes | None
 
 
-class Output(NamedTuple):
-    """A record for a topic; without a value it is a tombstone."""
-
-    key: str
-    value: bytes | None
+Output = tuple[str, bytes | None]  # a record for a topic: key and value; without a value it is a tombstone
 
 
 @dataclass(slots=True)
@@ -50,7 +46,7 @@ class BlockResult:
 
     def emit(self, channel: str, key: str, value: bytes | None) -> None:
         """Append a record for a topic."""
-        self.outputs.setdefault(channel, []).append(Output(key, value))
+        self.outputs.setdefault(channel, []).append((key, value))
 
     def wait(self, user_id: str, at_ms: int) -> None:
         """Have the user checked at or soon after this wall-clock time."""

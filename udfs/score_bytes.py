@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.score_message import with_features
@@ -47,13 +47,23 @@ _SEGMENT: Final = tag(SegmentMembership.NAME_FIELD_NUMBER, delimited=True)
 _SINCE: Final = tag(SegmentMembership.SINCE_MS_FIELD_NUMBER, delimited=False)
 
 
-class Scorable(NamedTuple):
-    """A user to score; the profile is not empty."""
+class Scorable:
+    """A user to score.
 
-    user_id: str
-    profile: Profile
-    accepted: int  # number of accepted events
-    published: dict[str, int]  # the memberships that were last published: since when, by segment
+    Attributes:
+        user_id: the user's id.
+        profile: not empty.
+        accepted: number of accepted events.
+        published: the memberships that were last published: since when, by segment.
+    """
+
+    __slots__ = ("accepted", "profile", "published", "user_id")
+
+    def __init__(self, user_id: str, profile: Profile, accepted: int, published: dict[str, int]) -> None:
+        self.user_id = user_id
+        self.profile = profile
+        self.accepted = accepted
+        self.published = published
 
 
 class ScoreWriter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from udfs.plan.plan import Plan
 from udfs.score_bytes import Scorable, ScoreWriter
@@ -25,11 +25,19 @@ class Model(Protocol):
         """
 
 
-class ScoredUser(NamedTuple):
-    """The scores of a user, and the memberships that are in them."""
+class ScoredUser:
+    """The scores of a user.
 
-    message: bytes  # a serialized UserScores
-    segments: list[Membership]
+    Attributes:
+        message: a serialized UserScores.
+        segments: the memberships that are in it.
+    """
+
+    __slots__ = ("message", "segments")
+
+    def __init__(self, message: bytes, segments: list[Membership]) -> None:
+        self.message = message
+        self.segments = segments
 
 
 class Scorer:

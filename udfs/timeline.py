@@ -63,6 +63,9 @@ class TimelineBounds:
             raise ValueError(message)
 
 
+_NOWHERE: Final[dict[str, int]] = {}  # of most users: replaced, never changed
+
+
 class Outcome(Enum):
     """What became of an offered event."""
 
@@ -119,7 +122,7 @@ class Timeline:
         self.quiet_check_at_ms = 0
         self.last_arrival_ms = 0
         self.segments: Sequence[Membership] = ()
-        self.segments_published: dict[str, int] = {}
+        self.segments_published: dict[str, int] = _NOWHERE
         self._present: Profile | None = None
         self.touched = False
         self.forgets_late = 0

@@ -37,14 +37,14 @@ class FeatureRef(Node):
 class Slot(Node):
     """A slot of the profile."""
 
-    __slots__ = ("_slot",)
+    __slots__ = ("slot",)
 
     def __init__(self, slot: int) -> None:
-        self._slot = slot
+        self.slot = slot
 
     def number(self, scope: Scope) -> float:
         """Return the slot's value."""
-        return scope.profile.values[self._slot]
+        return scope.profile.values[self.slot]
 
 
 class Score(Node):

@@ -49,8 +49,8 @@ class TopKey(Node):
 
     def text(self, scope: Scope) -> str:
         """Return it."""
-        entries = self._map.ranking(scope).entries
-        return entries[0][0] if entries else ""
+        names = self._map.ranking(scope).names
+        return names[0] if names else ""
 
 
 class TopShare(Node):
@@ -64,7 +64,7 @@ class TopShare(Node):
     def number(self, scope: Scope) -> float:
         """Return it."""
         ranking = self._map.ranking(scope)
-        return share(ranking.entries[0][1], ranking.total) if ranking.entries else 0.0
+        return share(ranking.weights[ranking.names[0]], ranking.total) if ranking.names else 0.0
 
 
 class ShareOf(Node):

@@ -146,8 +146,8 @@ class Layout:
             [0.0] * sizes.values,
             [""] * sizes.texts,
             [{} for _ in range(sizes.maps)],
-            [[] for _ in range(sizes.series)],
-            [{} for _ in range(sizes.tables)],
+            [[] for _ in range(sizes.series)] if sizes.series else None,
+            [{} for _ in range(sizes.tables)] if sizes.tables else None,
         )
 
     def move(self, old: Profile, written: Layout) -> Profile:

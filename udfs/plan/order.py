@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 NUMERIC: Final = ("number", "bool")  # kinds of features that have a number
+_SLOT_KINDS: Final = ("count", "sum", "changes")  # of reducers whose value is a slot, without a default
 _REFERENCES: Final = ("feature", "text_feature", "map_feature")
 
 
@@ -49,17 +50,29 @@ def needed_by(features: list[dict[str, Any]], order: list[int], exprs: list[Any]
     return [at for at in order if at in needed]
 
 
-def vector_first(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data of a plan with the features of the vector in front, so that it can be cut off the values."""
+def copied_first(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a plan with those features in front that are slots of the profile, to be copied at once.
+
+    Each feature has its `place` in the declared order.
+    """
     features: list[dict[str, Any]] = data["features"]
-    order = sorted(
-        range(len(features)), key=lambda at: not (features[at]["vector"] and features[at]["kind"] in NUMERIC)
-    )
+    order = sorted(range(len(features)), key=lambda at: not is_slot(features[at], data["reducers"]))
     new = {old: position for position, old in enumerate(order)}
-    moved: dict[str, Any] = {**data, "features": [_moved(features[old], ("expr",), new) for old in order]}
+    moved: dict[str, Any] = {
+        **data,
+        "features": [_moved(features[old], ("expr",), new) | {"place": old} for old in order],
+    }
     moved["scores"] = [_moved(score, ("expr",), new) for score in data["scores"]]
     moved["segments"] = [_moved(segment, ("enter", "leave"), new) for segment in data["segments"]]
     return moved
+
+
+def is_slot(feature: dict[str, Any], reducers: list[dict[str, Any]]) -> bool:
+    """Whether a feature is the value of a slot as it is."""
+    if "expr" in feature:
+        expr = feature["expr"]
+        return isinstance(expr, list) and expr[0] == "slot"
+    return feature["read"] == ["value"] and reducers[feature["reducer"]]["kind"] in _SLOT_KINDS
 
 
 def _moved(entry: dict[str, Any], names: tuple[str, ...], new: dict[int, int]) -> dict[str, Any]:

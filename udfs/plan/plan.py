@@ -7,7 +7,6 @@ remembers is in udfs/reducers/.
 
 from __future__ import annotations
 
-import struct
 from math import exp2
 from typing import Any, Final
 
@@ -15,14 +14,14 @@ from driftline.limits import AFFINITIES_MAX
 from udfs import profile as p
 from udfs.event import Event
 from udfs.expressions.build import build
-from udfs.expressions.maps import Remembered, share
-from udfs.expressions.node import Constant, Node, Scope
+from udfs.expressions.maps import share
+from udfs.expressions.node import Node, Scope
 from udfs.money import LEFT_OUT, NO_CURRENCY
+from udfs.plan.features import Features
 from udfs.plan.layout import layout_of
-from udfs.plan.order import NUMERIC, evaluation_order, needed_by, vector_first
+from udfs.plan.order import copied_first
 from udfs.plan.passing import Decay, SessionEnd, decays_of, session_ends_of
 from udfs.plan.reading import Reading
-from udfs.plan.reducers import Reducer
 from udfs.plan.segment_steps import segment_steps_of, segments_of
 from udfs.plan.steps import core_reducers, reducers_of, steps_by_type
 from udfs.profile import Fold, Profile, ProfileBounds
@@ -47,7 +46,7 @@ class Plan(Fold):
 
     def __init__(self, data: dict[str, Any], categories_max: int) -> None:
         self.data = data
-        data = vector_first(data)
+        data = copied_first(data)
         self.name: str = data["name"]
         self.hash: str = data["hash"]
         self.layout = layout_of(data)
@@ -58,30 +57,22 @@ class Plan(Fold):
         self._steps = steps_by_type(data["events"], every, reducers, zone)
         self._decays: list[Decay] = decays_of(reducers)
         self._session_ends: list[SessionEnd] = session_ends_of(reducers)
-        features: list[dict[str, Any]] = data["features"]
-        order = evaluation_order(features)
-        self._nodes = _feature_nodes(features, order, reducers, zone)
-        numbers = [at for at in order if features[at]["kind"] in NUMERIC]
-        self._order: list[int] = numbers
-        self._derived: list[bool] = ["expr" in feature for feature in features]
-        self._defaults: list[float] = [float(feature["default"]) for feature in features]
-        self._values: list[float] = [0.0] * len(features)
-        self._scope = Scope(self.layout.blank(), self._values)
-        self.vector_names: list[str] = [f["name"] for f in features if f["vector"] and f["kind"] in NUMERIC]
-        self._width = len(self.vector_names)
-        self._struct = struct.Struct(f"<{self._width}f")
+        self._features = Features(data["features"], reducers, zone)
+        self.vector_names = self._features.vector_names
+        nodes = self._features.nodes
+        self._scope = Scope(self.layout.blank(), self._features.values)
         self.formulas: list[tuple[str, Node]] = sorted(
-            [(score["name"], build(score["expr"], self._nodes, zone)) for score in data["scores"] if "expr" in score]
+            [(score["name"], build(score["expr"], nodes, zone)) for score in data["scores"] if "expr" in score]
         )
-        self.segments: list[Segment] = segments_of(data["segments"], self.layout, self._nodes, zone)
-        self._folded: list[SegmentStep] = segment_steps_of(data["segments"], self.layout, self._nodes, zone)
+        self.segments: list[Segment] = segments_of(data["segments"], self.layout, nodes, zone)
+        self._folded: list[SegmentStep] = segment_steps_of(data["segments"], self.layout, nodes, zone)
         conditions = [each[at] for each in data["segments"] if not each["on_models"] for at in ("enter", "leave")]
-        self._watched: list[int] = needed_by(features, numbers, conditions)
-        named = {feature["name"]: at for at, feature in enumerate(features)}
+        self._watched: list[int] = self._features.needed_by(conditions)
         affinities: str = data.get("affinities") or ""
-        self._affinities: Node | None = self._nodes[named[affinities]] if affinities else None
+        named = {feature["name"]: at for at, feature in enumerate(data["features"])}
+        self._affinities: Node | None = nodes[named[affinities]] if affinities else None
         served = sorted(
-            [(f["name"], f["kind"], node) for f, node in zip(features, self._nodes, strict=True) if f["served"]]
+            [(f["name"], f["kind"], node) for f, node in zip(data["features"], nodes, strict=True) if f["served"]]
         )
         self._texts: list[tuple[str, Node]] = [(name, node) for name, kind, node in served if kind == "text"]
         self._maps: list[tuple[str, Node]] = [
@@ -125,7 +116,7 @@ class Plan(Fold):
             for step in steps.added if _adds_up(profile.values, event.currency) else steps.left_out:
                 dropped += step.add(profile, event, scope)
         if self._folded:
-            self._evaluate(self._watched)
+            self._features.compute(self._watched, scope)
             for membership in self._folded:
                 membership.run(profile, scope)
         return dropped
@@ -154,18 +145,10 @@ class Plan(Fold):
         v[p.SESSION_REFUND_VALUE] = 0.0
         profile.texts[0] = ""
 
-    def _evaluate(self, order: list[int]) -> None:
-        scope, values, nodes = self._scope, self._values, self._nodes
-        scope.reading += 1
-        for at in order:
-            value = nodes[at].number(scope)
-            # A difference that is not 0: infinite, or not a number.
-            values[at] = self._defaults[at] if self._derived[at] and value - value != 0.0 else value
-
     def reading(self, profile: Profile) -> Reading:
         """Return the features and scores of a profile that is not empty."""
-        scope, values = self.scope_of(profile), self._values
-        vector = self._struct.pack(*values[: self._width])
+        scope = self.scope_of(profile)
+        vector = self._features.packed()
         scores = [_finite(node.number(scope)) for _, node in self.formulas]
         affinities = self._affinities
         shares = _top(affinities, scope) if affinities is not None else []
@@ -178,33 +161,20 @@ class Plan(Fold):
     def vector(self, profile: Profile) -> list[float]:
         """Return what models see of a profile that is not empty, in the order of `vector_names`."""
         self.scope_of(profile)
-        return self._values[: self._width]
+        return self._features.vector()
 
     def scope_of(self, profile: Profile) -> Scope:
         """Return the scope of a profile that is not empty, with its features; valid until the plan is used again."""
         self._scope.profile = profile
-        self._evaluate(self._order)
+        self._features.evaluate(self._scope)
         return self._scope
-
-
-def _feature_nodes(features: list[dict[str, Any]], order: list[int], reducers: list[Reducer], zone: str) -> list[Node]:
-    nodes: list[Node] = [Constant(0.0) for _ in features]
-    for at in order:
-        feature = features[at]
-        if "expr" in feature:
-            nodes[at] = build(feature["expr"], nodes, zone)
-        else:
-            nodes[at] = reducers[feature["reducer"]].reader(feature["read"], float(feature["default"]))
-        if feature["kind"] == "map":
-            nodes[at] = Remembered(nodes[at])
-    return nodes
 
 
 def _top(node: Node, scope: Scope) -> list[tuple[str, float]]:
     """Return the top entries of a map with their shares, largest first, ties by name."""
     ranking = node.ranking(scope)
-    total = ranking.total
-    return [(name, share(weight, total)) for name, weight in ranking.entries[:AFFINITIES_MAX]]
+    weights, total = ranking.weights, ranking.total
+    return [(name, share(weights[name], total)) for name in ranking.names[:AFFINITIES_MAX]]
 
 
 def _finite(value: float) -> float:

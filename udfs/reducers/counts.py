@@ -17,14 +17,14 @@ from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
 class ValueNode(Node):
     """Reads a slot."""
 
-    __slots__ = ("_slot",)
+    __slots__ = ("slot",)
 
     def __init__(self, slot: int) -> None:
-        self._slot = slot
+        self.slot = slot
 
     def number(self, scope: Scope) -> float:
         """Return the slot's value."""
-        return scope.profile.values[self._slot]
+        return scope.profile.values[self.slot]
 
 
 class AddWeight(Step):

@@ -98,10 +98,9 @@ def test_the_message_holds_what_was_scored(history: list[object], model: Model |
     if profile.empty:
         assert Scorer(plan(), {}).score([], 5, 6) == []
         return
-    ((made, segments),) = Scorer(plan(), {PURCHASE_PROPENSITY: lambda: model}).score(
-        [Scorable("u", profile, 7, {})], 5, 6
-    )
-    assert segments == []
+    (scored,) = Scorer(plan(), {PURCHASE_PROPENSITY: lambda: model}).score([Scorable("u", profile, 7, {})], 5, 6)
+    assert scored.segments == []
+    made = scored.message
     shares = affinities(profile)
     scores = {CHURN_RISK: churn_risk(profile), ENGAGEMENT: engagement(profile)}
     scores |= {PURCHASE_PROPENSITY: 0.25} if model else {}

@@ -47,16 +47,16 @@ def test_shares_are_those_of_v1(weights: dict[str, float], key: str) -> None:
     assert number(["share_of", MAP, KEY], scope) == features[-3]
     assert build(["top_key", MAP], FEATURES, "UTC").text(scope) == (shares[0][0] if shares else "")
     ranking = Ranking(weights)
-    assert [(name, share(weight, ranking.total)) for name, weight in ranking.entries[:AFFINITIES_MAX]] == shares
+    assert [(name, share(weights[name], ranking.total)) for name in ranking.names[:AFFINITIES_MAX]] == shares
 
 
 def test_a_remembered_map_is_computed_once_a_reading() -> None:
     scope, node = scope_of({"a": 1.0, "b": 3.0}), Remembered(MapNode(0))
     assert node.ranking(scope) is node.ranking(scope)
-    assert node.ranking(scope).entries == [("b", 3.0), ("a", 1.0)]
+    assert node.ranking(scope).names == ["b", "a"]
     scope.profile = Profile(maps=[{"c": 2.0}])
     scope.reading += 1
-    assert node.ranking(scope).entries == [("c", 2.0)]
+    assert node.ranking(scope).names == ["c"]
     assert node.mapping(scope) == {"c": 2.0}
 
 

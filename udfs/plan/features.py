@@ -1,0 +1,113 @@
+"""The features of a plan: their nodes, and their values as of a profile's newest event."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Final
+
+from udfs.expressions.build import build
+from udfs.expressions.inputs import Slot
+from udfs.expressions.maps import Remembered
+from udfs.expressions.node import Constant, Node, Scope
+from udfs.plan.order import NUMERIC, evaluation_order, needed_by
+from udfs.plan.reducers import Reducer
+from udfs.reducers.counts import ValueNode
+
+_PAIR: Final = 2  # the fewest items that itemgetter returns as a tuple
+
+
+class Features:
+    """Evaluates the features of a plan, one profile after another.
+
+    Args:
+        features: the plan's, those that are slots of the profile in front (`copied_first`).
+        reducers: what the plan's reducers are made of, and as made.
+        zone: the plan's time zone.
+
+    Attributes:
+        nodes: by position.
+        values: by position, of the profile that was evaluated last; a scope reads them.
+        vector_names: the features that models see, in the declared order.
+    """
+
+    def __init__(self, features: list[dict[str, Any]], reducers: list[Reducer], zone: str) -> None:
+        order = evaluation_order(features)
+        self.nodes = _nodes(features, order, reducers, zone)
+        self.values: list[float] = [0.0] * len(features)
+        self._all = features
+        self._numbers = [at for at in order if features[at]["kind"] in NUMERIC]
+        self._copied = 0
+        while self._copied < len(features) and isinstance(self.nodes[self._copied], (ValueNode, Slot)):
+            self._copied += 1
+        self._slots = _picked([_slot(node) for node in self.nodes[: self._copied]])
+        self._computed: list[int] = [at for at in self._numbers if at >= self._copied]
+        self._derived: list[bool] = ["expr" in feature for feature in features]
+        self._defaults: list[float] = [float(feature["default"]) for feature in features]
+        seen = sorted([(f["place"], at) for at, f in enumerate(features) if f["vector"] and f["kind"] in NUMERIC])
+        self.vector_names: list[str] = [features[at]["name"] for _, at in seen]
+        self._vector = _picked([at for _, at in seen])
+        self._struct = struct.Struct(f"<{len(seen)}f")
+
+    def evaluate(self, scope: Scope) -> None:
+        """Compute all values as of the scope's profile."""
+        self.values[: self._copied] = self._slots(scope.profile.values)
+        self.compute(self._computed, scope)
+
+    def compute(self, order: list[int], scope: Scope) -> None:
+        """Compute some values, whose order is one of evaluation."""
+        values, nodes = self.values, self.nodes
+        scope.reading += 1
+        for at in order:
+            value = nodes[at].number(scope)
+            # A difference that is not 0: infinite, or not a number.
+            values[at] = self._defaults[at] if self._derived[at] and value - value != 0.0 else value
+
+    def needed_by(self, exprs: list[Any]) -> list[int]:
+        """Return the positions that expressions need, in an order of evaluation."""
+        return needed_by(self._all, self._numbers, exprs)
+
+    def vector(self) -> list[float]:
+        """Return what models see, in the order of `vector_names`."""
+        return list(self._vector(self.values))
+
+    def packed(self) -> bytes:
+        """Return the vector as float32, little-endian."""
+        packed: bytes = self._struct.pack(*self._vector(self.values))
+        return packed
+
+
+def _nodes(features: list[dict[str, Any]], order: list[int], reducers: list[Reducer], zone: str) -> list[Node]:
+    nodes: list[Node] = [Constant(0.0) for _ in features]
+    for at in order:
+        feature = features[at]
+        if "expr" in feature:
+            nodes[at] = build(feature["expr"], nodes, zone)
+        else:
+            nodes[at] = reducers[feature["reducer"]].reader(feature["read"], float(feature["default"]))
+        if feature["kind"] == "map":
+            nodes[at] = Remembered(nodes[at])
+    return nodes
+
+
+def _slot(node: Node) -> int:
+    return node.slot if isinstance(node, (ValueNode, Slot)) else -1
+
+
+def _picked(positions: list[int]) -> Callable[[list[float]], tuple[float, ...]]:
+    """Return what picks the items at positions, in a tenth of the time of a loop."""
+    if len(positions) >= _PAIR:
+        return itemgetter(*positions)
+    return _Few(positions).pick
+
+
+class _Few:
+    """Picks one item or none, which itemgetter would not return as a tuple."""
+
+    def __init__(self, positions: list[int]) -> None:
+        self._positions = positions
+
+    def pick(self, values: list[float]) -> tuple[float, ...]:
+        """Pick them."""
+        return tuple([values[at] for at in self._positions])
