@@ -505,9 +505,9 @@ class RedisScoreStore:
             arguments += [with_digest(value, row) for (_, value), row in zip(values, members.rows, strict=True)]
             arguments += members.rows
         once = _Once(meanwhile)  # however many attempts it takes
-        accepted, outranked, cursor = self._retry(lambda: self._run_script(arguments, once))
-        if members is not None and sweep[0]:
-            self._sweeps.looked(members.shard, sweep[0], len(members.segments), cursor)
+        accepted, outranked, *cursor = self._retry(lambda: self._run_script(arguments, once))
+        if members is not None and cursor:
+            self._sweeps.looked(members.shard, sweep[0], len(members.segments), cursor[0])
         return Written(accepted, outranked)
 
     def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> list[Any]:

@@ -6,7 +6,7 @@
 --         segments, which of them to sweep (0: none), its cursor, how many members, then a value a user in the order of
 --         the keys, then, where there are segments, a row a user (segment_lists.py)
 -- Returns how many values were set, how many were refused because a job of a later generation wrote the stored one, and
--- where a sweep goes on.
+-- where a sweep goes on, if there was one.
 --
 -- A version is the first 16 bytes of a value, compared as four unsigned 32-bit numbers: a Lua number is exact only
 -- below 2^53, and `<` on strings follows the server's locale.
@@ -70,14 +70,14 @@ if shard ~= '' then
   redis.call('HSET', KEYS[users + 2], shard, offsets)
   if types ~= '' then redis.call('HSET', KEYS[users + 2], 'types:' .. shard, types) end
 end
-if swept > 0 and users > 0 then -- a list has no time to live: take out users whose scores have expired
-  local list = KEYS[first_list + swept]
-  local prefix = string.sub(KEYS[1], 1, string.find(KEYS[1], '{', 1, true))
-  local found = redis.call('ZSCAN', list, cursor, 'COUNT', sweep_count)
-  cursor = found[1]
-  for i = 1, #found[2], 2 do
-    local id = found[2][i]
-    if redis.call('EXISTS', prefix .. id .. '}') == 0 then redis.call('ZREM', list, id) end
-  end
+if swept == 0 or users == 0 then return {accepted, outranked} end
+
+-- A list has no time to live: take out users whose scores have expired.
+local list = KEYS[first_list + swept]
+local prefix = string.sub(KEYS[1], 1, string.find(KEYS[1], '{', 1, true))
+local found = redis.call('ZSCAN', list, cursor, 'COUNT', sweep_count)
+for i = 1, #found[2], 2 do
+  local id = found[2][i]
+  if redis.call('EXISTS', prefix .. id .. '}') == 0 then redis.call('ZREM', list, id) end
 end
-return {accepted, outranked, cursor}
+return {accepted, outranked, found[1]}
