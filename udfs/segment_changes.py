@@ -1,7 +1,9 @@
 """What has changed in a user's memberships since they were last published, as messages for the topic `segments`.
 
-A change has an id that follows from what it says, so a job that is restarted, or a replay, repeats the id with the
-change. `Timeline.segments_published` is what is compared with; it is part of the state.
+What is compared is the last change of each membership, coming in or leaving, with the one that was published. So a
+replay, in whatever blocks, ends with the same change as the first time. A change has an id that follows from what it
+says. `Timeline.segments_published` is part of the state: since when a user is a member or, with a minus, when they
+left.
 """
 
 from __future__ import annotations
@@ -19,42 +21,61 @@ _ENTERED: Final = SegmentChange.CHANGE_ENTERED
 _LEFT: Final = SegmentChange.CHANGE_LEFT
 
 
+def standing(timeline: Timeline, segments: Sequence[Segment]) -> dict[str, int]:
+    """Return the last change of each membership, by segment: since when, or, with a minus, when the user left.
+
+    Segments in which the user has never been are left out, as are those over a model's score that the user has left.
+    """
+    found: dict[str, int] = {}
+    profile = timeline.profile()
+    if profile.empty:
+        return found
+    values = profile.values
+    for segment in segments:
+        if segment.slot >= 0 and not values[segment.slot] and values[segment.slot + 1]:
+            found[segment.name] = -int(values[segment.slot + 1])
+    for membership in timeline.segments:
+        found[membership.name] = membership.since_ms
+    return found
+
+
 def segment_changes(
-    user_id: str, timeline: Timeline, present: dict[str, int], segments: Sequence[Segment], generation: int
+    user_id: str, timeline: Timeline, now: dict[str, int], segments: Sequence[Segment], generation: int
 ) -> list[SegmentChange]:
     """Return the changes since the last publication: in the order of declaration, then what is declared no more.
 
     Args:
         user_id: of the timeline's user.
-        timeline: with the memberships that were last published.
-        present: since when, in milliseconds, by segment.
+        timeline: with what was last published.
+        now: its `standing`.
         segments: those that are declared.
         generation: of the shard's state.
     """
     published = timeline.segments_published
     changes: list[SegmentChange] = []
-    if present == published:
+    if now == published:
         return changes
     for segment in segments:
-        since_ms, before_ms = present.get(segment.name), published.get(segment.name)
-        if since_ms == before_ms:
+        changed_ms, before_ms = now.get(segment.name, 0), published.get(segment.name, 0)
+        if changed_ms == before_ms or (not changed_ms and before_ms < 0):
             continue
-        if since_ms is not None:
-            change = SegmentChange(change=_ENTERED, effective_time_ms=since_ms, since_ms=since_ms)
-        else:
-            before_ms = published[segment.name]
-            left_ms = _left_ms(timeline, segment, before_ms)
-            change = SegmentChange(change=_LEFT, effective_time_ms=left_ms, since_ms=before_ms)
-        change.segment, change.definition = segment.name, segment.definition
+        change = SegmentChange(segment=segment.name, definition=segment.definition)
         change.cause = _cause(timeline, before_ms)
+        if changed_ms > 0:
+            change.change, change.effective_time_ms, change.since_ms = _ENTERED, changed_ms, changed_ms
+        elif before_ms > 0:
+            change.change, change.since_ms = _LEFT, before_ms
+            change.effective_time_ms = _left_ms(timeline, segment, before_ms)
+        else:  # the user came in and left again between two looks
+            change.change, change.effective_time_ms = _LEFT, -changed_ms
         changes.append(change)
     declared = [segment.name for segment in segments]
     for name in sorted(published):
-        if name not in declared:
+        if name not in declared and published[name] > 0:
             changes.append(_undeclared(timeline, name))
     for change in changes:
         change.user_id, change.generation, change.accepted_events = user_id, generation, timeline.accepted
-        change.previous_since_ms = published.get(change.segment, 0)
+        change.previous_since_ms = max(0, published.get(change.segment, 0))
         change.change_id = change_id(change)
     return changes
 
@@ -78,8 +99,8 @@ def _undeclared(timeline: Timeline, name: str) -> SegmentChange:
     )
 
 
-def _cause(timeline: Timeline, before_ms: int | None) -> SegmentChange.Cause.ValueType:
-    erased = before_ms is not None and (timeline.profile().empty or timeline.forgotten_through_ms >= before_ms)
+def _cause(timeline: Timeline, before_ms: int) -> SegmentChange.Cause.ValueType:
+    erased = before_ms > 0 and (timeline.profile().empty or timeline.forgotten_through_ms >= before_ms)
     return SegmentChange.CAUSE_FORGET if erased else SegmentChange.CAUSE_EVENT
 
 

@@ -101,7 +101,7 @@ def memberships(segments: Sequence[Segment], scope: Scope, published: dict[str, 
         segments: of the plan.
         scope: with the user's profile, which is not empty, the features and the scores. While a score is missing,
             because its model is, a segment over it keeps its members and takes no others.
-        published: the memberships that were last published: a segment over a model's score has no memory of its own.
+        published: `Timeline.segments_published`: a segment over a model's score has no memory of its own.
     """
     found: list[Membership] = []
     values = scope.profile.values
@@ -111,11 +111,11 @@ def memberships(segments: Sequence[Segment], scope: Scope, published: dict[str, 
         if slot >= 0:
             if values[slot]:
                 found.append(Membership(name, int(values[slot + 1])))
-        elif not _known(segment.scores, scope.scores):
-            if name in published:
-                found.append(Membership(name, max(published[name], first_ms)))
-        elif segment.enter.truth(scope):
-            found.append(Membership(name, max(published.get(name, last_ms), first_ms)))
+            continue
+        before_ms = published.get(name, 0)
+        known = all(score in scope.scores for score in segment.scores)
+        if segment.enter.truth(scope) if known else before_ms > 0:
+            found.append(Membership(name, max(before_ms, first_ms) if before_ms > 0 else last_ms))
     return found
 
 
@@ -129,7 +129,3 @@ def scores_in(expression: Any) -> list[str]:
     for part in expression[1:]:
         names += scores_in(part)
     return sorted(set(names))
-
-
-def _known(names: list[str], scores: dict[str, float]) -> bool:
-    return all(name in scores for name in names)

@@ -85,7 +85,8 @@ class Timeline:
         committed_through_ms: events older than this are late.
         forgotten_through_ms: the newest time of a FORGET; everything that was known by then is erased.
         segments: the memberships as of the newest event; set when the user is scored.
-        segments_published: the memberships that were last published: since when, in milliseconds, by segment.
+        segments_published: the last change of each membership that was published, by segment: since when the user is a
+            member, or, with a minus, when they left; milliseconds.
     """
 
     __slots__ = (

@@ -8,7 +8,7 @@ from driftline.event.v1.segment_pb2 import SegmentChange
 from driftline.metrics import JobNamed
 from driftline.topics import SEGMENTS
 from udfs.pipeline import Batch
-from udfs.segment_changes import segment_changes
+from udfs.segment_changes import segment_changes, standing
 from udfs.segments import Segment
 from udfs.timeline import Timeline
 
@@ -40,15 +40,15 @@ class Segments:
         return False
 
     def _publish(self, user_id: str, timeline: Timeline, batch: Batch) -> None:
-        present: dict[str, int] = {}
-        if not timeline.profile().empty:
-            for membership in timeline.segments:
-                present[membership.name] = membership.since_ms
-        for change in segment_changes(user_id, timeline, present, self._segments, batch.generation):
+        now = standing(timeline, self._segments)
+        for change in segment_changes(user_id, timeline, now, self._segments, batch.generation):
             batch.result.emit(self._channel, user_id, change.SerializeToString(deterministic=True))
-            if change.change == SegmentChange.CHANGE_LEFT:
+            if change.change == SegmentChange.CHANGE_ENTERED:
+                if not change.previous_since_ms:
+                    batch.result.count_named(JobNamed.SEGMENTS_ENTERED, change.segment)
+            elif change.previous_since_ms:
                 batch.result.count_named(JobNamed.SEGMENTS_LEFT, change.segment)
-            elif change.segment not in timeline.segments_published:
-                batch.result.count_named(JobNamed.SEGMENTS_ENTERED, change.segment)
-        batch.result.members[user_id] = [present.get(segment.name, _NOT_MEMBER) for segment in self._segments]
-        timeline.segments_published = present
+        batch.result.members[user_id] = [
+            max(_NOT_MEMBER, now.get(segment.name, _NOT_MEMBER)) for segment in self._segments
+        ]
+        timeline.segments_published = now

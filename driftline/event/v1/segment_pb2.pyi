@@ -21,9 +21,9 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 class SegmentChange(google.protobuf.message.Message):
     """That a user has come into a segment or left it, on the `segments` topic, keyed by user_id.
 
-    A change is found by comparing a user's memberships after a block of events with those that were published last. A
-    restart repeats changes under the same change_id, so whoever drops ids that were seen has each change once. The newest
-    change of a user and a segment, by (generation, accepted_events), says what holds.
+    A change is found by comparing the last change of a user's membership, after a block of events, with the one that was
+    published. A restart repeats changes under the same change_id, so whoever drops ids that were seen has each change
+    once. The newest change of a user and a segment, by (generation, accepted_events), says what holds.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -96,7 +96,9 @@ class SegmentChange(google.protobuf.message.Message):
     late, is left at the time at which it had begun.
     """
     since_ms: builtins.int
-    """When the membership began that this change opens or ends."""
+    """When the membership began that this change opens or ends; 0 where that was not published, because the user came in
+    and left between two looks.
+    """
     previous_since_ms: builtins.int
     """When the membership had begun as it was published before; 0 where the user was no member."""
     cause: Global___SegmentChange.Cause.ValueType

@@ -150,7 +150,9 @@ class UserState(google.protobuf.message.Message):
     def tail_texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
     @property
     def segments(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """The memberships in segments as they were last published: names, ascending, and since when, int64 little-endian."""
+        """The last change of each membership that was published: names of segments, ascending, and since when the user is a
+        member or, with a minus, when they left, int64 little-endian, milliseconds.
+        """
 
     def __init__(
         self,

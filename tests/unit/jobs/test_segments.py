@@ -36,9 +36,11 @@ project: {name: clicks}
 features:
   clicks: {count: CLICK, scope: session}
   views: {count: VIEW}
+  all_clicks: {count: CLICK}
 segments:
   eager: {enter: 'clicks >= 3', leave: 'clicks < 1', min_stay: 30s}
   viewers: {when: 'views >= 1'}
+  odd: {when: 'all_clicks % 2.0 == 1.0'}
 """
 
 
@@ -59,7 +61,8 @@ def send(task: Task, *messages: UserEvent) -> list[SegmentChange]:
     made = block(*messages)
     columns = made.keys, made.values, made.partitions, made.offsets, made.timestamps_ms
     rows = task.block(KEY, columns)
-    return [SegmentChange.FromString(value) for row in rows for value in row[SEGMENTS_COLUMN].values()]
+    changes = [SegmentChange.FromString(value) for row in rows for value in row[SEGMENTS_COLUMN].values()]
+    return [change for change in changes if change.segment != "odd"]  # that is for the properties below
 
 
 def clicks(*at_ms: int, user_id: str = "u1") -> list[UserEvent]:
@@ -73,7 +76,7 @@ def told(changes: Sequence[SegmentChange]) -> list[tuple[str, str, int]]:
 def stored_segments(task: Task) -> list[tuple[str, int]]:
     (stored,) = task.store.read(["u1"])
     assert stored is not None
-    return [(one.name, one.since_ms - T0) for one in UserScores.FromString(stored.scores).segments]
+    return [(one.name, one.since_ms - T0) for one in UserScores.FromString(stored.scores).segments if one.name != "odd"]
 
 
 def test_who_comes_in_and_leaves_is_in_the_scores_the_topic_and_the_lists(task: Task) -> None:
@@ -82,7 +85,7 @@ def test_who_comes_in_and_leaves_is_in_the_scores_the_topic_and_the_lists(task: 
     assert told(entered) == [("eager", "CHANGE_ENTERED", 3)]
     assert stored_segments(task) == [("eager", 3)]
     assert dict(task.store.segment_members("eager")) == {"u1": T0 + 3}
-    assert task.store.segments().keys() == {"eager", "viewers"}
+    assert task.store.segments().keys() == {"eager", "odd", "viewers"}
     left = send(task, message("u1", HOUR, type=VIEW))
     assert told(left) == [("eager", "CHANGE_LEFT", HOUR), ("viewers", "CHANGE_ENTERED", HOUR)]
     assert stored_segments(task) == [("viewers", HOUR)]
@@ -170,21 +173,51 @@ EVENTS = st.lists(
 )
 
 
-@given(st.data(), EVENTS)
-@settings(max_examples=60, deadline=None)
-def test_any_order_cut_and_crash_ends_with_the_same_members(
-    data: st.DataObject, events: list[tuple[str, int, int]]
-) -> None:
-    history = [
+def history_of(events: Sequence[tuple[str, int, int]]) -> list[UserEvent]:
+    return [
         message(user_id, at * 2 * SECOND + number, event_id=f"e{number}", type=kind)
         for number, (user_id, at, kind) in enumerate(events)
     ]
-    sorted_job = Job(InMemoryScoreStore())
-    for one in sorted(history, key=lambda one: (one.event_time_ms, one.event_id)):
-        sorted_job.send([one])
-    arrivals = data.draw(st.permutations(history))
-    job, at, since = Job(InMemoryScoreStore()), 0, 0
+
+
+def in_order(history: Sequence[UserEvent]) -> list[UserEvent]:
+    return sorted(history, key=lambda one: (one.event_time_ms, one.event_id))
+
+
+def expected(history: Sequence[UserEvent]) -> dict[str, dict[str, int]]:
+    """The members after the events in order, one at a time."""
+    job = Job(InMemoryScoreStore())
+    for one in in_order(history):
+        job.send([one])
+    assert job.consumer() == job.memberships()
+    return job.memberships()
+
+
+@given(st.data(), EVENTS)
+@settings(max_examples=60, deadline=None)
+def test_any_order_and_cut_ends_with_the_same_members(data: st.DataObject, events: list[tuple[str, int, int]]) -> None:
+    history = history_of(events)
+    arrivals, job, at = data.draw(st.permutations(history)), Job(InMemoryScoreStore()), 0
     while at < len(arrivals):
+        end = data.draw(st.integers(at + 1, len(arrivals)))
+        job.send(arrivals[at:end])
+        at = end
+    assert job.memberships() == expected(history)
+    assert job.consumer() == job.memberships()
+
+
+@given(st.data(), EVENTS, st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_any_crash_ends_with_the_same_members(
+    data: st.DataObject, events: list[tuple[str, int, int]], ordered: bool
+) -> None:
+    """In whatever blocks the replay comes; what late events take back just before a crash, the topic may miss."""
+    history = history_of(events)
+    arrivals = in_order(history) if ordered else data.draw(st.permutations(history))
+    job, at, since = Job(InMemoryScoreStore()), 0, 0
+    for _ in range(4):
+        if at == len(arrivals):
+            break
         end = data.draw(st.integers(at + 1, len(arrivals)))
         job.send(arrivals[at:end])
         at = end
@@ -194,10 +227,8 @@ def test_any_order_cut_and_crash_ends_with_the_same_members(
         elif step == "crash":
             job.crash()
             at = since
-            if data.draw(st.booleans()):
-                job.checkpoint = States(job.states)
-            while at < len(arrivals) and data.draw(st.booleans()):
-                job.send(arrivals[at : at + 1])
-                at += 1
-    assert job.memberships() == sorted_job.memberships()
-    assert job.consumer() == sorted_job.consumer() == job.memberships()
+    if at < len(arrivals):
+        job.send(arrivals[at:])
+    assert job.memberships() == expected(history)
+    if ordered:
+        assert job.consumer() == job.memberships()

@@ -76,7 +76,19 @@ def test_who_leaves_left_at_the_time_that_the_fold_has_kept() -> None:
     (left,) = changes_of(run(timeline, [FANS]))
     assert (left.change, left.effective_time_ms, left.since_ms) == (SegmentChange.CHANGE_LEFT, T0 + 8, T0 + 5)
     assert left.previous_since_ms == T0 + 5
-    assert timeline.segments_published == {}
+    assert timeline.segments_published == {"fans": -(T0 + 8)}
+    assert changes_of(run(timeline, [FANS])) == []
+
+
+def test_who_came_in_and_left_between_two_looks_has_left() -> None:
+    timeline = timeline_at(0, 5, 9)
+    timeline.profile().values += [0.0, T0 + 8.0]
+    result = run(timeline, [FANS])
+    (left,) = changes_of(result)
+    assert (left.change, left.effective_time_ms, left.since_ms) == (SegmentChange.CHANGE_LEFT, T0 + 8, 0)
+    assert result.named == {}
+    timeline.profile().values[SLOTS + 1] = T0 + 9.0  # once more
+    assert [one.effective_time_ms for one in changes_of(run(timeline, [FANS]))] == [T0 + 9]
 
 
 def test_a_membership_that_never_was_is_left_when_it_had_begun() -> None:
@@ -106,7 +118,7 @@ def test_after_an_idle_time_the_membership_ended_with_the_profile() -> None:
 
 def test_a_forget_ends_all() -> None:
     timeline = timeline_at(0, 5)
-    timeline.segments_published = {"fans": T0 + 5, "likely": T0, "old": T0}
+    timeline.segments_published = {"fans": T0 + 5, "likely": T0, "old": T0, "left": -T0}
     timeline.offer(event(7, FORGET))
     result = run(timeline, [FANS, LIKELY])
     assert [(one.segment, one.change, one.effective_time_ms, one.cause) for one in changes_of(result)] == [
@@ -118,7 +130,7 @@ def test_a_forget_ends_all() -> None:
 
 def test_a_segment_that_is_declared_no_more_is_left_at_the_next_event() -> None:
     timeline = timeline_at(0, 5)
-    timeline.segments_published = {"old": T0}
+    timeline.segments_published = {"old": T0, "left": -T0}
     (left,) = changes_of(run(timeline, []))
     assert (left.segment, left.definition, left.effective_time_ms) == ("old", "", T0 + 5)
     assert left.cause == SegmentChange.CAUSE_DECLARATION
