@@ -26,13 +26,18 @@ def print_results(results: Sequence[Result], *, now_ms: int) -> None:
 
 
 def results_table(results: Sequence[Result], *, now_ms: int) -> Table:
-    """The table, in the order of the results."""
+    """The table, in the order of the results; with segments where anybody is in one."""
     table = Table(show_lines=True)
-    for title in ("User", "Scores", "Top affinities", "Session", "Events", "As of (UTC)", "Age", "Model"):
+    segments = any(result.scores.segments for result in results if result.scores is not None)
+    titles = ("User", "Scores", "Top affinities", "Session", "Events", "As of (UTC)", "Age", "Model")
+    for title in (*titles, "Segments") if segments else titles:
         table.add_column(title, overflow="fold", justify="right" if title == "Events" else "left")
     for result in results:
         if result.scores is not None:
-            table.add_row(_printable(result.user_id), *_cells(result.scores, now_ms))
+            cells = _cells(result.scores, now_ms)
+            if segments:
+                cells.append(_printable("\n".join(one.segment for one in result.scores.segments)))
+            table.add_row(_printable(result.user_id), *cells)
         else:
             table.add_row(_printable(result.user_id), without_scores(result))
     return table

@@ -114,3 +114,16 @@ def test_a_feature_that_was_declared_later_says_since_when_it_counts() -> None:
     printed = StringIO()
     Console(width=200, file=printed).print(features_table(Explanation(Scores("u"), (feature,))))
     assert "play events; of events since 2026-01-01 00:00:00 UTC" in printed.getvalue()
+
+
+def test_segments_are_shown_where_anybody_is_in_one(fake: FakeScores) -> None:
+    fake.put(user("u1"), user("u2"))
+    assert "Segments" not in CliRunner().invoke(app, ["u1", "u2"]).stdout
+    member = user("u1", accepted=2)
+    member.segments.add(name="fans", since_ms=5)
+    fake.put(member)
+    shown = CliRunner().invoke(app, ["u1", "u2"]).stdout
+    assert "Segments" in shown
+    assert "fans" in shown
+    (line,) = CliRunner().invoke(app, ["u1", "--json"]).stdout.splitlines()
+    assert json.loads(line)["segments"] == [{"name": "fans", "sinceMs": "5"}]
