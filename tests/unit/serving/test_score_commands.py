@@ -23,7 +23,7 @@ from console.cli import scores as commands
 from console.cli.scores_table import duration, results_table
 from driftline.client import Result, Scores
 from driftline.errors import ServiceUnavailable, StackError
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
+from driftline.serving.v1.scores_pb2 import CategoryAffinity, SegmentMembership, SessionSummary, UserScores
 from serving.server import serve
 from serving.settings import ServeSettings
 from sink_connectors.in_memory_store import InMemoryScoreStore
@@ -275,3 +275,12 @@ def test_commands_load_the_server_only_when_it_runs() -> None:
         "sys.exit(bool({'grpc', 'redis', 'serving.server', 'starlette', 'udfs'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
+
+
+def test_an_export_leaves_out_what_only_the_writer_needs() -> None:
+    members = [SegmentMembership(name="fans", since_ms=5)]
+    scores = UserScores(user_id="u1", segments=members, lists_digest=7, generation=3)
+    store = InMemoryScoreStore()
+    store.write([("u1", encode_value(3, 1, scores.SerializeToString()))], None)
+    (page,) = commands.export_lines(store)
+    assert json.loads(page) == {"userId": "u1", "segments": [{"name": "fans", "sinceMs": "5"}]}
