@@ -118,19 +118,30 @@ class ScoreWriter:
         for score_prefix, value in zip(self._names, scores, strict=True):
             parts += (score_prefix, _DOUBLE.pack(value))
         for category, share in reading.affinities:
-            entry = _share(category, share)
-            parts += (_AFFINITIES, varint(len(entry)), entry)
+            encoded = category.encode()
+            size = varint(len(encoded))
+            if share:
+                rest = _SHARE + _DOUBLE.pack(share)
+                parts += (_AFFINITIES, varint(len(encoded) + len(size) + 10), _CATEGORY, size, encoded, rest)
+            else:
+                parts += (_AFFINITIES, varint(len(encoded) + len(size) + 1), _CATEGORY, size, encoded)
         session = _session(user.user_id, v, last)
         parts += (_SESSION, varint(len(session)), session, self._set_and_model)
         parts += (_AS_OF, last, _ACCEPTED, varint(user.accepted), self._written, self._declaration)
         for membership in segments:
             parts += (_SEGMENTS, _membership(membership))
-        for trait, text in reading.traits:
-            parts.append(_named_text(UserScores.TRAITS_FIELD_NUMBER, trait, text))
-        for feature, shares in reading.tops:
-            parts.append(_tops(feature, shares))
-        parts.append(self._versions)
+        if reading.traits or reading.tops:
+            _add_served(parts, reading)
+        if self._versions:
+            parts.append(self._versions)
         return with_features(reading.vector, b"".join(parts))
+
+
+def _add_served(parts: list[bytes], reading: Reading) -> None:
+    for trait, text in reading.traits:
+        parts.append(_named_text(UserScores.TRAITS_FIELD_NUMBER, trait, text))
+    for feature, shares in reading.tops:
+        parts.append(_tops(feature, shares))
 
 
 def _share(category: str, share: float) -> bytes:

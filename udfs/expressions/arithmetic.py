@@ -41,15 +41,15 @@ class Add(Node):
 class Subtract(Node):
     """A difference."""
 
-    __slots__ = ("_left", "_right")
+    __slots__ = ("left", "right")
 
     def __init__(self, left: Node, right: Node) -> None:
-        self._left = left
-        self._right = right
+        self.left = left
+        self.right = right
 
     def number(self, scope: Scope) -> float:
         """Return left - right."""
-        return self._left.number(scope) - self._right.number(scope)
+        return self.left.number(scope) - self.right.number(scope)
 
 
 class Multiply(Node):
@@ -69,15 +69,15 @@ class Multiply(Node):
 class Divide(Node):
     """A quotient."""
 
-    __slots__ = ("_left", "_right")
+    __slots__ = ("left", "right")
 
     def __init__(self, left: Node, right: Node) -> None:
-        self._left = left
-        self._right = right
+        self.left = left
+        self.right = right
 
     def number(self, scope: Scope) -> float:
         """Return left / right."""
-        return quotient(self._left.number(scope), self._right.number(scope))
+        return quotient(self.left.number(scope), self.right.number(scope))
 
 
 class Remainder(Node):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from udfs.expressions import arithmetic, clocks, inputs, logic, maps, numbers, texts, unary
+from udfs.expressions.fused import UtcDayAngle, fused
 from udfs.expressions.node import Constant, Node
-from udfs.zones import Zone
+from udfs.zones import UTC, Zone
 
 _ONE: Final[dict[str, Callable[[Node], Node]]] = {
     "neg": arithmetic.Negate,
@@ -130,12 +131,14 @@ class _Builder:
         if op == "number_in" and len(expr) > 1:
             return logic.NumberIn(self.node(expr[1]), {float(number) for number in expr[2:]})
         operands = [self.node(operand) for operand in expr[1:]]
+        if op == "day_angle" and self._zone == UTC and len(operands) == 1:
+            return UtcDayAngle(operands[0])
         if len(operands) == 1 and op in _TIMES:
             return _TIMES[op](operands[0], clocks.zone_named(self._zone))
         combined = _combined(op, operands)
         if combined is None:
             raise _not_an_expression(expr)
-        return combined
+        return fused(combined)
 
 
 def _combined(op: str, operands: list[Node]) -> Node | None:

@@ -11,7 +11,7 @@ from udfs.expressions.node import Node, Scope
 from udfs.zones import Zone
 
 _WHOLE_MS: Final = 2.0**53  # later times are not whole numbers any more
-_RADIANS_BY_MS: Final = 2 * pi / DAY_MS
+RADIANS_BY_MS: Final = 2 * pi / DAY_MS
 _HOURS: Final = 24.0
 _THURSDAY: Final = 3.0  # 1970-01-01, with Monday as 0
 
@@ -46,7 +46,7 @@ class DayAngle(Node):
 
     def number(self, scope: Scope) -> float:
         """Return it."""
-        return (local_ms(self._zone, self._time.number(scope)) % DAY_MS) * _RADIANS_BY_MS
+        return (local_ms(self._zone, self._time.number(scope)) % DAY_MS) * RADIANS_BY_MS
 
 
 class Hour(Node):

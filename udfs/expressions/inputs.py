@@ -44,7 +44,7 @@ class Slot(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the slot's value."""
-        return scope.profile.values[self.slot]
+        return scope.values[self.slot]
 
 
 class Score(Node):

@@ -49,15 +49,15 @@ class LessOrEqual(Node):
 class Greater(Node):
     """Greater than."""
 
-    __slots__ = ("_left", "_right")
+    __slots__ = ("left", "right")
 
     def __init__(self, left: Node, right: Node) -> None:
-        self._left = left
-        self._right = right
+        self.left = left
+        self.right = right
 
     def truth(self, scope: Scope) -> bool:
         """Return left > right."""
-        return self._left.number(scope) > self._right.number(scope)
+        return self.left.number(scope) > self.right.number(scope)
 
 
 class GreaterOrEqual(Node):
@@ -160,20 +160,20 @@ class Not(Node):
 class Choice(Node):
     """One of two numbers, or of two truths; the other is not evaluated."""
 
-    __slots__ = ("_condition", "_no", "_yes")
+    __slots__ = ("condition", "otherwise", "then")
 
-    def __init__(self, condition: Node, yes: Node, no: Node) -> None:
-        self._condition = condition
-        self._yes = yes
-        self._no = no
+    def __init__(self, condition: Node, then: Node, otherwise: Node) -> None:
+        self.condition = condition
+        self.then = then
+        self.otherwise = otherwise
 
     def number(self, scope: Scope) -> float:
         """Return the number that is chosen."""
-        return self._yes.number(scope) if self._condition.truth(scope) else self._no.number(scope)
+        return self.then.number(scope) if self.condition.truth(scope) else self.otherwise.number(scope)
 
     def truth(self, scope: Scope) -> bool:
         """Return the truth that is chosen."""
-        return self._yes.truth(scope) if self._condition.truth(scope) else self._no.truth(scope)
+        return self.then.truth(scope) if self.condition.truth(scope) else self.otherwise.truth(scope)
 
 
 class TextChoice(Node):

@@ -11,20 +11,28 @@ class Scope:
 
     Attributes:
         reading: a number that changes whenever the profile may have changed: what was computed before is no longer so.
-        profile: the user's profile; not empty where features are evaluated.
+        profile: the user's profile; not empty where features are evaluated. Set by `see`.
+        values: of the profile, because most expressions read slots.
         event: in the steps of the fold, the event that is folded.
         features: the values of number features, by position; those before the one that is evaluated are set.
         scores: by name, in segments.
     """
 
-    __slots__ = ("event", "features", "profile", "reading", "scores")
+    __slots__ = ("event", "features", "profile", "reading", "scores", "values")
 
     def __init__(self, profile: Profile, features: list[float]) -> None:
         self.profile = profile
+        self.values = profile.values
         self.reading = 0
         self.event: Event = NO_EVENT
         self.features = features
         self.scores: dict[str, float] = {}
+
+    def see(self, profile: Profile) -> None:
+        """Evaluate on this profile from now on, or on what has become of it."""
+        self.profile = profile
+        self.values = profile.values
+        self.reading += 1
 
 
 class Ranking:
@@ -79,11 +87,11 @@ class Node:
 class Constant(Node):
     """A number."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("value",)
 
     def __init__(self, value: float) -> None:
-        self._value = value
+        self.value = value
 
     def number(self, scope: Scope) -> float:
         """Return it."""
-        return self._value
+        return self.value

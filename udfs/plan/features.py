@@ -18,6 +18,25 @@ from udfs.reducers.counts import ValueNode
 _PAIR: Final = 2  # the fewest items that itemgetter returns as a tuple
 
 
+class Computed:
+    """A feature that is computed, and the next one; a chain of them needs no look at a list, and no check of types.
+
+    Attributes:
+        node: of the feature.
+        at: its position.
+        default: for a result that is not finite.
+        next: what is computed after it.
+    """
+
+    __slots__ = ("at", "default", "next", "node")
+
+    def __init__(self, node: Node, at: int, default: float, next: Computed | None) -> None:  # noqa: A002
+        self.node = node
+        self.at = at
+        self.default = default
+        self.next = next
+
+
 class Features:
     """Evaluates the features of a plan, one profile after another.
 
@@ -42,9 +61,7 @@ class Features:
         while self._copied < len(features) and isinstance(self.nodes[self._copied], (ValueNode, Slot)):
             self._copied += 1
         self._slots = _picked([_slot(node) for node in self.nodes[: self._copied]])
-        self._computed: list[int] = [at for at in self._numbers if at >= self._copied]
-        self._derived: list[bool] = ["expr" in feature for feature in features]
-        self._defaults: list[float] = [float(feature["default"]) for feature in features]
+        self._computed = self._chain([at for at in self._numbers if at >= self._copied])
         seen = sorted([(f["place"], at) for at, f in enumerate(features) if f["vector"] and f["kind"] in NUMERIC])
         self.vector_names: list[str] = [features[at]["name"] for _, at in seen]
         self._vector = _picked([at for _, at in seen])
@@ -52,21 +69,29 @@ class Features:
 
     def evaluate(self, scope: Scope) -> None:
         """Compute all values as of the scope's profile."""
-        self.values[: self._copied] = self._slots(scope.profile.values)
+        self.values[: self._copied] = self._slots(scope.values)
         self.compute(self._computed, scope)
 
-    def compute(self, order: list[int], scope: Scope) -> None:
-        """Compute some values, whose order is one of evaluation."""
-        values, nodes = self.values, self.nodes
-        scope.reading += 1
-        for at in order:
-            value = nodes[at].number(scope)
-            # A difference that is not 0: infinite, or not a number.
-            values[at] = self._defaults[at] if self._derived[at] and value - value != 0.0 else value
+    def compute(self, first: Computed | None, scope: Scope) -> None:
+        """Compute the values of a chain."""
+        values = self.values
+        computed = first
+        while computed is not None:
+            value = computed.node.number(scope)
+            if value - value != 0.0:  # infinite, or not a number
+                value = computed.default
+            values[computed.at] = value
+            computed = computed.next
 
-    def needed_by(self, exprs: list[Any]) -> list[int]:
-        """Return the positions that expressions need, in an order of evaluation."""
-        return needed_by(self._all, self._numbers, exprs)
+    def needed_by(self, exprs: list[Any]) -> Computed | None:
+        """Return the chain of what expressions need."""
+        return self._chain(needed_by(self._all, self._numbers, exprs))
+
+    def _chain(self, order: list[int]) -> Computed | None:
+        first: Computed | None = None
+        for at in reversed(order):
+            first = Computed(self.nodes[at], at, float(self._all[at]["default"]), first)
+        return first
 
     def vector(self) -> list[float]:
         """Return what models see, in the order of `vector_names`."""

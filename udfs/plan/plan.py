@@ -31,6 +31,10 @@ _SESSION: Final = slice(p.SESSION_EVENTS, p.SESSION_SWITCHES + 1)
 _SESSION_ZEROS: Final = [0.0] * (p.SESSION_SWITCHES + 1 - p.SESSION_EVENTS)
 
 
+_NO_TRAITS: Final[list[tuple[str, str]]] = []
+_NO_TOPS: Final[list[tuple[str, list[tuple[str, float]]]]] = []
+
+
 class Plan(Fold):
     """What a project computes.
 
@@ -67,7 +71,7 @@ class Plan(Fold):
         self.segments: list[Segment] = segments_of(data["segments"], self.layout, nodes, zone)
         self._folded: list[SegmentStep] = segment_steps_of(data["segments"], self.layout, nodes, zone)
         conditions = [each[at] for each in data["segments"] if not each["on_models"] for at in ("enter", "leave")]
-        self._watched: list[int] = self._features.needed_by(conditions)
+        self._watched = self._features.needed_by(conditions)
         affinities: str = data.get("affinities") or ""
         named = {feature["name"]: at for at, feature in enumerate(data["features"])}
         self._affinities: Node | None = nodes[named[affinities]] if affinities else None
@@ -106,7 +110,7 @@ class Plan(Fold):
 
     def _step(self, profile: Profile, event: Event) -> int:
         scope = self._scope
-        scope.profile = profile
+        scope.see(profile)
         scope.event = event
         steps = self._steps[event.type]
         dropped = 0
@@ -116,6 +120,7 @@ class Plan(Fold):
             for step in steps.added if _adds_up(profile.values, event.currency) else steps.left_out:
                 dropped += step.add(profile, event, scope)
         if self._folded:
+            scope.see(profile)  # as the event has left it
             self._features.compute(self._watched, scope)
             for membership in self._folded:
                 membership.run(profile, scope)
@@ -153,7 +158,7 @@ class Plan(Fold):
         affinities = self._affinities
         shares = _top(affinities, scope) if affinities is not None else []
         if not self._served:
-            return Reading(vector, scores, shares, [], [])
+            return Reading(vector, scores, shares, _NO_TRAITS, _NO_TOPS)
         traits = [(name, text) for name, node in self._texts if (text := node.text(scope))]
         tops = [(name, _top(node, scope)) for name, node in self._maps]
         return Reading(vector, scores, shares, traits, tops)
@@ -165,7 +170,7 @@ class Plan(Fold):
 
     def scope_of(self, profile: Profile) -> Scope:
         """Return the scope of a profile that is not empty, with its features; valid until the plan is used again."""
-        self._scope.profile = profile
+        self._scope.see(profile)
         self._features.evaluate(self._scope)
         return self._scope
 

@@ -24,7 +24,7 @@ class ValueNode(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the slot's value."""
-        return scope.profile.values[self.slot]
+        return scope.values[self.slot]
 
 
 class AddWeight(Step):

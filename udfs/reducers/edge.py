@@ -39,7 +39,7 @@ class NonZeroNode(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the value, or the default where it is 0."""
-        value = scope.profile.values[self._slot]
+        value = scope.values[self._slot]
         return value if value else self._default
 
 

@@ -21,7 +21,7 @@ class FlaggedNode(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the value, or the default before there is one."""
-        values = scope.profile.values
+        values = scope.values
         return values[self._slot] if values[self._slot + 1] else self._default
 
 

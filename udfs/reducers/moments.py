@@ -51,7 +51,7 @@ class MeanNode(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the mean, or the default of no values."""
-        values = scope.profile.values
+        values = scope.values
         return values[self._slot + 1] if values[self._slot] else self._default
 
 
@@ -66,7 +66,7 @@ class DeviationNode(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the population's standard deviation, or the default of less than two values."""
-        values = scope.profile.values
+        values = scope.values
         count = values[self._slot]
         if count < _DEVIATES_FROM:
             return self._default

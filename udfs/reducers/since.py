@@ -36,7 +36,7 @@ class SinceNode(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the time until the newest event, in units."""
-        values = scope.profile.values
+        values = scope.values
         then_ms = values[self._slot]
         return (values[LAST_MS] - then_ms) / self._unit_ms if then_ms else self._default
 

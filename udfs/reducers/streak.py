@@ -45,7 +45,7 @@ class StreakNode(Node):
 
     def number(self, scope: Scope) -> float:
         """Return the days, or 0 if a whole day has passed without an event."""
-        values = scope.profile.values
+        values = scope.values
         days = values[self._slot + 1]
         if not days:
             return 0.0

@@ -54,8 +54,7 @@ def test_a_remembered_map_is_computed_once_a_reading() -> None:
     scope, node = scope_of({"a": 1.0, "b": 3.0}), Remembered(MapNode(0))
     assert node.ranking(scope) is node.ranking(scope)
     assert node.ranking(scope).names == ["b", "a"]
-    scope.profile = Profile(maps=[{"c": 2.0}])
-    scope.reading += 1
+    scope.see(Profile(maps=[{"c": 2.0}]))
     assert node.ranking(scope).names == ["c"]
     assert node.mapping(scope) == {"c": 2.0}
 
