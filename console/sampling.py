@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Final
+from typing import Any
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.limits import FIRST_DECLARED_TYPE
 from udfs.event import FORGET, Event
-from udfs.plan.order import vector_first
 from udfs.plan.plan import Plan
 from udfs.profile import Profile, ProfileBounds
 from udfs.segments import memberships
-
-_NOT_NUMBERS: Final = ("text", "map")
 
 
 @dataclass(frozen=True)
@@ -104,13 +101,8 @@ def _folded(
 
 def _values(plan: Plan, profile: Profile) -> dict[str, float]:
     """Return the features and scores of a profile; of served texts 1 or 0, of served maps the number of top entries."""
-    numbers = plan.scope_of(profile).features  # the vector comes first
-    values: dict[str, float] = {}
-    for feature, number in zip(vector_first(plan.data)["features"], numbers, strict=True):
-        if feature["kind"] not in _NOT_NUMBERS:
-            values[feature["name"]] = number
-        elif feature["served"]:
-            values[feature["name"]] = 0.0
+    values = plan.numbers(profile)
+    values.update({feature["name"]: 0.0 for feature in plan.data["features"] if feature["served"]})
     reading = plan.reading(profile)
     values.update({name: 1.0 for name, _ in reading.traits})
     values.update({name: float(len(entries)) for name, entries in reading.tops})

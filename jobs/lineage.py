@@ -129,6 +129,15 @@ def _add_features(state: ShardState, plan: Plan, since_ms: int) -> None:
         state.layouts.append(layout)
 
 
+def complete_since_ms(states: Iterable[ShardState]) -> dict[str, int]:
+    """Return since when features are complete in all shards, by name, without those that always were."""
+    since_ms: dict[str, int] = {}
+    for state in states:
+        for name, at_ms in state.feature_since_ms.items():
+            since_ms[name] = max(at_ms, since_ms.get(name, 0))
+    return since_ms
+
+
 def claim(states: Mapping[int, ShardState], job_id: str, settings: ScoreEventsSettings, *, unproven: bool) -> Claim:
     """Return the claim that a subtask makes on the namespace before it writes scores."""
     return Claim(

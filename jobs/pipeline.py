@@ -58,7 +58,7 @@ def refused_ids_of(settings: ScoreEventsSettings) -> RefusedIds:
 GATES: tuple[Callable[[ScoreEventsSettings], Gate], ...] = (refused_ids_of,)
 STAGES: tuple[StageEntry, ...] = (
     StageEntry(lambda made: Scores(made.plan, made.models), writes=(SCORES,)),
-    StageEntry(lambda made: Sessions(made.settings.session_gap_ms), writes=(SESSIONS,)),
+    StageEntry(lambda made: Sessions(made.settings.session_gap_ms, published=made.plan.sessions), writes=(SESSIONS,)),
     StageEntry(lambda made: Segments(made.plan.segments), writes=(SEGMENTS,)),
     StageEntry(lambda _: Overflows()),
 )

@@ -186,6 +186,7 @@ class Task:
         counts: of every counter by name, since the operator was opened.
         now_ms: the task's wall clock.
         watermark_ms: Flink's; by default no partition holds anything back, from the first block on.
+        catalogues: what was written of the names that are served, once an opening.
         mails: how many calls of `on_timer` each firing made: Flink fires the timers of one time in one go.
     """
 
@@ -198,7 +199,11 @@ class Task:
         self.now_ms = now_ms
         self.watermark_ms = ALL_READ_MS
         self.mails: list[int] = []
+        self.catalogues: list[bytes] = []
         patch.setattr(jobs.operators.score_blocks, "_score_store", lambda *_: self.store)
+        patch.setattr(
+            jobs.operators.score_blocks, "_put_catalogue", lambda _, document: self.catalogues.append(document)
+        )
         patch.setattr(jobs.operators.score_blocks, "wall_clock_ms", lambda: self.now_ms)
         patch.setattr(jobs.operators.score_blocks, "followers_of", lambda *_, **__: {"purchase_propensity": _NoModel()})
         patch.setattr(jobs.operators.score_blocks, "Subtask", FakeSubtask)

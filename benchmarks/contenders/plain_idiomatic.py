@@ -25,7 +25,7 @@ def main(task: Task) -> None:
             continue
         if record.error():
             raise RuntimeError(record.error())
-        user_id, event = decode(record.value())
+        user_id, event = decode(record.value() or b"")
         if user_id not in timelines:
             timelines[user_id] = read_state(None)
         timeline = timelines[user_id]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 from collections.abc import Sequence
+from contextlib import closing
 from time import monotonic
 from typing import Any
 
@@ -17,6 +18,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, StateTtlConfig, ValueStateDescriptor
 
 from driftline.catalogue import FeatureSet
+from driftline.catalogue_message import catalogue_of
 from driftline.metrics import JobGauge, JobMetric, JobNamed
 from driftline.model_scores import model_scores_of
 from driftline.state.v1.state_pb2 import QuietList, ShardState
@@ -32,6 +34,7 @@ from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
 from jobs.pipeline import processor_of, stage_topics
 from jobs.plans import bind_plan
 from jobs.settings import ScoreEventsSettings
+from sink_connectors.catalogue_store import CatalogueStore
 from sink_connectors.redis_memory import MemoryWatch
 from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_values
@@ -71,6 +74,13 @@ def _score_store(url: str, namespace: str, ttl_s: float, retry_s: float) -> Redi
     if store is None or store.failed:
         store = _stores[key] = RedisScoreStore.connect(url, namespace=namespace, ttl_s=ttl_s, retry_s=retry_s)
     return store
+
+
+def _put_catalogue(settings: ScoreEventsSettings, document: bytes) -> None:
+    """Write what is served of the namespace, by name: servers read no declarations."""
+    store = CatalogueStore.connect(settings.redis_address, namespace=settings.namespace, retry_s=settings.redis_retry_s)
+    with closing(store):
+        store.put(document)
 
 
 class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no types
@@ -185,6 +195,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._epoch = self._store.declare_segments(
             {segment.name: segment.definition for segment in self._plan.segments}
         )
+        _put_catalogue(settings, catalogue_of(self._plan.data, lineage.complete_since_ms(states.values())))
         for key, shard in states.items():  # also of those without events: a restored job then always finds state
             subtask.select(key)
             self._shard.update(codec.encode(shard))

@@ -97,6 +97,10 @@ class Features:
         """Return what models see, in the order of `vector_names`."""
         return list(self._vector(self.values))
 
+    def by_name(self) -> dict[str, float]:
+        """Return the values of all number features, those beside the vector included."""
+        return {self._all[at]["name"]: self.values[at] for at in self._numbers}
+
     def packed(self) -> bytes:
         """Return the vector as float32, little-endian."""
         packed: bytes = self._struct.pack(*self._vector(self.values))

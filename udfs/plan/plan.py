@@ -44,6 +44,7 @@ class Plan(Fold):
 
     Attributes:
         name, hash: of the feature set and its declarations.
+        sessions: whether closed sessions are published.
         layout: where the state is.
         vector_names: the features that models see, in order.
     """
@@ -52,6 +53,7 @@ class Plan(Fold):
         self.data = data
         data = copied_first(data)
         self.name: str = data["name"]
+        self.sessions: bool = data["sessions"]
         self.hash: str = data["hash"]
         self.layout = layout_of(data)
         self.definitions: dict[str, str] = {each["name"]: each["hash"] for each in data["features"]}
@@ -167,6 +169,11 @@ class Plan(Fold):
         """Return what models see of a profile that is not empty, in the order of `vector_names`."""
         self.scope_of(profile)
         return self._features.vector()
+
+    def numbers(self, profile: Profile) -> dict[str, float]:
+        """Return the number features of a profile that is not empty, by name, those beside the vector included."""
+        self.scope_of(profile)
+        return self._features.by_name()
 
     def scope_of(self, profile: Profile) -> Scope:
         """Return the scope of a profile that is not empty, with its features; valid until the plan is used again."""

@@ -14,14 +14,18 @@ class Sessions:
 
     Args:
         gap_ms: the session gap; users are checked after as much wall-clock time.
+        published: whether the project wants them; else nobody is checked, and nothing is emitted.
     """
 
-    def __init__(self, gap_ms: int) -> None:
+    def __init__(self, gap_ms: int, *, published: bool = True) -> None:
         self._gap_ms = gap_ms
+        self._published = published
         self._channel = SESSIONS.role
 
     def run(self, batch: Batch) -> None:
         """Emit the sessions that events have closed; queue each user for one check, unless one is still to come."""
+        if not self._published:
+            return
         for user_id, timeline in batch.touched.items():
             timeline.last_arrival_ms = batch.now_ms
             if timeline.quiet_check_at_ms <= batch.now_ms:

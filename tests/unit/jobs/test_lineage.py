@@ -68,6 +68,7 @@ FREE = {
     "new_generation",
     "adopt",
     "allow",
+    "declarations",
 }
 
 

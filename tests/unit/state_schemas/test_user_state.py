@@ -20,7 +20,9 @@ from udfs.timeline import Timeline
 
 SLOTS_ALWAYS = 37  # the first release's
 
-PUBLISHED = st.dictionaries(st.from_regex("[a-z][a-z0-9_]{0,9}", fullmatch=True), st.integers(-(2**53), 2**53), max_size=4)
+PUBLISHED = st.dictionaries(
+    st.from_regex("[a-z][a-z0-9_]{0,9}", fullmatch=True), st.integers(-(2**53), 2**53), max_size=4
+)
 
 
 def generated(timeline: Timeline) -> UserState:
