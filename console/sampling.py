@@ -10,6 +10,7 @@ from typing import Any
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.limits import FIRST_DECLARED_TYPE
 from udfs.event import FORGET, Event
+from udfs.plan.order import NUMERIC
 from udfs.plan.plan import Plan
 from udfs.profile import Profile, ProfileBounds
 from udfs.segments import memberships
@@ -115,7 +116,7 @@ def _values(plan: Plan, profile: Profile) -> dict[str, float]:
 
 def _shown(feature: Mapping[str, Any]) -> bool:
     """Whether a feature is a number, or a text or map that is read with the scores."""
-    return bool(feature["kind"] not in _NOT_NUMBERS or feature["served"])
+    return bool(feature["kind"] in NUMERIC or feature["served"])
 
 
 def _score(name: str) -> str:
