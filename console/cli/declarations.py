@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from console.cli.events import MAPPING_HELP
+from console.cli.models import PROJECT
 from driftline.units import wall_clock_ms
 
 if TYPE_CHECKING:
     from declarations.costs import FeatureCost
 
-_FOLDER = "personalization"
 _USERS = 1_000_000
 _MB = 1_000_000
 
@@ -32,7 +32,7 @@ class Template(StrEnum):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to write; no file is overwritten.")] = Path(_FOLDER),
+    folder: Annotated[Path, typer.Argument(help="Where to write; no file is overwritten.")] = Path(PROJECT),
     template: Annotated[
         Template, typer.Option("--template", help="A shop, a music service, or hardly anything.")
     ] = Template.RETAIL,
@@ -51,7 +51,10 @@ def init(
 def check(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="A project; by default personalization, or v1, the shipped set, if there is none."),
+        typer.Argument(
+            help="A project. [default: DRIFTLINE_JOB_DECLARATIONS, else personalization, else the shipped set v1]",
+            show_default=False,
+        ),
     ] = None,
     sample: Annotated[
         Path | None,
@@ -78,8 +81,8 @@ def check(
     from declarations.costs import feature_costs
     from declarations.errors import DeclarationError
 
-    if folder is None and Path(_FOLDER).is_dir():
-        folder = Path(_FOLDER)
+    if folder is None:
+        folder = _usual_folder()
     try:
         plan = plan_of(folder)
     except DeclarationError as error:
@@ -96,6 +99,14 @@ def check(
     _print_totals(plan, costs)
     if sample is not None:
         _print_sample(folder, sample, mapping)
+
+
+def _usual_folder() -> Path | None:
+    """The project that commands are about where none is named; None: the shipped set."""
+    from jobs.settings import ScoreEventsSettings
+
+    named: Path | None = ScoreEventsSettings.load().declarations
+    return named or (Path(PROJECT) if Path(PROJECT).is_dir() else None)
 
 
 def schema() -> None:
@@ -161,8 +172,8 @@ def _print_totals(plan: dict[str, Any], costs: list[FeatureCost]) -> None:
     declared = sum(event["custom"] != "" for event in plan["events"])
     typer.echo(f"\nfeature set {plan['name']}, {plan['hash']}")
     typer.echo(
-        f"{length} features in the vector of {len(costs)}, {len(plan['reducers'])} reducers, "
-        f"{declared} declared events, {len(plan['scores'])} scores, {len(plan['segments'])} segments"
+        f"{length} of {len(costs)} features in the vector; reducers {len(plan['reducers'])}, "
+        f"declared events {declared}, scores {len(plan['scores'])}, segments {len(plan['segments'])}"
     )
     typer.echo(
         f"state of a user: {worst:,} bytes at worst, {usual:,} as a rule; "

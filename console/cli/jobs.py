@@ -11,6 +11,7 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
+from console.cli.models import say_if_project_is_not_used
 from console.settings import StackSettings
 from driftline.errors import InputError, SettingError
 from driftline.redis_url import without_password
@@ -68,6 +69,7 @@ def submit(  # noqa: PLR0917  (options, each by name)
     stack = StackSettings.load()
     given = parse_assignments(assignments or []) | _generation(spec, wanted=new_generation)
     settings = job_settings(job, stack, given)
+    say_if_project_is_not_used(settings)
     with Console(stderr=True).status("") as status:
         job_id, savepoint = submit_job(job, stack, settings, from_savepoint, status.update, from_nothing=from_nothing)
     typer.echo(f"{job} runs as job {job_id} in namespace {settings.namespace}; see {stack.flink_address}")

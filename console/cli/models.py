@@ -14,10 +14,12 @@ from rich.text import Text
 from console.settings import StackSettings
 from driftline.errors import InputError, ModelError
 from driftline.units import wall_clock_ms
+from jobs.base_settings import JobSettings
 from jobs.settings import ScoreEventsSettings
 
 app = typer.Typer(no_args_is_help=True, help="Trained models: which there are, and bringing one of your own.")
 
+PROJECT = "personalization"  # the folder that `init` writes where none is named
 _PIPE_WIDTH = 160  # columns where the output is not a terminal, so that nothing wraps
 MODELS_DIR_HELP = "Folder of the models. [default: DRIFTLINE_HOME/models]"
 DECLARATIONS_HELP = (
@@ -32,7 +34,15 @@ def job_settings(declarations: Path | None) -> ScoreEventsSettings:
     """The settings of the job that will score, with these declarations where they are given."""
     given = {} if declarations is None else {"declarations": declarations}
     settings: ScoreEventsSettings = ScoreEventsSettings.load(**given)
+    say_if_project_is_not_used(settings)
     return settings
+
+
+def say_if_project_is_not_used(settings: JobSettings) -> None:
+    """Say so where there is a project in the usual folder, but the shipped set is used, for none has been named."""
+    if isinstance(settings, ScoreEventsSettings) and settings.declarations is None and Path(PROJECT).is_dir():
+        where = f"`export {ScoreEventsSettings.prefix()}DECLARATIONS=$PWD/{PROJECT}`"
+        typer.echo(f"the shipped set v1 is used; for the project in {PROJECT}: {where}", err=True)
 
 
 def _plan(declarations: Path | None) -> dict[str, Any]:

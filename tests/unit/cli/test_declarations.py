@@ -80,6 +80,27 @@ def test_check_takes_the_usual_folder_or_what_is_shipped(tmp_path: Path, monkeyp
     assert "feature set media" in RUN.invoke(app, ["check"]).output
 
 
+def test_check_takes_the_project_that_the_job_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    RUN.invoke(app, ["init", "--template", "media"])
+    RUN.invoke(app, ["init", "other", "--template", "empty"])
+    monkeypatch.setenv("DRIFTLINE_JOB_DECLARATIONS", "other")
+    assert "feature set custom" in RUN.invoke(app, ["check"]).output
+
+
+def test_a_project_that_is_not_used_is_pointed_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert not RUN.invoke(app, ["models", "list"]).stderr
+    RUN.invoke(app, ["init", "--template", "media"])
+    listed = RUN.invoke(app, ["models", "list"])
+    assert "purchase_propensity" in listed.stdout
+    assert listed.stderr == (
+        "the shipped set v1 is used; for the project in personalization: "
+        "`export DRIFTLINE_JOB_DECLARATIONS=$PWD/personalization`\n"
+    )
+    assert not RUN.invoke(app, ["models", "list", "--declarations", "personalization"]).stderr
+
+
 def test_schema_is_printed() -> None:
     assert RUN.invoke(app, ["schema"]).output == schema_text()
 
