@@ -27,7 +27,7 @@ from dateutil.parser import isoparse
 
 from driftline.catalogue import FEATURE_SET
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.jsonlines import event_of, formatevent_of, load_object
+from driftline.jsonlines import event_of, format_event, load_object
 from driftline.score_message import with_features
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.times import parse_time_ms
@@ -71,10 +71,10 @@ def read_counted(line: bytes) -> UserEvent:
     try:
         document = _decode(line)
     except msgspec.DecodeError:
-        return parseevent_of(line)
+        return parse_event(line)
     if document.__class__ is dict and line.count(b":") == _keys(document):
         return event_of(document)
-    return parseevent_of(line)
+    return parse_event(line)
 
 
 def _keys(document: dict[str, Any]) -> int:
@@ -186,16 +186,16 @@ def main() -> None:
     random.seed(7)
     lines = [contract_line(number) for number in range(LINES)]
     sent = [sdk_line(number) for number in range(LINES)]
-    events = [parseevent_of(line) for line in lines]
+    events = [parse_event(line) for line in lines]
     assert events == [read_by_form(line) for line in lines]  # noqa: S101  (what is compared does the same)
-    assert [parseevent_of(line) for line in sent] == [read_counted(line) for line in sent]  # noqa: S101
-    assert [formatevent_of(event) for event in events] == [write(event) for event in events]  # noqa: S101
-    readers = {"today": parseevent_of, "msgspec for the form, then the rules": read_by_form}
+    assert [parse_event(line) for line in sent] == [read_counted(line) for line in sent]  # noqa: S101
+    assert [format_event(event) for event in events] == [write(event) for event in events]  # noqa: S101
+    readers = {"today": parse_event, "msgspec for the form, then the rules": read_by_form}
     readers["msgspec, keys counted"] = read_counted
     in_turns("reading, contract's form", readers, lines)
     in_turns("reading, as an SDK sends it", readers, sent)
     in_turns("of it JSON alone", {"json with our hooks": load_object, "msgspec, untyped": _decode}, lines)
-    in_turns("writing", {"today": formatevent_of, "msgspec": write}, events)
+    in_turns("writing", {"today": format_event, "msgspec": write}, events)
     users = [scorable(number) for number in range(LINES)]
     assert [message_by_hand(user) for user in users] == [message_by_class(user) for user in users]  # noqa: S101
     kind = "interpreted" if str(score_bytes.__file__).endswith(".py") else "compiled"
@@ -208,7 +208,7 @@ def main() -> None:
         ours = logging.getLogger("serving.audit")
         theirs = structlogged(logging.StreamHandler(nowhere))
         writers: dict[str, Callable[[Any], object]] = {
-            "serving.logs": lambda event: logs.logevent_of(ours, event, **FIELDS),
+            "serving.logs": lambda event: logs.log_event(ours, event, **FIELDS),
             "structlog over logging": lambda event: theirs.info(event, **FIELDS),
         }
         in_turns("a line of the log", writers, ["explained"] * LINES)
