@@ -27,7 +27,7 @@ from dateutil.parser import isoparse
 
 from driftline.catalogue import FEATURE_SET
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.jsonlines import event_of, format_event, load_object
+from driftline.jsonlines import event_of, format_event, load_object, parse_event
 from driftline.score_message import with_features
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.times import parse_time_ms

@@ -15,8 +15,6 @@ from udfs.plan.plan import Plan
 from udfs.profile import Profile, ProfileBounds
 from udfs.segments import memberships
 
-_NOT_NUMBERS: Final = ("text", "map")
-
 
 @dataclass(frozen=True)
 class Spread:
