@@ -11,6 +11,7 @@ from tests.redis_server import RedisServer
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("driftline", deadline=None)
+settings.register_profile("many", deadline=None)  # tests of whole plans draw ten times as many (plan/running.py)
 settings.load_profile("driftline")
 
 
