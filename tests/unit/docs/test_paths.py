@@ -15,12 +15,13 @@ DOCUMENTS = [
     REPOSITORY / "CONTRIBUTING.md",
     REPOSITORY / "CHANGELOG.md",
     *sorted((REPOSITORY / "docs").rglob("*.md")),
+    *sorted((REPOSITORY / "examples").rglob("*.md")),
 ]
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 IN_BACKTICKS = re.compile(r"`([\w.-]+(?:/[\w.-]+)+/?)`")
 # Paths without backticks, as in drawings: the first folder tells that they are ours.
 FOLDERS = (
-    "benchmarks|conf|console|declarations|deploy|docs|driftline|history|jobs|notebooks|proto|scripts|serving|sink_connectors"
+    "benchmarks|conf|console|declarations|deploy|docs|driftline|examples|history|jobs|notebooks|proto|scripts|serving|sink_connectors"
     "|state_schemas|tests|training|udfs"
 )
 BARE = re.compile(rf"(?<![\w/.`\[(-])((?:{FOLDERS})/[\w./-]*\w)")

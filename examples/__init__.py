@@ -1,0 +1,1 @@
+"""Projects to copy: what each is about is in its README.md."""

@@ -1,0 +1,1 @@
+"""A product that sends its events through Segment."""
