@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from driftline.catalogue import V1
 from driftline.errors import SettingError
 from driftline.state.v1.state_pb2 import ShardState
 from jobs.settings import REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Claim, Progress, Recorded, ShardReport
-from udfs.plan.layout import BASE
+from udfs.plan.layout import BASE, first_layout
+from udfs.plan.order import evaluation_order, references
 from udfs.plan.plan import Plan
 from udfs.shards import KEY_GROUPS, require_same_shards, shard_keys
 
@@ -114,9 +114,10 @@ def _add_features(state: ShardState, plan: Plan, since_ms: int) -> None:
     """Note the plan's features and layout in a shard's state.
 
     A feature that is new to a state which others have is complete since `since_ms`. One that the plan no longer has is
-    forgotten, and new if it returns. A state from before there were declarations has those of v1.
+    forgotten, and new if it returns. A state from before there were declarations, which names neither features nor
+    layouts, has what is computed from v1's slots alone.
     """
-    known = set(state.features) or {feature.name for feature in V1}
+    known = set(state.features) if state.features or state.layouts else _computed_from_v1(plan)
     for name, definition in plan.definitions.items():
         if since_ms and name not in known:
             state.feature_since_ms[name] = since_ms
@@ -127,6 +128,22 @@ def _add_features(state: ShardState, plan: Plan, since_ms: int) -> None:
     layout = plan.layout.to_json()
     if plan.layout.id != BASE and layout not in state.layouts:
         state.layouts.append(layout)
+
+
+def _computed_from_v1(plan: Plan) -> set[str]:
+    """Return the names of the features that need nothing but what the state of v1 has."""
+    features, reducers = plan.data["features"], plan.data["reducers"]
+    first = first_layout().places
+    found: set[int] = set()
+    for at in evaluation_order(features):
+        feature = features[at]
+        if "expr" in feature:
+            complete = found.issuperset(references(feature["expr"]))
+        else:
+            complete = reducers[feature["reducer"]]["key"] in first
+        if complete:
+            found.add(at)
+    return {features[at]["name"] for at in found}
 
 
 def complete_since_ms(states: Iterable[ShardState]) -> dict[str, int]:

@@ -62,6 +62,10 @@ _PINNED: Final[dict[str, Slots]] = {
     "count(money=left_out,of=PURCHASE)": Slots(value=p.PURCHASES_LEFT_OUT),
     f"by(by=category,{_MONTH},{_INTEREST},weights={_ATTENTION})": Slots(map=0),
 }
+# The reducers of v1 whose state is the first text, which two of them share.
+_LAST_CATEGORY: Final = tuple(
+    [key for key in _PINNED if key.startswith(("changes(", "edge(")) and "value=category" in key]
+)
 # The reducers of v1 that every plan has: the rest of the core reads them (sessions, the session in a user's scores).
 CORE_KEYS: Final = (
     "count(of=VIEW,scope=session)",
@@ -173,10 +177,14 @@ class Layout:
                 moved.values[slots.value] = 0.0
             if key.startswith("by("):
                 moved.maps[slots.map] = {}
+        if not any(key in self.places for key in _LAST_CATEGORY):
+            moved.texts[0] = ""
 
     def move_event(self, event: Event, written: Layout) -> Event:
         """Return an event of a tail that was written in another layout in this one; a type it lacks is CUSTOM."""
         name = written.name_of(event.type)
+        if not name and event.type < FIRST_DECLARED_TYPE:
+            name = self.name_of(event.type)  # a built-in type that had no declared fields
         fields = self.types.get(name)
         if fields is None:
             kind = event.type if event.type < FIRST_DECLARED_TYPE else CUSTOM
