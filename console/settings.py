@@ -71,6 +71,9 @@ class StackSettings(Settings):
         "read_committed", description="whether the events of aborted and open transactions are read, too"
     )
     namespace: str = Field("", pattern=f"^({NAMESPACE})?$", description="Redis namespace to read; empty: the live one")
+    declarations: Path | None = Field(
+        None, description="folder of the project's declarations; unset: the retail set v1 that is shipped"
+    )
 
     @field_validator("flink_rest")
     @classmethod

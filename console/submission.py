@@ -38,6 +38,8 @@ def job_settings(job: str, stack: StackSettings, assignments: Mapping[str, str])
         "events_format": stack.events_format,
         "isolation_level": stack.isolation_level,
     }
+    if stack.declarations is not None:
+        services["declarations"] = str(stack.declarations.absolute())
     given = {
         name: value
         for name, value in services.items()

@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, SecretStr
 
-from driftline.errors import SettingError
+from driftline.password_file import password_in
 
 HIDDEN = "..."
-PASSWORD_BYTES_MAX = 4_096
 ENCODE = "in user and password / ? # @ are written %2F %3F %23 %40"
 
 _HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::\d+)?"
@@ -39,15 +38,7 @@ def with_password(url: str, file: Path | None) -> str:
     found = _URL.fullmatch(url)
     if file is None or found is None:
         return url
-    try:
-        with file.open("rb") as opened:
-            password = opened.read(PASSWORD_BYTES_MAX).decode().rstrip("\r\n")
-    except OSError as error:
-        message = f"redis_password_file {file}: {error.strerror}"
-        raise SettingError(message) from None
-    except UnicodeDecodeError:
-        message = f"redis_password_file {file}: expected UTF-8 text"
-        raise SettingError(message) from None
+    password = password_in(file, "redis_password_file")
     return f"{found['scheme']}{found['login'] or ''}:{quote(password, safe='')}@{found['rest']}"
 
 

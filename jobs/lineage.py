@@ -12,14 +12,13 @@ from typing import NamedTuple
 
 from driftline.errors import SettingError
 from driftline.state.v1.state_pb2 import ShardState
-from jobs.settings import REMEMBERED, ScoreEventsSettings
+from jobs.bundle import Bound
+from jobs.settings import BY_CONTENT, REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Claim, Progress, Recorded, ShardReport
 from udfs.plan.layout import BASE, first_layout
 from udfs.plan.order import evaluation_order, references
 from udfs.plan.plan import Plan
 from udfs.shards import KEY_GROUPS, require_same_shards, shard_keys
-
-_FEATURE_SET = "feature_set"  # not a setting: the name of the declared set
 
 
 class Submission(NamedTuple):  # pickled with the operator, which a compiled class could not be
@@ -29,9 +28,10 @@ class Submission(NamedTuple):  # pickled with the operator, which a compiled cla
     restored: bool  # it began from a savepoint or a retained checkpoint
 
 
-def made_with(settings: ScoreEventsSettings, plan: Plan) -> dict[str, str]:
+def made_with(settings: ScoreEventsSettings, bound: Bound) -> dict[str, str]:
     """Return what shapes the state, the scores and their destinations, as each shard's state keeps it."""
-    return {name: str(getattr(settings, name)) for name in REMEMBERED} | {_FEATURE_SET: plan.name}
+    by_content = dict(zip(BY_CONTENT, (bound.mapping_hash, bound.plan.name), strict=True))
+    return {name: str(getattr(settings, name)) for name in REMEMBERED} | by_content
 
 
 def own_shards(settings: ScoreEventsSettings, keys: Iterable[int]) -> list[int]:
@@ -45,7 +45,7 @@ def resume(
     own: Iterable[int],
     settings: ScoreEventsSettings,
     submission: Submission,
-    plan: Plan,
+    bound: Bound,
 ) -> dict[int, ShardState]:
     """Return the states that a subtask's shards continue with.
 
@@ -55,7 +55,7 @@ def resume(
         own: the subtask's shards by the settings.
         settings: of the job.
         submission: how it was submitted.
-        plan: of the job's declarations.
+        bound: the job's declarations and mapping.
 
     Raises:
         SettingError: the state was made with other settings, and `adopt` does not name them; or a feature has another
@@ -63,29 +63,29 @@ def resume(
     """
     for state in found.values():
         require_same_shards(state.shards, settings.shards)
-        _require_same_origin(state.made_with, settings, plan)
-        _require_same_meanings(state.features, plan)
+        _require_same_origin(state.made_with, settings, bound)
+        _require_same_meanings(state.features, bound.plan)
     states: dict[int, ShardState] = {}
     for key in own:
         state = found.get(key) or ShardState(generation=submission.generation)
         if settings.new_generation:
             state.generation = max(state.generation, submission.generation)
         state.shards = settings.shards
-        state.made_with.update(made_with(settings, plan))
-        _add_features(state, plan, 0 if key not in found else submission.generation)
+        state.made_with.update(made_with(settings, bound))
+        _add_features(state, bound.plan, 0 if key not in found else submission.generation)
         states[key] = state
     return states
 
 
-def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSettings, plan: Plan) -> None:
+def _require_same_origin(stored: Mapping[str, str], settings: ScoreEventsSettings, bound: Bound) -> None:
     adopted = set(settings.adopted)
-    now = made_with(settings, plan)
+    now = made_with(settings, bound)
     # Older releases stored fewer names, newer ones may store more: only names that both know are compared.
     other = {name: value for name, value in stored.items() if now.get(name, value) != value}
     refused = {name: value for name, value in other.items() if name not in adopted}
     if refused:
         made = ", ".join(f"{name}={value}, not {now[name]}" for name, value in refused.items())
-        ways = [f"--set {name}={value}" for name, value in refused.items() if name != _FEATURE_SET]
+        ways = [f"--set {name}={value}" for name, value in refused.items() if name not in BY_CONTENT]
         kept = f"submit with {' '.join(ways)}, or with" if len(ways) == len(refused) else "submit with"
         adopt = ",".join(sorted(adopted | refused.keys()))
         message = f"the restored state was made with {made}; {kept} --set adopt={adopt} to go on with the new"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from driftline.topics import SCORES, SEGMENTS, SESSIONS, Topic
 from driftline.words import NameCounts
 from jobs.base_settings import names_in
+from jobs.bundle import Bound, bound_for
 from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
 from udfs.block import BlockProcessor
@@ -69,27 +70,28 @@ def stage_topics() -> tuple[Topic, ...]:
     return tuple(topic for entry in STAGES for topic in entry.writes)
 
 
-def processor_of(settings: ScoreEventsSettings, models: Models, plan: Plan | None = None) -> BlockProcessor:
+def processor_of(settings: ScoreEventsSettings, models: Models, bound: Bound | None = None) -> BlockProcessor:
     """Return the processor that folds blocks and runs the stages.
 
     Args:
         settings: of the job.
         models: of the scores that have one.
-        plan: of the declarations; None: the process's plan of the settings, which only one thread may use.
+        bound: the declarations and the reader of values; None: what the settings name now, with the process's plan,
+            which only one thread may use.
     """
-    plan = plan or plan_for(settings)
+    bound = bound or bound_for(settings)
     return BlockProcessor(
         topic=settings.events_topic,
-        decoder=decoder_of(settings, plan),
-        bounds=bounds_of(settings, plan),
-        stages=[entry.build(Made(settings, plan, models)) for entry in STAGES],
+        decoder=decoder_of(settings, bound),
+        bounds=bounds_of(settings, bound.plan),
+        stages=[entry.build(Made(settings, bound.plan, models)) for entry in STAGES],
         bytes_max=settings.block_bytes_max,
     )
 
 
-def decoder_of(settings: ScoreEventsSettings, plan: Plan | None = None) -> Decoder:
-    """Return the decoder of the job's input, with its gates and the declared events; `plan` as in `processor_of`."""
-    plan = plan or plan_for(settings)
+def decoder_of(settings: ScoreEventsSettings, bound: Bound | None = None) -> Decoder:
+    """Return the decoder of the job's input, with its gates and the declared events; `bound` as in `processor_of`."""
+    bound = bound or bound_for(settings)
     currencies = Currencies.parse(settings.currency, settings.currency_rates)
     return Decoder(
         events_format=settings.events_format,
@@ -100,12 +102,13 @@ def decoder_of(settings: ScoreEventsSettings, plan: Plan | None = None) -> Decod
         currencies=currencies,
         gates=[build(settings) for build in GATES],
         unknown_types=NameCounts(settings.block_events_max),  # taken after each block
-        event_types=EventTypes.of(plan.data["events"], currencies),
+        event_types=EventTypes.of(bound.plan.data["events"], currencies),
+        values=bound.values,
     )
 
 
 def bounds_of(settings: ScoreEventsSettings, plan: Plan | None = None) -> TimelineBounds:
-    """Return the bounds of every user's timeline; `plan` as in `processor_of`."""
+    """Return the bounds of every user's timeline; without a plan, by the process's plan of the settings."""
     return TimelineBounds(
         disorder_ms=settings.disorder_ms,
         dedupe_horizon_ms=settings.dedupe_horizon_ms,

@@ -15,6 +15,7 @@ from driftline.errors import DriftlineError, ServiceUnavailable, SettingError
 from driftline.values.avro import AvroSchema, named_avro, parsed_avro
 
 _NOT_FOUND: Final = 404
+_NONE_SUCH: Final = (40401, 40402, 40403)  # the registry's own words for no such subject, version or schema
 _IDS_MAX: Final = 1_000  # remembered, and as many that are refused
 _REFERENCES_MAX: Final = 100  # of one schema, also by way of others
 
@@ -130,7 +131,7 @@ class SchemaRegistry:
 
 def _remember(kept: dict[int, Any], schema_id: int, value: object) -> None:
     if len(kept) >= _IDS_MAX:
-        del kept[next(iter(kept))]  # the oldest
+        kept.pop(next(iter(kept)), None)  # the oldest, unless another thread was faster
     kept[schema_id] = value
 
 
@@ -146,10 +147,12 @@ def _asked(ask: Callable[..., Any], *what: object) -> Any:
     try:
         return ask(*what)
     except SchemaRegistryError as error:
-        if error.http_status_code == _NOT_FOUND:
+        if error.http_status_code == _NOT_FOUND and error.error_code in _NONE_SUCH:
             message = "is of a schema that the registry does not have"
             raise ValueError(message) from None
         message = f"the schema registry answers with HTTP {error.http_status_code}"
+        if error.http_status_code == _NOT_FOUND:  # of a proxy, or another service: a record is not to blame
+            message += ", but not as a registry does; check schema_registry_url"
         raise ServiceUnavailable(message) from None
     except Exception as error:  # whatever the client's HTTP library raises, or an answer that is not JSON
         message = f"the schema registry cannot be reached: {type(error).__name__}"

@@ -12,6 +12,7 @@ from pyflink.datastream.data_stream import KeyedStream
 from pyflink.table import StreamTableEnvironment
 
 from driftline.topics import DEAD_LETTER, LATE
+from jobs.bundle import bundle_of
 from jobs.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
 from jobs.flink.outputs import TopicWriter
 from jobs.flink.running import run
@@ -20,7 +21,6 @@ from jobs.lineage import Submission
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, results_type
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.pipeline import stage_topics
-from jobs.plans import compile_plan
 from jobs.settings import ScoreEventsSettings
 from state_schemas import names
 from udfs.shards import KEY_GROUPS
@@ -31,7 +31,7 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
     tables = _table_environment(env, settings)
     topics = {topic.role: settings.topic(topic) for topic in stage_topics()}
     blocks = _blocks(tables, settings)
-    results = blocks.process(ScoreBlocks(settings, submission, compile_plan(settings)), results_type(list(topics)))
+    results = blocks.process(ScoreBlocks(settings, submission, bundle_of(settings)), results_type(list(topics)))
     results.uid(names.SCORE_BLOCKS).name("score blocks")
 
     statements = tables.create_statement_set()

@@ -10,10 +10,11 @@ from pydantic_settings import SettingsConfigDict
 
 from driftline import topics
 from driftline.limits import TIME_MS_MAX, USER_TTL_DAYS
-from driftline.settings import Format, IsolationLevel, nearest
+from driftline.settings import IsolationLevel, nearest
 from driftline.units import DAY_MS, MIB, MINUTE_MS
 from driftline.words import PLACEHOLDERS
 from jobs.base_settings import ModelSettings, ScoreStoreSettings, names_in, only_names_of
+from jobs.input_settings import InputSettings
 
 # The settings that shape a job's state, its scores and their destinations. The state keeps them, and a restored job
 # with other values refuses to run (jobs/lineage.py). `shards` is kept separately, because it can never change.
@@ -26,6 +27,7 @@ REMEMBERED = (
     "segments_topic",
     "scores_topic",
     "events_format",
+    "events_framing",
     "disorder_ms",
     "dedupe_horizon_ms",
     "dedupe_ids_max",
@@ -43,10 +45,12 @@ REMEMBERED = (
     "refused_event_ids",
 )
 _MISSPELT = 0.85  # an id that is this similar to @placeholders is taken for a misspelling of it
-ADOPTABLE = (*REMEMBERED, "feature_set")
+# What is remembered, too, but by the content of what the settings name (jobs/lineage.py).
+BY_CONTENT = ("events_mapping", "feature_set")
+ADOPTABLE = (*REMEMBERED, *BY_CONTENT)
 
 
-class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
+class ScoreEventsSettings(InputSettings, ScoreStoreSettings, ModelSettings):
     """The settings of the job score-events."""
 
     model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_")
@@ -57,7 +61,6 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     sessions_topic: str = Field(topics.SESSIONS.name, min_length=1, description="topic of closed sessions")
     segments_topic: str = Field(topics.SEGMENTS.name, min_length=1, description="topic of changes of segments")
     scores_topic: str = Field(topics.SCORES.name, min_length=1, description="changelog topic of scores")
-    events_format: Format = Field("protobuf", description="encoding of the values on the input topic")
     isolation_level: IsolationLevel = Field(
         "read_committed", description="whether the events of aborted and open transactions are read, too"
     )
@@ -159,6 +162,11 @@ class ScoreEventsSettings(ScoreStoreSettings, ModelSettings):
     def adopted(self) -> tuple[str, ...]:
         """The names in `adopt`."""
         return names_in(self.adopt)
+
+    @field_validator("declarations")
+    @classmethod
+    def _wherever_it_is_submitted(cls, folder: Path | None) -> Path | None:
+        return None if folder is None else folder.absolute()
 
     @field_validator("adopt")
     @classmethod

@@ -15,9 +15,9 @@ import pytest
 
 import jobs.operators.score_blocks
 from driftline.metrics import JobGauge
+from jobs.bundle import bundle_of
 from jobs.lineage import Submission
 from jobs.operators.score_blocks import ScoreBlocks
-from jobs.plans import compile_plan
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.in_memory_store import InMemoryScoreStore
 from udfs.shards import KEYS
@@ -217,7 +217,7 @@ class Task:
         """Open an operator over the state at hand, with other settings where given."""
         self.settings = self.settings.model_copy(update=changed)
         self.counts: Counter[str] = Counter()
-        self.operator = ScoreBlocks(self.settings, self.submission, compile_plan(self.settings))
+        self.operator = ScoreBlocks(self.settings, self.submission, bundle_of(self.settings))
         self.operator.open(FakeRuntimeContext(self.backend, self.counts))
         if self.watermark_ms == ALL_READ_MS:
             self.operator._watermarks = dict.fromkeys(KEYS, ALL_READ_MS)

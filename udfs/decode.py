@@ -193,7 +193,8 @@ _BEGINNINGS = (
 def _likeness(value: bytes, events_format: str) -> str:
     """Say what undecodable bytes look like, if that tells their producer what to change; else empty."""
     if len(value) > _FRAMING_BYTES and value[0] == 0:
-        return "; looks like Schema Registry framing (a zero byte and a schema id): send the plain value without it"
+        framing = "Schema Registry framing (a zero byte and a schema id)"
+        return f"; looks like {framing}: submit the job with events_framing=confluent"
     for beginning, cause in _BEGINNINGS:
         if value.startswith(beginning):
             return "; " + cause

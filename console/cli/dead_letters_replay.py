@@ -11,6 +11,7 @@ import typer
 from console.cli.dead_letter_options import Late, Limit, Reasons, Since, Until, opened_topic, selection_of
 from console.cli.events import MAPPING_HELP
 from console.cli.long_runs import stop_on_signal, with_progress
+from console.cli.models import score_events_settings
 from console.settings import StackSettings
 from driftline.errors import InputError, SettingError
 from driftline.topics import DEAD_LETTER
@@ -162,8 +163,8 @@ def _replaying(opened: ExitStack, settings: StackSettings, mend: Mend, publisher
             raise InputError(_TOO_OLD) from None
 
     lookup = opened.enter_context(closing(RecordLookup(settings)))
-    job: ScoreEventsSettings = ScoreEventsSettings.load(events_format=settings.events_format)
-    return Replay(mend=mend, complete=lookup.complete, send=send, decoder=decoder_of(job), now_ms=wall_clock_ms)
+    decoder = decoder_of(score_events_settings())
+    return Replay(mend=mend, complete=lookup.complete, send=send, decoder=decoder, now_ms=wall_clock_ms)
 
 
 def _tell(report: Report, read: int, *, dry_run: bool, stopped: bool) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.cli.events import MAPPING_HELP
-from console.cli.models import PROJECT
+from console.cli.models import PROJECT, declared_names, job_settings, score_events_settings
 from driftline.units import wall_clock_ms
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def check(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="A project. [default: DRIFTLINE_JOB_DECLARATIONS, else personalization, else the shipped set v1]",
+            help="A project. [default: DRIFTLINE_DECLARATIONS, else personalization, else v1, the shipped set]",
             show_default=False,
         ),
     ] = None,
@@ -103,10 +103,7 @@ def check(
 
 def _usual_folder() -> Path | None:
     """The project that commands are about where none is named; None: the shipped set."""
-    from jobs.settings import ScoreEventsSettings
-
-    named: Path | None = ScoreEventsSettings.load().declarations
-    return named or (Path(PROJECT) if Path(PROJECT).is_dir() else None)
+    return score_events_settings().declarations or (Path(PROJECT) if Path(PROJECT).is_dir() else None)
 
 
 def schema() -> None:
@@ -134,7 +131,6 @@ def _print_features(costs: list[FeatureCost]) -> None:
 
 def _print_sample(folder: Path | None, file: Path, mapping_file: Path | None) -> None:
     """Fold a file of events, and print what the features come to."""
-    from console.cli.models import job_settings
     from console.sampling import fold_sample
     from driftline.mapping.spec import Mapping
     from history.reading import EventReader
@@ -145,8 +141,9 @@ def _print_sample(folder: Path | None, file: Path, mapping_file: Path | None) ->
     settings = job_settings(folder)
     plan = plan_for(settings)
     mapped = None if mapping_file is None else Mapping.load(mapping_file)
-    declared = [event["custom"] for event in plan.data["events"] if event["custom"]]
-    reader = EventReader([file], mapping=mapped, skip_bad=True, refused=refused_ids_of(settings), declared=declared)
+    reader = EventReader(
+        [file], mapping=mapped, skip_bad=True, refused=refused_ids_of(settings), declared=declared_names(settings)
+    )
     users, left_out = read_history(reader, decoder_of(settings), wall_clock_ms())
     started_s = perf_counter()
     folded = fold_sample(users, plan, bounds_of(settings).profile)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from console.cli.long_runs import stop_on_signal, until, with_progress
+from console.cli.models import declared_names, job_settings, score_events_settings
 from console.settings import StackSettings
-from driftline.errors import InputError
+from driftline.errors import InputError, SettingError
 from driftline.units import wall_clock_ms
 from jobs.settings import ScoreEventsSettings
 
@@ -112,7 +113,8 @@ def publish(
     A line is an event as `driftline simulate --out` writes it, or as SDKs and exports do (docs/events.md). JSON arrays,
     gzip, zstd, and CSV or other JSON by a mapping are read, too. The order of the files is kept for each user.
 
-    Unknown types, and ids that the job refuses, are published and warned of.
+    Unknown types, and ids that the job refuses, are published and warned of. DRIFTLINE_DECLARATIONS names the folder
+    of declarations whose types are known, too.
 
     An event of the future has the present as its record's timestamp; the job will refuse it. A topic that would delete
     or refuse the events because of their age is an error.
@@ -128,7 +130,8 @@ def publish(
     from jobs.pipeline import refused_ids_of
 
     settings: StackSettings = StackSettings.load()
-    job: ScoreEventsSettings = ScoreEventsSettings.load()
+    job = job_settings(None)
+    _require_plain(job)
     refused = refused_ids_of(job)
     mapped = None if mapping is None else Mapping.load(mapping)
     order = OrderWatch(wall_clock_ms(), disorder_ms=job.disorder_ms, clock_skew_ms_max=job.clock_skew_ms_max)
@@ -137,7 +140,9 @@ def publish(
         keyed(event)
         order(event)
 
-    reader = EventReader(files, mapping=mapped, skip_bad=skip_bad, check=check, refused=refused)
+    reader = EventReader(
+        files, mapping=mapped, skip_bad=skip_bad, check=check, refused=refused, declared=declared_names(job)
+    )
     with stop_on_signal() as stop, EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
         started_s = time.monotonic()
@@ -160,6 +165,7 @@ def _simulate_to_kafka(spec: SimulationSpec, stop: threading.Event, *, force: bo
     from console.simulator import json_line, user_event
 
     settings: StackSettings = StackSettings.load()
+    _require_plain(score_events_settings())
     as_json = settings.events_format == "json"
     with EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
@@ -171,6 +177,16 @@ def _simulate_to_kafka(spec: SimulationSpec, stop: threading.Event, *, force: bo
         _report(publisher, started_s)
         if spec.rate is None and not force:  # of live traffic the beginning may be read and deleted by now
             publisher.check_kept()
+
+
+def _require_plain(job: ScoreEventsSettings) -> None:
+    """Raise SettingError if the job would not read what is published here, as far as its variables tell."""
+    if job.events_format == "avro" or job.events_framing != "none" or job.events_mapping is not None:
+        message = (
+            "the job reads values that are framed, of Avro, or in words of a mapping (events_format, events_framing, "
+            "events_mapping); plain protobuf and JSON are what is published here, so name another topic and job"
+        )
+        raise SettingError(message)
 
 
 def _simulate_to_file(spec: SimulationSpec, out: Path, stop: threading.Event) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -22,9 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Trained models: which there are, a
 PROJECT = "personalization"  # the folder that `init` writes where none is named
 _PIPE_WIDTH = 160  # columns where the output is not a terminal, so that nothing wraps
 MODELS_DIR_HELP = "Folder of the models. [default: DRIFTLINE_HOME/models]"
-DECLARATIONS_HELP = (
-    "Folder of the project's declarations. [default: DRIFTLINE_JOB_DECLARATIONS, else the retail set v1]"
-)
+DECLARATIONS_HELP = "Folder of the project's declarations. [default: DRIFTLINE_DECLARATIONS, else the retail set v1]"
 
 Declarations = Annotated[Path | None, typer.Option(metavar="FOLDER", help=DECLARATIONS_HELP, show_default=False)]
 ModelsDir = Annotated[Path | None, typer.Option(help=MODELS_DIR_HELP)]
@@ -32,16 +30,32 @@ ModelsDir = Annotated[Path | None, typer.Option(help=MODELS_DIR_HELP)]
 
 def job_settings(declarations: Path | None) -> ScoreEventsSettings:
     """The settings of the job that will score, with these declarations where they are given."""
-    given = {} if declarations is None else {"declarations": declarations}
-    settings: ScoreEventsSettings = ScoreEventsSettings.load(**given)
+    settings = score_events_settings(declarations)
     say_if_project_is_not_used(settings)
     return settings
+
+
+def score_events_settings(declarations: Path | None = None) -> ScoreEventsSettings:
+    """The settings that `driftline submit score-events` would use, with these declarations where they are given."""
+    from console.submission import job_settings as settings_of
+
+    given = {} if declarations is None else {"declarations": str(declarations)}
+    return cast("ScoreEventsSettings", settings_of("score-events", StackSettings.load(), given))
+
+
+def declared_names(settings: ScoreEventsSettings) -> list[str]:
+    """The names of event types that a project declares; they are not unknown."""
+    from jobs.plans import plan_for
+
+    if settings.declarations is None:  # what is shipped declares none, and need not be compiled for that
+        return []
+    return [event["custom"] for event in plan_for(settings).data["events"] if event.get("custom")]
 
 
 def say_if_project_is_not_used(settings: JobSettings) -> None:
     """Say so where there is a project in the usual folder, but the shipped set is used, for none has been named."""
     if isinstance(settings, ScoreEventsSettings) and settings.declarations is None and Path(PROJECT).is_dir():
-        where = f"`export {ScoreEventsSettings.prefix()}DECLARATIONS=$PWD/{PROJECT}`"
+        where = f"`export {StackSettings.prefix()}DECLARATIONS=$PWD/{PROJECT}`"
         typer.echo(f"the shipped set v1 is used; for the project in {PROJECT}: {where}", err=True)
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.cli.events import MAPPING_HELP, SKIP_BAD_HELP
-from console.cli.models import Declarations, job_settings
+from console.cli.models import Declarations, declared_names, job_settings
 from console.settings import StackSettings
 from driftline.units import wall_clock_ms
 
@@ -65,7 +65,7 @@ def train(  # noqa: PLR0917  (options, which Typer passes by name)
         mapping=mapped,
         skip_bad=skip_bad,
         refused=refused_ids_of(settings),
-        declared=[one["custom"] for one in plan["events"] if one.get("custom")],
+        declared=declared_names(settings),
     )
     folder = learned.score.models(models_dir or StackSettings.load().models_dir)
     with Console(stderr=True).status("") as status:

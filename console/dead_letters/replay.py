@@ -13,8 +13,7 @@ from console.dead_letters.mending import Mend, Mended, MendError
 from console.dead_letters.records import REPLAYED_FROM, DeadLetter, Selection
 from driftline.errors import InputError
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.jsonlines import format_event, parse_event
-from driftline.settings import Format
+from driftline.jsonlines import TOO_DEEP, format_event, parse_event
 from history.reading import keyed
 from udfs.decode import Decoder, validate
 from udfs.rejects import InvalidEventError
@@ -117,7 +116,7 @@ class Replay:
 
     def _outgoing(self, mended: Mended, letter: DeadLetter) -> Outgoing:
         """The resubmission of an event. Raises MendError unless it is one, with user and time, that any job takes."""
-        event, value = decoded(mended, self.decoder.events_format)
+        event, value = decoded(mended, self.decoder)
         try:
             keyed(event)
             validate(event)
@@ -144,16 +143,40 @@ class Replay:
             report.doubtful[error.reason] = report.doubtful.get(error.reason, 0) + 1
 
 
-def decoded(mended: Mended, encoding: Format) -> tuple[UserEvent, bytes]:
-    """Return an event and its bytes for the events topic. Raises MendError if bytes are no event in its format."""
+def decoded(mended: Mended, decoder: Decoder) -> tuple[UserEvent, bytes]:
+    """Return an event and its bytes for the events topic, whose values the decoder reads.
+
+    Raises:
+        MendError: bytes are no event in the topic's form, or an event cannot be written in it.
+        ServiceUnavailable: the schema registry of a topic of Avro does not answer.
+    """
     if isinstance(mended, UserEvent):
-        return mended, format_event(mended).encode() if encoding == "json" else mended.SerializeToString()
+        return mended, _written(mended, decoder)
     try:
-        return parse_event(mended) if encoding == "json" else UserEvent.FromString(mended), mended
+        return _read(mended, decoder), mended
     except (DecodeError, ValueError) as error:
-        why = f": it {error}" if encoding == "json" else ""
-        message = f"is no UserEvent in {encoding}{why}"
+        why = f": it {error}" if isinstance(error, ValueError) else ""
+        message = f"is no UserEvent in {decoder.events_format}{why}"
         raise MendError(message) from None
+
+
+def _written(event: UserEvent, decoder: Decoder) -> bytes:
+    if decoder.values is not None:
+        message = (
+            "cannot be written: the values of the topic are framed, of Avro, or in words of a mapping; a transform may "
+            "return bytes as their producer would send them"
+        )
+        raise MendError(message)
+    return format_event(event).encode() if decoder.events_format == "json" else event.SerializeToString()
+
+
+def _read(value: bytes, decoder: Decoder) -> UserEvent:
+    if decoder.values is not None:
+        return decoder.values.event(value)
+    try:
+        return parse_event(value) if decoder.events_format == "json" else UserEvent.FromString(value)
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
 
 
 def selected(letters: Iterable[DeadLetter], selection: Selection, limit: int | None) -> Iterable[DeadLetter]:

@@ -5,7 +5,10 @@ https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-d
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+ValuesFormat: TypeAlias = Literal["protobuf", "json", "avro"]
+Framing: TypeAlias = Literal["none", "confluent"]
 
 FRAMING_BYTES: Final = 5  # a zero byte, then four bytes of a schema's id
 _VARINT_BYTES_MAX: Final = 5  # of a number of 32 bits

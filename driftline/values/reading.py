@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import TOO_DEEP, event_of, load_object
 from driftline.mapping.messages import MessageMapper
 from driftline.mapping.spec import Mapping
 from driftline.values.avro import AvroSchema, avro_document
-from driftline.values.framing import unframed, without_indexes
-
-ValuesFormat = Literal["protobuf", "json", "avro"]
-Framing = Literal["none", "confluent"]
+from driftline.values.framing import Framing, ValuesFormat, unframed, without_indexes
 
 
 class Schemas(Protocol):

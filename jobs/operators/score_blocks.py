@@ -24,6 +24,7 @@ from driftline.model_scores import model_scores_of
 from driftline.state.v1.state_pb2 import QuietList, ShardState
 from driftline.units import DAY_MS, wall_clock_ms
 from jobs import lineage
+from jobs.bundle import Bundle, bind
 from jobs.code_version import code_version, require
 from jobs.flink.named_counters import named_counters
 from jobs.flink.subtask import Subtask
@@ -32,7 +33,6 @@ from jobs.model_watch import Gauges, ModelFollower, followers_of, gauges_of
 from jobs.operators.pacing import Pacing
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
 from jobs.pipeline import processor_of, stage_topics
-from jobs.plans import bind_plan
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.catalogue_store import CatalogueStore
 from sink_connectors.redis_memory import MemoryWatch
@@ -90,12 +90,12 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         settings: the job's settings.
         submission: how it was submitted. Its generation is the major version of the scores of every new shard; a
             restored shard keeps the generation in its state.
-        plan: of its declarations, compiled (jobs/plans.py).
+        bundle: its declarations and the mapping of its values, compiled.
     """
 
-    def __init__(self, settings: ScoreEventsSettings, submission: Submission, plan: str) -> None:
+    def __init__(self, settings: ScoreEventsSettings, submission: Submission, bundle: Bundle) -> None:
         self._settings = settings
-        self._compiled_plan = plan
+        self._bundle = bundle
         self._submission = submission
         self._code_version = CODE_VERSION
 
@@ -113,11 +113,12 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._pacing = Pacing()
         states = self._bind_states(runtime_context)
         self._bind_metrics(runtime_context)
-        self._plan = bind_plan(self._compiled_plan, settings)
+        self._bound = bind(self._bundle, settings)
+        self._plan = self._bound.plan
         self._models = self._follow_models()
         self._gauges.show(gauges_of(self._models))
         self._channels = [topic.role for topic in stage_topics()]
-        self._processor = processor_of(settings, self._models, self._plan)
+        self._processor = processor_of(settings, self._models, self._bound)
         self._layouts = StoredLayouts(self._plan.layout)
         self._users = Timelines(
             states,
@@ -186,7 +187,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             if (state := self._shard.value()) is not None:
                 found[key] = codec.decode(state, ShardState)
         unproven = self._submission.restored and not found
-        states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission, self._plan)
+        states = lineage.resume(found, lineage.own_shards(settings, keys), settings, self._submission, self._bound)
         for shard in found.values():
             for layout in shard.layouts:
                 self._layouts.add(layout)

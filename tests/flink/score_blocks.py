@@ -14,12 +14,12 @@ from pyflink.common import Configuration, Row
 from pyflink.datastream import StreamExecutionEnvironment
 
 from driftline.event.v1.event_pb2 import UserEvent
+from jobs.bundle import bundle_of
 from jobs.flink.blocks import _KEYED_TYPE, _keyed
 from jobs.lineage import Submission
 from jobs.operators.rows import results_type
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.pipeline import stage_topics
-from jobs.plans import compile_plan
 from jobs.settings import ScoreEventsSettings
 from udfs.shards import KEY_GROUPS
 
@@ -38,9 +38,7 @@ def main(asked: dict[str, Any]) -> None:
     settings = ScoreEventsSettings.load(**asked["settings"])
     submission = Submission(asked["generation"], restored=bool(asked["savepoint"]))
     kind = results_type([topic.role for topic in stage_topics()])
-    results = (
-        _keyed(blocks).process(ScoreBlocks(settings, submission, compile_plan(settings)), kind).uid("score-blocks")
-    )
+    results = _keyed(blocks).process(ScoreBlocks(settings, submission, bundle_of(settings)), kind).uid("score-blocks")
     results.print()
     env.execute("score-blocks")
 

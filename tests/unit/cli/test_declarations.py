@@ -96,7 +96,7 @@ def test_a_project_that_is_not_used_is_pointed_at(tmp_path: Path, monkeypatch: p
     assert "purchase_propensity" in listed.stdout
     assert listed.stderr == (
         "the shipped set v1 is used; for the project in personalization: "
-        "`export DRIFTLINE_JOB_DECLARATIONS=$PWD/personalization`\n"
+        "`export DRIFTLINE_DECLARATIONS=$PWD/personalization`\n"
     )
     assert not RUN.invoke(app, ["models", "list", "--declarations", "personalization"]).stderr
 

@@ -10,6 +10,7 @@ from driftline.catalogue import FEATURE_SET
 from driftline.errors import SettingError
 from driftline.state.v1.state_pb2 import ShardState
 from jobs import lineage
+from jobs.bundle import Bound
 from jobs.lineage import Submission
 from jobs.settings import REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Progress, Recorded
@@ -27,6 +28,7 @@ OTHER = {
     "segments_topic": "segments.2",
     "scores_topic": "scores.2",
     "events_format": "json",
+    "events_framing": "confluent",
     "disorder_ms": 2 * MINUTE,
     "dedupe_horizon_ms": 2 * DAY,
     "dedupe_ids_max": 5_000,
@@ -44,6 +46,7 @@ OTHER = {
     "refused_event_ids": "",
 }
 NEEDS: dict[str, dict[str, Any]] = {"currency_rates": {"currency": "EUR"}}  # what else a value makes no sense without
+FILES = {"declarations", "events_mapping"}  # remembered by what they say
 # Where the job runs and how fast; another value changes nothing about the state.
 FREE = {
     "kafka_bootstrap",
@@ -64,23 +67,26 @@ FREE = {
     "model_poll_s",
     "partition_drift_ms_max",
     "partition_idle_ms",
+    "schema_registry_url",
+    "schema_registry_user",
+    "schema_registry_password_file",
+    "schema_registry_ca_file",
     "require_model",
     "new_generation",
     "adopt",
     "allow",
-    "declarations",
 }
 
 
 def state_of(submission: Submission = FIRST, **settings: Any) -> dict[int, ShardState]:
     """The state of all shards of a job that began with these settings."""
     made = job_settings(**settings)
-    return lineage.resume({}, lineage.own_shards(made, KEYS), made, submission, plan())
+    return lineage.resume({}, lineage.own_shards(made, KEYS), made, submission, Bound(plan()))
 
 
 def resume(found: dict[int, ShardState], submission: Submission = LATER, **settings: Any) -> dict[int, ShardState]:
     changed = job_settings(**settings)
-    return lineage.resume(found, lineage.own_shards(changed, KEYS), changed, submission, plan())
+    return lineage.resume(found, lineage.own_shards(changed, KEYS), changed, submission, Bound(plan()))
 
 
 def test_job_without_state_begins_every_shard_with_its_own_generation() -> None:
@@ -107,7 +113,7 @@ def test_state_without_stored_settings_takes_on_the_present_ones() -> None:
 
 def test_every_setting_is_remembered_or_known_to_change_nothing() -> None:
     assert tuple(OTHER) == REMEMBERED
-    assert set(ScoreEventsSettings.model_fields) == {*REMEMBERED, "shards", *FREE}
+    assert set(ScoreEventsSettings.model_fields) == {*REMEMBERED, "shards", *FILES, *FREE}
 
 
 @pytest.mark.parametrize(("name", "value"), OTHER.items())

@@ -15,6 +15,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.segment_pb2 import SegmentChange
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
+from jobs.bundle import Bound
 from jobs.operators.score_blocks import segment_write
 from jobs.pipeline import processor_of
 from jobs.plans import plan_for
@@ -134,7 +135,7 @@ class Job:
         self.open()
 
     def open(self) -> None:
-        self.processor = processor_of(self.settings, {}, self.plan)
+        self.processor = processor_of(self.settings, {}, Bound(self.plan))
         layouts = StoredLayouts(self.plan.layout)
         self.users = Timelines(self.states, self.processor.bounds, 100, 2**26, layouts)
 

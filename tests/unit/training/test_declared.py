@@ -15,6 +15,7 @@ from driftline.onnx_model import OnnxModel
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from history.reading import EventReader
+from jobs.bundle import Bound
 from jobs.pipeline import bounds_of, decoder_of, processor_of
 from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
@@ -119,7 +120,7 @@ def served_scores(settings: ScoreEventsSettings, model: OnnxModel, told: list[Us
     """The score after each event, from what the job sends to its topic."""
     plan = plan_for(settings)
     models: dict[str, Any] = {"finish": lambda: model}
-    fold, shard = processor_of(settings, models, plan), ShardState()
+    fold, shard = processor_of(settings, models, Bound(plan)), ShardState()
     users = Timelines(States(), fold.bounds, 100, 2**26, StoredLayouts(plan.layout))
     found = []
     for offset, one in enumerate(told):

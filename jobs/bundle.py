@@ -1,0 +1,122 @@
+"""What a job's settings name in files, the declarations and the mapping: compiled once, sent to its tasks as data.
+
+A TaskManager sees none of these files. A bundle travels with the operator, and a task binds it: makes the objects that
+it folds and reads with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Final, NamedTuple
+
+from driftline.mapping.spec import Mapping, given_in
+from driftline.values.avro import AvroSchema
+from driftline.values.reading import Schemas, ValueReader, value_reader
+from jobs.plans import bind_plan, compile_plan, plan_for
+from jobs.schema_registry import SchemaRegistry
+from jobs.settings import ScoreEventsSettings
+from udfs.plan.plan import Plan
+
+NO_MAPPING: Final = "none"  # stands for the hash where there is no mapping
+_HASH_DIGITS: Final = 12
+
+
+class Bundle(NamedTuple):  # pickled with the operator, which a compiled class could not be
+    """What a job was submitted with.
+
+    Attributes:
+        plan: the plan of the declarations, as JSON.
+        mapping: what the mapping's file says, as JSON; empty without one.
+    """
+
+    plan: str
+    mapping: str = ""
+
+
+class Bound(NamedTuple):
+    """A bundle made ready for one thread.
+
+    Attributes:
+        plan: of the declarations.
+        values: reads the values of the input topic; None for plain ones.
+        mapping_hash: of what the mapping says; comments and blanks do not count.
+    """
+
+    plan: Plan
+    values: ValueReader | None = None
+    mapping_hash: str = NO_MAPPING
+
+
+def bundle_of(settings: ScoreEventsSettings) -> Bundle:
+    """Return the bundle of the settings, whose files are read now.
+
+    Raises:
+        DeclarationError: the declarations are wrong; each of its lines names a file, a line and what to do.
+        InputError: the mapping cannot be read or used.
+    """
+    return Bundle(compile_plan(settings), compile_mapping(settings))
+
+
+def compile_mapping(settings: ScoreEventsSettings) -> str:
+    """Return what the mapping of the settings says, as JSON; empty without one. Raises InputError as `bundle_of`."""
+    file = settings.events_mapping
+    return "" if file is None else json.dumps(given_in(file, "events_mapping"))
+
+
+def bind(bundle: Bundle, settings: ScoreEventsSettings) -> Bound:
+    """Return a bundle ready for a task's own thread. Raises SettingError where no schema registry can be asked."""
+    schemas = registry_of(settings) if settings.events_format == "avro" else None
+    return _bound(bind_plan(bundle.plan, settings), bundle.mapping, settings, schemas)
+
+
+def bound_for(settings: ScoreEventsSettings) -> Bound:
+    """Return what the files of the settings say now, for use on one thread, with the process's plan.
+
+    A schema registry is not connected to before a value of Avro is read: most commands read none.
+    """
+    return _bound(plan_for(settings), compile_mapping(settings), settings, _WhenAsked(settings))
+
+
+def _bound(plan: Plan, mapping: str, settings: ScoreEventsSettings, schemas: Schemas | None) -> Bound:
+    mapped = Mapping.of(json.loads(mapping)) if mapping else None
+    values = value_reader(settings.events_format, mapped, settings.events_framing, schemas)
+    return Bound(plan, values, _hash(mapping))
+
+
+def _hash(mapping: str) -> str:
+    # The order of the columns counts: ids of rows without one are made in it.
+    return hashlib.sha256(mapping.encode()).hexdigest()[:_HASH_DIGITS] if mapping else NO_MAPPING
+
+
+class _WhenAsked:
+    """The registry of the settings, connected to when it is first asked."""
+
+    def __init__(self, settings: ScoreEventsSettings) -> None:
+        self._settings = settings
+        self._registry: SchemaRegistry | None = None
+
+    def avro(self, schema_id: int) -> AvroSchema:
+        """Return a schema; see `driftline.values.reading.Schemas`."""
+        if self._registry is None:
+            self._registry = registry_of(self._settings)
+        return self._registry.avro(schema_id)
+
+
+_registries: dict[tuple[str, str, str], SchemaRegistry] = {}
+
+
+def registry_of(settings: ScoreEventsSettings) -> SchemaRegistry:
+    """Return the process's registry of the settings; a restarted task finds the schemas that were asked for before.
+
+    In thread mode failed operators are never closed, so a client for each would leak its sockets.
+
+    Raises:
+        SettingError: the client is not installed, or the settings are nothing that it can use.
+    """
+    ca_file = str(settings.schema_registry_ca_file or "")
+    place = settings.schema_registry_url, settings.schema_registry_login, ca_file
+    registry = _registries.get(place)
+    if registry is None:
+        registry = _registries[place] = SchemaRegistry(*place)
+    return registry
