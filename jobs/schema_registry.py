@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
-from driftline.errors import DriftlineError, ServiceUnavailable, SettingError
+from driftline.errors import ServiceUnavailable, SettingError
 from driftline.values.avro import AvroSchema, named_avro, parsed_avro
 
 _NOT_FOUND: Final = 404
@@ -167,7 +167,7 @@ def _on_python_thread(work: Callable[[], Any], answer_s: float) -> Any:
     def run() -> None:
         try:
             outcome.append(work())
-        except (ValueError, DriftlineError) as error:
+        except Exception as error:  # raised below, where it is waited for
             failed.append(error)
 
     thread = threading.Thread(target=run, name="schema registry", daemon=True)

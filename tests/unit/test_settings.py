@@ -29,7 +29,7 @@ def test_environment_sets_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"block_ms": "abc"}, ["block_ms", "'abc'", "how long a shard's events gather"]),
         ({"block_ms": "1"}, ["block_ms", "greater than or equal to 5"]),
-        ({"events_format": "avro"}, ["events_format", "'protobuf' or 'json'"]),
+        ({"events_format": "xml"}, ["events_format", "'protobuf', 'json' or 'avro'"]),
         ({"blok_ms": "5"}, ["unknown setting 'blok_ms'", "block_ms"]),
         ({"dedupe_horizon_ms": "10"}, ["dedupe_horizon_ms (10)", "disorder_ms (60000)"]),
         ({"namespace": "a{b}"}, ["namespace"]),

@@ -80,11 +80,14 @@ def test_check_takes_the_usual_folder_or_what_is_shipped(tmp_path: Path, monkeyp
     assert "feature set media" in RUN.invoke(app, ["check"]).output
 
 
-def test_check_takes_the_project_that_the_job_would_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", ["DRIFTLINE_DECLARATIONS", "DRIFTLINE_JOB_DECLARATIONS"])
+def test_check_takes_the_project_that_the_job_would_take(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     RUN.invoke(app, ["init", "--template", "media"])
     RUN.invoke(app, ["init", "other", "--template", "empty"])
-    monkeypatch.setenv("DRIFTLINE_JOB_DECLARATIONS", "other")
+    monkeypatch.setenv(variable, "other")
     assert "feature set custom" in RUN.invoke(app, ["check"]).output
 
 

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
+from jobs.bundle import Bound
 from jobs.pipeline import bounds_of, processor_of
 from jobs.plans import bind_plan
 from jobs.settings import ScoreEventsSettings
@@ -54,7 +55,7 @@ class Job:
     def __post_init__(self) -> None:
         plan = bind_plan(self.compiled, settings())
         bounds = bounds_of(settings(), plan)
-        self._processor = processor_of(settings(), {}, plan)
+        self._processor = processor_of(settings(), {}, Bound(plan))
         self.users = Timelines(self.states, bounds, self.cached_max, 2**26, StoredLayouts(plan.layout))
         self._offset = 0
 
