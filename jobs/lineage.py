@@ -113,37 +113,39 @@ def _require_same_meanings(stored: Mapping[str, str], plan: Plan) -> None:
 def _add_features(state: ShardState, plan: Plan, since_ms: int) -> None:
     """Note the plan's features and layout in a shard's state.
 
-    A feature that is new to a state which others have is complete since `since_ms`. One that the plan no longer has is
-    forgotten, and new if it returns. A state from before there were declarations, which names neither features nor
-    layouts, has what is computed from v1's slots alone.
+    Args:
+        state: of the shard; changed in place.
+        plan: of the job.
+        since_ms: since when what is new to the state is complete; 0 for a shard that begins.
     """
-    known = set(state.features) if state.features or state.layouts else _computed_from_v1(plan)
-    for name, definition in plan.definitions.items():
-        if since_ms and name not in known:
-            state.feature_since_ms[name] = since_ms
-        state.features[name] = definition
-    for name in [name for name in state.features if name not in plan.definitions]:
-        del state.features[name]
-        state.feature_since_ms.pop(name, None)
+    found = _complete_since(state, plan, since_ms)
+    state.features.clear()  # one that the plan no longer has is forgotten, and new if it returns
+    state.features.update(plan.definitions)
+    state.feature_since_ms.clear()
+    state.feature_since_ms.update({name: at_ms for name, at_ms in found.items() if at_ms})
     layout = plan.layout.to_json()
     if plan.layout.id != BASE and layout not in state.layouts:
         state.layouts.append(layout)
 
 
-def _computed_from_v1(plan: Plan) -> set[str]:
-    """Return the names of the features that need nothing but what the state of v1 has."""
+def _complete_since(state: ShardState, plan: Plan, since_ms: int) -> dict[str, int]:
+    """Return since when each of the plan's features is complete, by name; 0 where it is from the shard's beginning.
+
+    What is computed from other features is as complete as they are. A state from before there were declarations, which
+    names neither features nor layouts, has what v1's slots hold.
+    """
     features, reducers = plan.data["features"], plan.data["reducers"]
-    first = first_layout().places
-    found: set[int] = set()
+    kept = first_layout().places if not state.features and not state.layouts else {}
+    found = [0] * len(features)
     for at in evaluation_order(features):
         feature = features[at]
-        if "expr" in feature:
-            complete = found.issuperset(references(feature["expr"]))
-        else:
-            complete = reducers[feature["reducer"]]["key"] in first
-        if complete:
-            found.add(at)
-    return {features[at]["name"] for at in found}
+        if feature["name"] in state.features:
+            found[at] = state.feature_since_ms.get(feature["name"], 0)
+        elif "expr" in feature:
+            found[at] = max([found[part] for part in references(feature["expr"])], default=0)
+        elif reducers[feature["reducer"]]["key"] not in kept:
+            found[at] = since_ms
+    return {feature["name"]: at_ms for feature, at_ms in zip(features, found, strict=True)}
 
 
 def complete_since_ms(states: Iterable[ShardState]) -> dict[str, int]:
