@@ -16,6 +16,7 @@ from driftline.state.v1.state_pb2 import DuePage, QuietList, ShardState
 from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
+from tests.unit.state_schemas import declared_golden
 from tests.unit.udfs.strategies import histories
 from udfs.event import ADD_TO_CART, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import LEFT_OUT, NUMBERS
@@ -104,6 +105,8 @@ DUE = DuePage(user_ids=["u1", "zoë"], due_at_ms=array("q", [1_767_225_600_000, 
         ("shard_state_v1_types.bin", codec.encode(NAMED)),
         ("quiet_list_v1.bin", codec.encode(QUIET)),
         ("due_page_v1.bin", codec.encode(DUE)),
+        ("user_state_v1_declared.bin", declared_golden.user_state()),
+        ("shard_state_v1_declared.bin", codec.encode(declared_golden.shard())),
     ],
 )
 def test_written_bytes_are_the_golden_ones(name: str, written: bytes) -> None:
