@@ -11,6 +11,7 @@ from driftline.catalogue import FEATURE_SET
 from driftline.errors import SettingError
 from driftline.state.v1.state_pb2 import ShardState
 from jobs import lineage
+from jobs.bundle import Bound
 from jobs.lineage import Submission
 from tests.unit.jobs.projects import features, plan_of, settings_of
 from udfs.plan.layout import BASE, Layout
@@ -31,7 +32,9 @@ def resume(found: Shards, submission: Submission, declarations: Path | None, ado
     """The states of a job's shards, by way of the bytes that a savepoint has."""
     settings = settings_of(declarations, adopt=adopt)
     copies = {key: ShardState.FromString(state.SerializeToString()) for key, state in found.items()}
-    return lineage.resume(copies, lineage.own_shards(settings, KEYS), settings, submission, plan_of(declarations))
+    return lineage.resume(
+        copies, lineage.own_shards(settings, KEYS), settings, submission, Bound(plan_of(declarations))
+    )
 
 
 def since(states: Shards) -> dict[str, int]:
