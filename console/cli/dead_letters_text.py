@@ -17,6 +17,7 @@ from console.dead_letters.replay import Report
 from console.dead_letters.statistics import KEYS_SHOWN, Statistics
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.units import SECOND_MS
+from driftline.values.framing import FRAMING_BYTES, unframed, without_indexes
 
 _SHOWN_MAX = 64 * 1024  # of a payload
 _PLAIN = frozenset("\n")
@@ -85,6 +86,22 @@ def payload(value: bytes | None) -> str:
 
 
 def _decoded(value: bytes) -> tuple[str, str]:
+    if value[:1] == b"\0" and len(value) > FRAMING_BYTES:
+        schema_id, data = unframed(value)
+        kind, text = _within(data)
+        return f"framed, with the schema {schema_id} of a Schema Registry: {kind}", text
+    return _as_text(value)
+
+
+def _within(data: bytes) -> tuple[str, str]:
+    """What is in a frame: JSON, a message behind its indexes, or bytes that only their schema explains."""
+    try:
+        return _as_text(data if data[:1] in (b"{", b"[") else without_indexes(data))
+    except ValueError:
+        return _as_text(data)
+
+
+def _as_text(value: bytes) -> tuple[str, str]:
     try:
         if value.lstrip()[:1] in (b"{", b"["):
             return "JSON", json.dumps(json.loads(value), indent=2, ensure_ascii=False)

@@ -155,7 +155,7 @@ def decoded(mended: Mended, decoder: Decoder) -> tuple[UserEvent, bytes]:
     try:
         return _read(mended, decoder), mended
     except (DecodeError, ValueError) as error:
-        why = f": it {error}" if isinstance(error, ValueError) else ""
+        why = f": {error}" if isinstance(error, ValueError) else ""
         message = f"is no UserEvent in {decoder.events_format}{why}"
         raise MendError(message) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,24 @@ def test_job_settings_follow_the_stack_and_flags_win_over_the_environment(monkey
     assert flagged.block_ms == 80
     with pytest.raises(SettingError, match="known are: score-events"):
         job_settings("score", stack, {})
+
+
+def test_the_job_gets_the_stack_s_declarations_unless_it_has_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def declarations(**given: str) -> object:
+        settings = job_settings("score-events", StackSettings.load(), given)
+        assert isinstance(settings, ScoreEventsSettings)
+        return settings.declarations
+
+    assert declarations() is None
+    monkeypatch.setenv("DRIFTLINE_DECLARATIONS", "personalization")
+    assert declarations() == tmp_path / "personalization"
+    monkeypatch.setenv("DRIFTLINE_JOB_DECLARATIONS", "other")
+    assert declarations() == tmp_path / "other"
+    assert declarations(declarations="flagged") == tmp_path / "flagged"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from console.topic_rules import RuleError
 from driftline.errors import InputError, SettingError
 from driftline.jsonlines import format_event
 from tests.builders import NOW, T0, message
+from tests.schema_registry import frame
+from tests.topic_values import framed_avro, framed_protobuf
 from tests.unit.dead_letters.builders import GOOD, TOPIC, letter
 from udfs.rejects import Reason
 
@@ -250,3 +252,11 @@ def test_remarks_name_causes_by_number() -> None:
     assert first == "failed 7: a cause (0:0, 0:1, 0:2, 0:3, 0:4, ...)"
     assert second == "1 dead letters made 3 events"
     assert third.endswith("rejects again: LATE 2")
+
+
+def test_a_framed_payload_is_shown_with_its_schema_s_id() -> None:
+    shown = dead_letters_text.payload(framed_protobuf(message("u1", item_id="sku-1"), 9))
+    assert shown.startswith("framed, with the schema 9 of a Schema Registry: UserEvent in protobuf:\n")
+    assert 'item_id: "sku-1"' in shown
+    assert dead_letters_text.payload(frame(b'{"a":1}')).endswith('Registry: JSON:\n{\n  "a": 1\n}')
+    assert "neither JSON nor a UserEvent" in dead_letters_text.payload(framed_avro(message("u1")))

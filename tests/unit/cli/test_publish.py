@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli import app
-from driftline.errors import InputError
+from declarations.starting import write_project
+from driftline.errors import InputError, SettingError
 
 GOOD = '{"eventId":"e1","userId":"u1","type":"view","eventTimeMs":5}\n'
 UNKNOWN = '{"eventId":"e2","userId":"u1","type":"remove_from_cart","eventTimeMs":6}\n'
@@ -114,3 +115,32 @@ def test_a_missing_file_is_told_of_before_kafka_is_asked(tmp_path: Path, monkeyp
     result = publish(tmp_path / "missing")
     assert isinstance(result.exception, InputError)
     assert "No such file" in str(result.exception)
+
+
+def test_words_that_the_project_declares_are_not_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_project(tmp_path / "media", "media")
+    lines = (GOOD.replace("view", "play") + UNKNOWN.replace("e2", "e3")).encode()
+    assert "folded as CUSTOM: 2 ('play' 1, 'remove_from_cart' 1)" in publish("-", stdin=lines).stderr
+    monkeypatch.setenv("DRIFTLINE_DECLARATIONS", str(tmp_path / "media"))
+    assert "folded as CUSTOM: 1 ('remove_from_cart' 1)" in publish("-", stdin=lines).stderr
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"EVENTS_FRAMING": "confluent"},
+        {"EVENTS_FORMAT": "json", "EVENTS_MAPPING": str(MAPPINGS / "segment.toml")},
+        {"EVENTS_FORMAT": "avro", "EVENTS_FRAMING": "confluent", "SCHEMA_REGISTRY_URL": "http://127.0.0.1:1"},
+    ],
+)
+@pytest.mark.parametrize("command", [("publish", "-"), ("simulate", "--events", "1")])
+def test_nothing_is_sent_to_a_topic_of_other_values(
+    command: tuple[str, ...], variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Publisher.sent.clear()
+    for name, value in variables.items():
+        monkeypatch.setenv(f"DRIFTLINE_JOB_{name}", value)
+    result = CliRunner().invoke(app, list(command), input=GOOD.encode())
+    assert isinstance(result.exception, SettingError)
+    assert "plain protobuf and JSON are what is published here" in str(result.exception)
+    assert not Publisher.sent

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
 from console.dead_letters.mending import Mend, Mended, as_it_is
 from console.dead_letters.records import DeadLetter, Original, Selection
 from console.dead_letters.replay import GONE, Outgoing, Replay, Report, paced, selected
-from driftline.errors import InputError
+from driftline.errors import InputError, ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event, parse_event
-from driftline.settings import Format
+from driftline.values.framing import ValuesFormat
 from jobs.pipeline import decoder_of
 from tests.builders import HOUR, NOW, T0, job_settings, message
+from tests.schema_registry import answer, running
+from tests.topic_values import AVRO_EVENT, SEGMENT_MAPPING, framed_avro, framed_protobuf, segment_call
 from tests.unit.dead_letters.builders import GOOD, letter
 from udfs.rejects import Reason
 
@@ -23,8 +26,9 @@ def run(
     *letters: DeadLetter,
     mend: Mend = as_it_is,
     original: Original | None = None,
-    encoding: Format = "protobuf",
+    encoding: ValuesFormat = "protobuf",
     refusing: bytes = b"",
+    **settings: Any,
 ) -> tuple[Report, list[Outgoing]]:
     sent: list[Outgoing] = []
 
@@ -38,7 +42,7 @@ def run(
         mend=mend,
         complete=lambda letter: letter.with_original(original),
         send=send,
-        decoder=decoder_of(job_settings(events_format=encoding)),
+        decoder=decoder_of(job_settings(events_format=encoding, **settings)),
         now_ms=lambda: NOW,
     )
     report = Report()
@@ -97,7 +101,33 @@ def test_what_is_no_event_is_named_and_not_sent(value: bytes | None, cause: str)
 
 def test_json_that_is_no_event_says_why() -> None:
     (cause,) = run(letter(value=b'{"userId":'), encoding="json")[0].failures
-    assert cause.startswith("is no UserEvent in json: it is not JSON")
+    assert cause.startswith("is no UserEvent in json: is not JSON")
+
+
+def test_what_is_framed_or_in_other_words_goes_out_as_it_came() -> None:
+    event = message("u1")
+    framed, call = framed_protobuf(event), segment_call(event)
+    segment: dict[str, Any] = {"encoding": "json", "events_mapping": SEGMENT_MAPPING}
+    assert run(letter(value=framed), events_framing="confluent")[1][0].value == framed
+    report, (sent,) = run(letter(value=call), **segment)
+    assert (sent.user_id, sent.value, sent.timestamp_ms, report.doubtful) == ("u1", call, T0, {})
+    (cause,) = run(letter(value=b'{"type":"alias"}'), **segment)[0].failures
+    assert cause == "is no UserEvent in json: the mapping leaves it out"
+    (cause,) = run(letter(), mend=lambda _: [event], **segment)[0].failures
+    assert cause.startswith("cannot be written: the values of the topic are framed, of Avro, or in words of a mapping")
+
+
+def test_avro_is_read_by_its_schema_and_an_outage_ends_the_replay() -> None:
+    value = framed_avro(message("u1"))
+    with running() as registry:
+        avro: dict[str, Any] = {"events_framing": "confluent", "schema_registry_url": registry.url}
+        registry.answers["/schemas/ids/7"] = answer(AVRO_EVENT)
+        registry.trouble = [(401, b"{}")]
+        with pytest.raises(ServiceUnavailable, match="HTTP 401"):
+            run(letter(value=value), encoding="avro", **avro)
+        assert run(letter(value=value), encoding="avro", **avro)[1][0].value == value
+        (cause,) = run(letter(value=framed_avro(message("u1"), 99)), encoding="avro", **avro)[0].failures
+        assert cause == "is no UserEvent in avro: is of a schema that the registry does not have"
 
 
 def test_causes_and_places_are_bounded() -> None:

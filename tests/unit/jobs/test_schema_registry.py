@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from fastavro import parse_schema, schemaless_writer
+from fastavro import parse_schema
 
 from driftline.errors import ServiceUnavailable, SettingError
 from driftline.values.avro import avro_document
 from jobs.schema_registry import SchemaRegistry
-
-pytest.importorskip("confluent_kafka")
+from tests.schema_registry import Registry, answer, running, written
 
 RECORD = {"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]}
 MONEY = {"type": "record", "name": "shop.Money", "fields": [{"name": "amount", "type": "double"}]}
@@ -28,76 +23,25 @@ ORDER = {
 }
 
 
-def answer(schema: Any, **rest: Any) -> dict[str, Any]:
-    return {"schema": schema if isinstance(schema, str) else json.dumps(schema), **rest}
-
-
 def reference(name: str, subject: str) -> dict[str, Any]:
     return {"name": name, "subject": subject, "version": 1}
 
 
-class Server:
-    """A registry of schemas by path; `trouble` are the answers before them."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, dict[str, Any]] = {}
-        self.trouble: list[tuple[int, bytes]] = []
-        self.asked: list[str] = []
-        self.headers: dict[str, str] = {}
-        self.threads: set[str] = set()
-        self.hold = threading.Event()
-        self.hold.set()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.hold.wait(10)
-                path = self.path.partition("?")[0]
-                server.asked.append(path)
-                server.headers = dict(self.headers)
-                if server.trouble:
-                    status, body = server.trouble.pop(0)
-                else:
-                    found = server.answers.get(path)
-                    status = 200 if found else 404
-                    body = json.dumps(found or {"error_code": 40403, "message": "Schema not found"}).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        threading.Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+@pytest.fixture
+def server() -> Iterator[Registry]:
+    with running() as registry:
+        yield registry
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server()
-    yield running
-    running.hold.set()
-    running.http.shutdown()
-    running.http.server_close()
-
-
-@pytest.fixture
-def registry(server: Server) -> Callable[..., SchemaRegistry]:
+def registry(server: Registry) -> Callable[..., SchemaRegistry]:
     def of(**changed: Any) -> SchemaRegistry:
         return SchemaRegistry(server.url, **{"retries_max": 2, "retry_wait_s": 0.001} | changed)
 
     return of
 
 
-def written(schema: Any, record: dict[str, Any], named: dict[str, Any] | None = None) -> bytes:
-    sink = io.BytesIO()
-    schemaless_writer(sink, parse_schema(schema, named_schemas=named if named is not None else {}), record)
-    return sink.getvalue()
-
-
-def test_a_schema_is_asked_for_once(server: Server, registry: Callable[..., SchemaRegistry]) -> None:
+def test_a_schema_is_asked_for_once(server: Registry, registry: Callable[..., SchemaRegistry]) -> None:
     server.answers["/schemas/ids/7"] = answer(RECORD)
     schemas = registry()
     assert schemas.avro(7) is schemas.avro(7)
@@ -105,7 +49,7 @@ def test_a_schema_is_asked_for_once(server: Server, registry: Callable[..., Sche
     assert server.asked == ["/schemas/ids/7"]
 
 
-def test_references_are_followed(server: Server, registry: Callable[..., SchemaRegistry]) -> None:
+def test_references_are_followed(server: Registry, registry: Callable[..., SchemaRegistry]) -> None:
     money, line = reference("shop.Money", "money"), reference("shop.Line", "line")
     server.answers["/schemas/ids/7"] = answer(ORDER, references=[line, money])
     server.answers["/subjects/money/versions/1"] = answer(MONEY, subject="money", version=1, id=1)
@@ -128,7 +72,7 @@ def test_references_are_followed(server: Server, registry: Callable[..., SchemaR
     ],
 )
 def test_an_id_without_a_schema_of_avro_is_refused_and_remembered(
-    server: Server, registry: Callable[..., SchemaRegistry], found: dict[str, Any] | None, why: str
+    server: Registry, registry: Callable[..., SchemaRegistry], found: dict[str, Any] | None, why: str
 ) -> None:
     if found is not None:
         server.answers["/schemas/ids/7"] = found
@@ -139,7 +83,9 @@ def test_an_id_without_a_schema_of_avro_is_refused_and_remembered(
     assert server.asked == ["/schemas/ids/7"]
 
 
-def test_a_refused_id_is_asked_for_again_after_a_while(server: Server, registry: Callable[..., SchemaRegistry]) -> None:
+def test_a_refused_id_is_asked_for_again_after_a_while(
+    server: Registry, registry: Callable[..., SchemaRegistry]
+) -> None:
     schemas = registry(refused_s=0.0)
     with pytest.raises(ValueError, match="does not have"):
         schemas.avro(7)
@@ -147,7 +93,7 @@ def test_a_refused_id_is_asked_for_again_after_a_while(server: Server, registry:
     assert schemas.avro(7)
 
 
-def test_an_outage_is_retried(server: Server, registry: Callable[..., SchemaRegistry]) -> None:
+def test_an_outage_is_retried(server: Registry, registry: Callable[..., SchemaRegistry]) -> None:
     server.answers["/schemas/ids/7"] = answer(RECORD)
     server.trouble = [(503, b""), (500, b"{}")]
     assert registry().avro(7)
@@ -156,7 +102,7 @@ def test_an_outage_is_retried(server: Server, registry: Callable[..., SchemaRegi
 
 @pytest.mark.parametrize(("status", "asked"), [(503, 3), (401, 1)])
 def test_an_outage_that_lasts_is_no_poison(
-    server: Server, registry: Callable[..., SchemaRegistry], status: int, asked: int
+    server: Registry, registry: Callable[..., SchemaRegistry], status: int, asked: int
 ) -> None:
     server.trouble = [(status, b'{"error_code":1,"message":"no"}')] * 3
     schemas = registry()
@@ -168,13 +114,24 @@ def test_an_outage_that_lasts_is_no_poison(
     assert schemas.avro(7)
 
 
-def test_an_answer_that_is_no_json_is_an_outage(server: Server, registry: Callable[..., SchemaRegistry]) -> None:
+@pytest.mark.parametrize(
+    "body", [b"<html>not here</html>", b'{"error_code":404,"message":"HTTP 404 Not Found"}', b"{}"]
+)
+def test_a_404_that_is_not_the_registry_s_is_an_outage(
+    server: Registry, registry: Callable[..., SchemaRegistry], body: bytes
+) -> None:
+    server.trouble = [(404, body)] * 3
+    with pytest.raises(ServiceUnavailable, match="HTTP 404, but not as a registry does; check schema_registry_url"):
+        registry().avro(7)
+
+
+def test_an_answer_that_is_no_json_is_an_outage(server: Registry, registry: Callable[..., SchemaRegistry]) -> None:
     server.trouble = [(200, b"<html>")]
     with pytest.raises(ServiceUnavailable, match="cannot be reached"):
         registry().avro(7)
 
 
-def test_a_registry_that_is_not_there_is_an_outage(server: Server) -> None:
+def test_a_registry_that_is_not_there_is_an_outage(server: Registry) -> None:
     server.http.shutdown()
     server.http.server_close()
     schemas = SchemaRegistry(server.url, retries_max=1, retry_wait_s=0.001)
@@ -182,7 +139,7 @@ def test_a_registry_that_is_not_there_is_an_outage(server: Server) -> None:
         schemas.avro(7)
 
 
-def test_nobody_waits_for_ever(server: Server, registry: Callable[..., SchemaRegistry]) -> None:
+def test_nobody_waits_for_ever(server: Registry, registry: Callable[..., SchemaRegistry]) -> None:
     schemas = registry(answer_s=5.0)
     server.hold.clear()
     schemas._answer_s = 0.05
@@ -190,7 +147,7 @@ def test_nobody_waits_for_ever(server: Server, registry: Callable[..., SchemaReg
         schemas.avro(7)
 
 
-def test_it_logs_in(server: Server, registry: Callable[..., SchemaRegistry]) -> None:
+def test_it_logs_in(server: Registry, registry: Callable[..., SchemaRegistry]) -> None:
     server.answers["/schemas/ids/7"] = answer(RECORD)
     registry(user_info="ada:secret").avro(7)
     assert server.headers["Authorization"] == "Basic YWRhOnNlY3JldA=="
@@ -205,7 +162,7 @@ def test_settings_that_the_client_cannot_use_are_named(
 
 
 def test_many_ids_are_bounded(
-    server: Server, registry: Callable[..., SchemaRegistry], monkeypatch: pytest.MonkeyPatch
+    server: Registry, registry: Callable[..., SchemaRegistry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jobs.schema_registry._IDS_MAX", 2)
     schemas = registry()
