@@ -15,7 +15,7 @@ from driftline.state.v1.state_pb2 import ShardState
 from jobs.bundle import Bound
 from jobs.settings import BY_CONTENT, REMEMBERED, ScoreEventsSettings
 from sink_connectors.score_store import Claim, Progress, Recorded, ShardReport
-from udfs.plan.layout import BASE, first_layout
+from udfs.plan.layout import BASE, CORE_KEYS, first_layout
 from udfs.plan.order import evaluation_order, references
 from udfs.plan.plan import Plan
 from udfs.shards import KEY_GROUPS, require_same_shards, shard_keys
@@ -131,11 +131,11 @@ def _add_features(state: ShardState, plan: Plan, since_ms: int) -> None:
 def _complete_since(state: ShardState, plan: Plan, since_ms: int) -> dict[str, int]:
     """Return since when each of the plan's features is complete, by name; 0 where it is from the shard's beginning.
 
-    What is computed from other features is as complete as they are. A state from before there were declarations, which
-    names neither features nor layouts, has what v1's slots hold.
+    What is computed from other features is as complete as they are. The core keeps the sessions of every plan. A state
+    from before there were declarations, which names neither features nor layouts, has what v1's slots hold.
     """
     features, reducers = plan.data["features"], plan.data["reducers"]
-    kept = first_layout().places if not state.features and not state.layouts else {}
+    kept = CORE_KEYS if state.features or state.layouts else first_layout().places
     found = [0] * len(features)
     for at in evaluation_order(features):
         feature = features[at]

@@ -80,6 +80,11 @@ def test_what_is_computed_from_others_is_as_complete_as_they_are() -> None:
     assert since(resume(later, THIRD, features(VIEWS, doubled, share, CLICKS))) == expected
 
 
+def test_what_the_core_keeps_of_every_session_was_always_there() -> None:
+    session_clicks = "session_clicks: {count: CLICK, scope: session}"
+    assert since(resume(resume({}, NEW, features(VIEWS)), SECOND, features(VIEWS, session_clicks))) == {}
+
+
 def test_a_part_of_a_mean_is_no_feature_that_could_be_named() -> None:
     mean = "mean_view: {mean: value, of: VIEW}"
     states = resume(resume({}, NEW, features(VIEWS)), SECOND, features(VIEWS, mean))
@@ -90,7 +95,7 @@ def test_a_part_of_a_mean_is_no_feature_that_could_be_named() -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (CLICKS, "clicks: {count: CLICK, scope: session}"),
+        (CLICKS, "clicks: {count: CLICK, half_life: 7d}"),
         (CLICKS, "clicks: {count: CLICK, default: 1}"),
         (CLICKS, "clicks: {count: CLICK, where: value > 1}"),
         ("clicks: {count: CLICK, window: 7d}", "clicks: {count: CLICK, window: 14d}"),
