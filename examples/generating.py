@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, Final
 
-START_MS: Final = 1_764_547_200_000  # 2025-12-01T00:00:00Z
+START_MS: Final = 1_748_736_000_000  # 2025-06-01T00:00:00Z
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 USERS_MAX, DAYS_MAX = 20_000, 730  # a history is held in memory, to be sorted
 
