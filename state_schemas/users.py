@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from state_schemas.layouts import FIRST, StoredLayouts
 from state_schemas.user_state import decode_user, encode_user
+from udfs.profile import SLOTS
 from udfs.timeline import Timeline, TimelineBounds
 
 # Bytes that a timeline takes in memory besides those of its encoded state; tests/unit/state_schemas/test_users.py
@@ -14,6 +15,8 @@ from udfs.timeline import Timeline, TimelineBounds
 _TIMELINE_BYTES: Final = 1_800
 _TAIL_EVENT_BYTES: Final = 260
 _CATEGORY_BYTES: Final = 70
+_FLOAT_BYTES: Final = 56  # of what is declared, in the committed profile and the present one
+_SERIES_BYTES: Final = 160
 
 
 class UserStates(Protocol):
@@ -115,5 +118,11 @@ def memory_bytes(timeline: Timeline, state_bytes: int) -> int:
 
     Strings with characters beyond Latin-1 may take four times as much as estimated.
     """
-    parts = _TAIL_EVENT_BYTES * len(timeline.tail) + _CATEGORY_BYTES * len(timeline.committed.categories)
-    return _TIMELINE_BYTES + state_bytes + parts
+    profile = timeline.committed
+    parts = _TAIL_EVENT_BYTES * len(timeline.tail) + _CATEGORY_BYTES * sum(map(len, profile.maps))
+    floats = len(profile.values) - SLOTS + sum(map(len, profile.series))
+    series = len(profile.series)
+    for table in profile.tables:
+        series += len(table)
+        floats += sum(map(len, table.values()))
+    return _TIMELINE_BYTES + state_bytes + parts + _SERIES_BYTES * series + _FLOAT_BYTES * floats

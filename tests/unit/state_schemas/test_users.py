@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from jobs.plans import plan_for
+from state_schemas.layouts import StoredLayouts
 from state_schemas.user_state import decode_user, encode_user
 from state_schemas.users import Timelines, memory_bytes
-from tests.builders import HOUR, SECOND, States, bounds, event, timelines
+from tests.builders import HOUR, SECOND, States, bounds, event, job_settings, timelines
 from udfs.timeline import Timeline
 
 MIB = 2**20
@@ -104,3 +107,42 @@ def test_a_peek_leaves_the_order_of_use() -> None:
     assert users.peek("a") is not None
     users.put_all({"c": timeline_of(1, HOUR)})
     assert cached(users) == ["b", "c"]
+
+
+WIDE = """
+project: {name: wide}
+features:
+  by_category: {count: VIEW, by: category, half_life: 7d, cap: 40}
+  by_category_30d: {count: VIEW, by: category, window: 30d, hop: 1d, cap: 40}
+  categories: {distinct: category, of: VIEW, exact: 64}
+  last_values: {last_k: value, of: VIEW, k: 50}
+"""
+
+
+@pytest.mark.parametrize("events", [1, 30, 500])
+def test_the_estimate_holds_for_what_is_declared(events: int, tmp_path: Path) -> None:
+    windows = "".join(f"  views_{n}: {{count: VIEW, window: 7d, hop: 6h, where: value >= {n}}}\n" for n in range(60))
+    (tmp_path / "wide.yaml").write_text(WIDE + windows)
+    declared = bounds(declarations=tmp_path)
+    plan = plan_for(job_settings(declarations=tmp_path))
+    layouts = StoredLayouts(plan.layout)
+
+    def made() -> Timeline:
+        timeline = Timeline.begin(declared)
+        for n in range(events):
+            timeline.offer(event(n * HOUR, event_id=f"{n:036}", category=f"{n % 30:011}", value=float(n % 70)))
+        timeline.profile()
+        timeline.clear_gathered()
+        return timeline
+
+    state = encode_user(made(), layouts)
+
+    def read() -> Timeline:
+        timeline = decode_user(state, declared, layouts)
+        timeline.profile()
+        return timeline
+
+    read()
+    allocated = max(min(allocated_by(made) for _ in range(5)), min(allocated_by(read) for _ in range(5)))
+    estimate = memory_bytes(read(), len(state))
+    assert 0.6 * allocated <= estimate <= 1.6 * allocated, (allocated, estimate)
