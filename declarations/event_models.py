@@ -91,7 +91,7 @@ class EventDeclaration(Strict):
     name: str | None = Field(
         None, min_length=1, max_length=128, description="of the CUSTOM events that are of this type; its key by default"
     )
-    fields: dict[Name, FieldDeclaration] = Field(default_factory=dict)
+    fields: dict[Name, FieldDeclaration] = Field(default_factory=dict, description="what is read of it, by name")
     item: str | None = Field(None, description="the field that is the item")
     category: str | None = Field(None, description="the field that is the category")
     value: str | None = Field(None, description="the field that is the value")

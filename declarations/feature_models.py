@@ -23,7 +23,9 @@ class Feature(Strict):
     """What every feature may have."""
 
     doc: Text = Field("", description="its formula in words, for those who read scores")
-    unit: str | None = Field(None, max_length=32)
+    unit: str | None = Field(
+        None, max_length=32, description="for those who read scores; most kinds have one by default"
+    )
     default: Number = Field(0.0, description="what it is before there is anything to compute it from")
     vector: Truth = Field(True, description="false leaves it out of the vector, or of what is served with the scores")
 
@@ -32,7 +34,7 @@ class Aggregate(Feature):
     """A feature over events."""
 
     where: Expression | None = Field(None, description="CEL over the event's fields, value, category, type and time")
-    scope: Scope = "lifetime"
+    scope: Scope = Field("lifetime", description="session: of the current session; previous_session: of the one before")
 
 
 class FieldAggregate(Aggregate):
@@ -44,7 +46,7 @@ class FieldAggregate(Aggregate):
 class Windowed(Strict):
     """The options of a window."""
 
-    window: Duration | None = None
+    window: Duration | None = Field(None, description="only events of this time until the newest")
     hop: Duration | None = Field(None, description="the steps in which it is kept; about window / 24 by default")
 
 
@@ -97,7 +99,7 @@ class Count(Aggregate, Windowed, Dimension):
 class Sum(FieldAggregate, Windowed, Dimension):
     """The sum of a field."""
 
-    sum: str
+    sum: str = Field(description="a field of the events")
     money: Truth | None = Field(None, description="only amounts in the user's currency; true where the field is money")
 
     @model_validator(mode="after")
@@ -110,8 +112,8 @@ class Sum(FieldAggregate, Windowed, Dimension):
 class Mean(FieldAggregate, Windowed):
     """The mean of a field."""
 
-    mean: str
-    half_life: Duration | None = None
+    mean: str = Field(description="a field of the events")
+    half_life: Duration | None = Field(None, description="an event counts half after this time")
     money: Truth | None = Field(None, description="only amounts in the user's currency; true where the field is money")
 
     @model_validator(mode="after")
@@ -123,13 +125,13 @@ class Mean(FieldAggregate, Windowed):
 class Stddev(FieldAggregate):
     """The standard deviation of a field, of the population."""
 
-    stddev: str
+    stddev: str = Field(description="a field of the events")
 
 
 class Min(FieldAggregate, Windowed):
     """The smallest value of a field."""
 
-    min: str
+    min: str = Field(description="a field of the events")
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -140,7 +142,7 @@ class Min(FieldAggregate, Windowed):
 class Max(FieldAggregate, Windowed):
     """The largest value of a field."""
 
-    max: str
+    max: str = Field(description="a field of the events")
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -151,41 +153,41 @@ class Max(FieldAggregate, Windowed):
 class First(FieldAggregate):
     """The field of the first event that has it."""
 
-    first: str
+    first: str = Field(description="a field of the events")
 
 
 class Last(FieldAggregate):
     """The field of the newest event that has it."""
 
-    last: str
+    last: str = Field(description="a field of the events")
 
 
 class LastK(FieldAggregate):
     """The field of the newest events, a feature each: _0 is the newest."""
 
-    last_k: str
-    k: Annotated[Whole, Field(ge=1, le=K_MAX)]
+    last_k: str = Field(description="a field of the events")
+    k: Annotated[Whole, Field(ge=1, le=K_MAX)] = Field(description="how many values are kept")
 
 
 class Since(Aggregate):
     """The time since the newest event."""
 
-    since: Words
-    unit: Literal["s", "m", "h", "d"] = "h"
+    since: Words = Field(description="an event, a list of them, or any")
+    unit: Literal["s", "m", "h", "d"] = Field("h", description="in which the time is given")
 
 
 class Distinct(FieldAggregate):
     """How many different texts."""
 
-    distinct: str
+    distinct: str = Field(description="a text field of the events")
     exact: Annotated[Whole, Field(ge=8, le=EXACT_MAX)] = Field(EXACT, description="counted exactly up to this number")
 
 
 class Histogram(FieldAggregate):
     """How many events by ranges of a field, a feature each: _0 is below the first edge."""
 
-    histogram: str
-    edges: Edges
+    histogram: str = Field(description="a field of the events")
+    edges: Edges = Field(description=f"1 to {EDGES_MAX} numbers, ascending")
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -201,14 +203,14 @@ class Histogram(FieldAggregate):
 class Streak(Feature):
     """Days in a row with such an event, up to the newest event's day."""
 
-    streak: Words
-    where: Expression | None = None
+    streak: Words = Field(description="an event, a list of them, or any")
+    where: Expression | None = Field(None, description="CEL over the event's fields, value, category, type and time")
 
 
 class Changes(FieldAggregate):
     """How often a text differed from the one before."""
 
-    changes: str
+    changes: str = Field(description="a text field of the events")
 
 
 def _pair(value: object) -> object:
@@ -225,13 +227,13 @@ class Ratio(Feature):
         tuple[str, str],
         BeforeValidator(_pair),
         WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
-    ]
+    ] = Field(description="two features: the first divided by the second")
 
 
 class Expr(Feature):
     """A feature computed from others."""
 
-    expr: Expression
+    expr: Expression = Field(description="CEL over features")
 
 
 FEATURES: Final[dict[str, type[Feature]]] = {

@@ -28,12 +28,12 @@ def _estimator(value: Any) -> Any:
 class Label(Strict):
     """What a model learns to foretell: an event, a sum, or that there is no event, within a time."""
 
-    event: Words | None = None
-    sum: str | None = None
-    absence_of: Words | None = None
+    event: Words | None = Field(None, description="1 if such an event follows")
+    sum: str | None = Field(None, description="the sum of a field over the events that follow")
+    absence_of: Words | None = Field(None, description="1 if no such event follows")
     of: Words | None = Field(None, description="the events of `sum`")
-    where: Expression | None = None
-    within: Duration
+    where: Expression | None = Field(None, description="which of the events, as CEL over their fields")
+    within: Duration = Field(description="how far the label looks")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -50,14 +50,16 @@ class Label(Strict):
 class ExprScore(Strict):
     """A score by a formula."""
 
-    expr: Expression
+    expr: Expression = Field(description="CEL over features")
     doc: Text = ""
 
 
 class ModelScore(Strict):
     """A score by a trained model."""
 
-    model: Literal["classification", "regression"]
+    model: Literal["classification", "regression"] = Field(
+        description="classification: of a probability; regression: of a quantity"
+    )
     features: Annotated[
         tuple[str, ...],
         BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
@@ -67,8 +69,8 @@ class ModelScore(Strict):
         Estimator | None,
         BeforeValidator(_estimator),
         WithJsonSchema({"anyOf": [{"type": "string"}, Estimator.model_json_schema()]}),
-    ] = None
-    label: Label
+    ] = Field(None, description="what is trained; a tree ensemble by default")
+    label: Label = Field(description="what is predicted")
     folder: str | None = Field(None, description="of its models, below models_dir; '.' is models_dir itself")
     doc: Text = ""
 

@@ -106,11 +106,20 @@ def _usual_folder() -> Path | None:
     return score_events_settings().declarations or (Path(PROJECT) if Path(PROJECT).is_dir() else None)
 
 
-def schema() -> None:
+def schema(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the reference of declarations instead, as Markdown.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of declarations, which editors complete and check by; `init` writes it beside a project.
 
     For example: driftline schema > personalization/declarations.schema.json
     """
+    if markdown:
+        from declarations.reference import reference_text
+
+        typer.echo(reference_text(), nl=False)
+        return
     from declarations.schema import schema_text
 
     typer.echo(schema_text(), nl=False)

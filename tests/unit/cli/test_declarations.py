@@ -108,6 +108,12 @@ def test_schema_is_printed() -> None:
     assert RUN.invoke(app, ["schema"]).output == schema_text()
 
 
+def test_the_reference_is_that_of_the_documents() -> None:
+    printed = RUN.invoke(app, ["schema", "--markdown"]).output
+    file = Path(__file__).parents[3] / "docs" / "declarations-reference.md"
+    assert file.read_text() == printed, "driftline schema --markdown > docs/declarations-reference.md"
+
+
 def test_check_folds_a_sample(tmp_path: Path) -> None:
     project, file = tmp_path / "personalization", tmp_path / "events.jsonl"
     RUN.invoke(app, ["init", str(project), "--template", "media"])
