@@ -82,6 +82,8 @@ def compile_project(project: Project, problems: Problems) -> dict[str, Any]:
     _check_affinities(project, derived, problems)
     _check_size(plan, rows, problems)
     problems.raise_if_any()
+    _check_models(plan, problems)
+    problems.raise_if_any()
     plan["hash"] = content_hash(_meaning(plan, types))
     return plan
 
@@ -134,6 +136,15 @@ def _check_affinities(project: Project, derived: Derived, problems: Problems) ->
     maps = [each for each, variable in derived.names.items() if variable.kind == "map"]
     if name not in maps and (name not in project.features or name in derived.names):
         problems.add(("project", "affinities"), f"{name!r} is no feature with 'by'{instead(name, maps)}")
+
+
+def _check_models(plan: dict[str, Any], problems: Problems) -> None:
+    """Refuse models that have nothing to learn from; asked when all else is right."""
+    for score in plan["scores"]:
+        if score.get("model") and not score["model"]["features"]:
+            problems.add(
+                ("scores", score["name"], "model"), "no feature is in the vector, so there is nothing to learn from"
+            )
 
 
 def _check_size(plan: dict[str, Any], rows: list[Row], problems: Problems) -> None:

@@ -16,6 +16,7 @@ from tests.builders import NOW
 from training.examples import read_history
 from udfs.plan.plan import Plan
 from udfs.profile import Profile
+from udfs.segments import memberships
 
 
 class Folded(NamedTuple):
@@ -25,12 +26,15 @@ class Folded(NamedTuple):
         profiles: by user.
         left_out: what the job would refuse, in words; empty if nothing.
         types: the number of events by the number of their type.
+        touched: what had another value than its default after some event: numbers, served texts and maps, scores by
+            formula, and segments that somebody was in.
     """
 
     plan: Plan
     profiles: dict[str, Profile]
     left_out: str
     types: dict[int, int]
+    touched: set[str]
 
     def features(self, user: str) -> dict[str, Any]:
         """A user's numbers, texts and maps by name; of maps the largest entries with their shares."""
@@ -59,12 +63,25 @@ def fold_file(project: Path, file: Path, mapping: Path | None) -> Folded:
     settings: ScoreEventsSettings = ScoreEventsSettings.load(declarations=project)
     plan = plan_for(settings)
     reader = EventReader([file], mapping=None if mapping is None else FileMapping.load(mapping), skip_bad=True)
+    bounds = bounds_of(settings).profile
     users, left_out = read_history(reader, decoder_of(settings), NOW)
-    folded = Folded(plan, {}, str(left_out), {})
+    folded = Folded(plan, {}, str(left_out), {}, set())
     for user, found in users.items():
         profile = plan.blank()
         for event in sorted(found):
-            profile.fold(event, bounds_of(settings).profile)
+            profile.fold(event, bounds)
+            folded.touched.update(_touched(plan, profile))
             folded.types[event.type] = folded.types.get(event.type, 0) + 1
         folded.profiles[user] = profile
     return folded
+
+
+def _touched(plan: Plan, profile: Profile) -> list[str]:
+    defaults = {feature["name"]: feature["default"] for feature in plan.data["features"]}
+    names = [name for name, value in plan.numbers(profile).items() if value != defaults[name]]
+    reading = plan.reading(profile)
+    names += [name for name, _ in reading.traits]
+    names += [name for name, entries in reading.tops if entries]
+    names += [plan.data["affinities"]] if reading.affinities else []
+    names += [name for (name, _), score in zip(plan.formulas, reading.scores, strict=True) if score]
+    return names + [one.name for one in memberships(plan.segments, plan.scope_of(profile), {})]

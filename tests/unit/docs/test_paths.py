@@ -33,6 +33,9 @@ NOT_HERE = {  # made by a run, on a cluster or in a file of data
     "models/current",
     ".driftline/models",
     ".driftline/flink/savepoints",
+    "personalization/project.yaml",
+    "personalization/features.yaml",
+    "personalization/scores.yaml",
     "n/a",
 }
 
