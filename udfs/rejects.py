@@ -11,7 +11,7 @@ HEADER_PREFIX = "driftline.errors."
 class Reason(StrEnum):
     """What is wrong with a rejected record; the comment says what its producer should do."""
 
-    UNDECODABLE = "UNDECODABLE"  # not the topic's format: check the producer's serializer and `events_format`
+    UNDECODABLE = "UNDECODABLE"  # not the topic's format: check the producer's serializer and the settings events_*
     MISSING_FIELD = "MISSING_FIELD"  # a required field is absent: fix the producer
     INVALID_VALUE = "INVALID_VALUE"  # a field is outside its range: fix the producer
     KEY_MISMATCH = "KEY_MISMATCH"  # the record's key is not the event's user: fix the producer's partitioning
