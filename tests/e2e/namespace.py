@@ -77,7 +77,7 @@ class Namespace:
         if self.name != LIVE:
             settings |= {"namespace": self.name, "group_id": f"driftline-{self.name}"}
             kinds = {"events": "events", "dead_letter": "events.dead-letter", "late": "events.late"}
-            kinds |= {"sessions": "sessions", "scores": "scores"}
+            kinds |= {"sessions": "sessions", "scores": "scores", "segments": "segments"}
             settings |= {f"{setting}_topic": self.topic(kind) for setting, kind in kinds.items()}
         return settings
 
