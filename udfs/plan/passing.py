@@ -111,4 +111,5 @@ def session_ends_of(reducers: list[Reducer]) -> list[SessionEnd]:
 
 def is_first(slots: Slots, sizes: Sizes) -> bool:
     """Whether a reducer's slots are among those of v1."""
-    return (not sizes.values or slots.value < SLOTS) and (not sizes.texts or slots.text == 0) and not sizes.series
+    small = (not sizes.values or slots.value < SLOTS) and (not sizes.texts or slots.text == 0)
+    return small and (not sizes.maps or slots.map == 0) and not sizes.series and not sizes.tables

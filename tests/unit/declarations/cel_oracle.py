@@ -7,6 +7,7 @@ functions of one number come from libm itself, through ctypes.
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import operator
 from collections.abc import Callable, Mapping
@@ -92,13 +93,12 @@ def _top_share(weights: Mapping[str, float]) -> float:
     return _share(weights, _top(weights)) if weights else 0.0
 
 
-def local(time_ms: float) -> datetime:
-    """The time in ZONE."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=float(time_ms))).astimezone(ZoneInfo(ZONE))
+def local(time_ms: float, zone: str = ZONE) -> datetime:
+    """The time in a zone."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=float(time_ms))).astimezone(ZoneInfo(zone))
 
 
-def _day_angle(time_ms: float) -> float:
-    here = local(time_ms)
+def _day_angle(here: datetime) -> float:
     since = timedelta(hours=here.hour, minutes=here.minute, seconds=here.second, microseconds=here.microsecond)
     return (since / timedelta(milliseconds=1)) * (2 * math.pi / 86_400_000)
 
@@ -123,19 +123,29 @@ _FUNCTIONS: dict[str, Any] = {
     "share": _double(_share),
     "value": _double(lambda weights, key: weights.get(key, 0.0)),
     "total": _double(_total),
-    "hour": _double(lambda time_ms: local(time_ms).hour),
-    "day_of_week": _double(lambda time_ms: local(time_ms).weekday()),
-    "day_angle": _double(_day_angle),
     **{
         name: _of_libm(name) for name in ("log", "log1p", "log10", "exp", "exp2", "sqrt", "floor", "ceil", "sin", "cos")
     },
 }
 
 
-def evaluate(text: str, values: Mapping[str, Any]) -> Any:
+def _of_time(zone: str) -> dict[str, Any]:
+    return {
+        "hour": _double(lambda time_ms: local(time_ms, zone).hour),
+        "day_of_week": _double(lambda time_ms: local(time_ms, zone).weekday()),
+        "day_angle": _double(lambda time_ms: _day_angle(local(time_ms, zone))),
+    }
+
+
+@functools.lru_cache(maxsize=1_000)
+def _program(text: str, zone: str) -> celpy.Runner:
+    return _ENVIRONMENT.program(_ENVIRONMENT.compile(text), _FUNCTIONS | _of_time(zone))
+
+
+def evaluate(text: str, values: Mapping[str, Any], zone: str = ZONE) -> Any:
     """Evaluate an expression of CEL whose numbers are all doubles; gives a float, bool or str."""
     activation = {name: _cel(value) for name, value in values.items()}
-    result: Any = _ENVIRONMENT.program(_ENVIRONMENT.compile(text), _FUNCTIONS).evaluate(activation)
+    result: Any = _program(text, zone).evaluate(activation)
     if isinstance(result, BoolType):
         return bool(result)
     return str(result) if isinstance(result, str) else float(result)

@@ -42,8 +42,10 @@ class _Parts:
         self.maps = names_of(outputs, "map")
         self.texts = names_of(outputs, "text")
         numbers = [output for output in outputs if output.kind == "number"]
-        self.exact = [*PROFILE, *[output.name for output in numbers if output.exact]]
-        self.numbers = [*PROFILE, *[output.name for output in numbers for _ in range(2)]]
+        exact = [output.name for output in numbers if output.exact]
+        # Half of what is drawn is of features, if there are any.
+        self.exact = [*PROFILE, *(exact * (1 + len(PROFILE) // max(1, len(exact))))]
+        self.numbers = [*PROFILE, *([each.name for each in numbers] * (1 + len(PROFILE) // max(1, len(numbers))))]
         self.truths = names_of(outputs, "bool")
         self._inexact = {output.name for output in outputs if not output.exact}
 
@@ -141,7 +143,8 @@ def segments(
     draw: st.DrawFn, outputs: Sequence[Output], declared: dict[str, Any], inexact: frozenset[str]
 ) -> dict[str, Any]:
     """Segments over features and scores by formula."""
-    seen = [*outputs, *[Output(name, "number", name not in inexact) for name in declared if name.startswith("own_")]]
+    own = [Output(name, "number", name not in inexact) for name in declared if name.startswith("own_")]
+    seen = [*outputs, *own * 3]
     parts = _Parts(seen)
     found: dict[str, Any] = {}
     for number in range(draw(st.integers(0, 3))):

@@ -40,7 +40,7 @@ _GIVEN = {
 }
 _MOMENTS = {
     "ms": ("1767225600000", "1767225600001", "0", "", "soon"),
-    "s": ("1767225600", "1767225600.25", "-1", "", "soon"),
+    "s": ("1767225600", "1767225600.25", "-1", "", "soon", "1e15"),
     "iso": (
         "2026-01-01T00:00:00Z",
         "2025-12-31 23:59:59.5 UTC",
@@ -52,7 +52,7 @@ _MOMENTS = {
 _NUMBERS = dict(UserEvent.Type.items())
 _CHANNELS = (UserEvent.CHANNEL_UNSPECIFIED, UserEvent.WEB, UserEvent.MOBILE)
 _COINS = ("", "EUR", "EUR", " eur ", "JPY", "bitcoin")
-_MENDED = {"": "1", "none": "1", "many": "2", "null": "1", "perhaps": "true", "soon": "1767225600000"}
+_BLEMISHED = ("", "null", "none", "many", "perhaps", "soon", "2026-02-30T00:00:00Z", "[{}]", "1e15")
 
 
 @st.composite
@@ -106,12 +106,11 @@ def _messages(draw: st.DrawFn, kind: str, declared: dict[str, Any]) -> UserEvent
     message.properties["coin"] = draw(st.sampled_from(_COINS))
     valid = draw(st.integers(0, 3)) > 0
     for name, field in declared.get("fields", {}).items():
-        text = draw(
-            st.sampled_from(
-                _MOMENTS[field.get("unit", "ms")] if field["type"] == "timestamp" else _GIVEN[field["type"]]
-            )
-        )
-        _put(message, field.get("from", f"properties.{name}"), _MENDED.get(text, text) if valid else text)
+        texts = _MOMENTS[field.get("unit", "ms")] if field["type"] == "timestamp" else _GIVEN[field["type"]]
+        text = draw(st.sampled_from(texts))
+        if valid and text in _BLEMISHED:
+            text = texts[0]
+        _put(message, field.get("from", f"properties.{name}"), text)
     return message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ def examples(number: int) -> hypothesis_settings:
     return hypothesis_settings(max_examples=number * 10 if many else number)
 
 
+@functools.cache
 def settings() -> ScoreEventsSettings:
     """The job's settings."""
     return job_settings(disorder_ms=DISORDER_MS, session_gap_ms=GAP_MS, user_ttl_ms=USER_TTL_MS)
