@@ -30,14 +30,15 @@ scores: {finish: {model: classification, label: {event: like, within: 30m}}}
 }
 BLOCKS = [
     (name, block)
-    for document in sorted(DOCS.rglob("*.md"))
-    if (name := str(document.relative_to(DOCS))) not in TESTED_ELSEWHERE
+    for document in [DOCS.parent / "README.md", *sorted(DOCS.rglob("*.md"))]
+    if (name := document.relative_to(DOCS if document.is_relative_to(DOCS) else DOCS.parent).as_posix())
+    not in TESTED_ELSEWHERE
     for block in blocks_of(document.read_text())
 ]
 
 
 def test_there_are_blocks() -> None:
-    assert {name for name, _ in BLOCKS} >= {"declarations-reference.md", "segments.md"}
+    assert {name for name, _ in BLOCKS} >= {"README.md", "declarations-reference.md", "segments.md"}
 
 
 @pytest.mark.parametrize(("name", "block"), BLOCKS, ids=[f"{name}-{at}" for at, (name, _) in enumerate(BLOCKS)])

@@ -15,7 +15,8 @@ from console.cli import app
 from declarations import event_types, scores
 from declarations.compile import FEATURES_MAX, plan_of
 from declarations.costs import STATE_BYTES_MAX
-from declarations.feature_models import HOPS_MAX
+from declarations.expressions import DEPTH_MAX
+from declarations.feature_models import CAP, CAP_MAX, HOPS_MAX
 from driftline.limits import SEGMENTS_MAX
 
 ROOT = Path(__file__).parents[3]
@@ -51,7 +52,7 @@ def school(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     folder = tmp_path / "school"
     shutil.copytree(written, folder)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("DRIFTLINE_JOB_DECLARATIONS", str(folder / "personalization"))
+    monkeypatch.setenv("DRIFTLINE_DECLARATIONS", str(folder / "personalization"))
     return folder
 
 
@@ -154,3 +155,12 @@ def test_the_bounds_are_those_of_the_code() -> None:
         f"{scores.SCORES_MAX} scores, {SEGMENTS_MAX} segments, {HOPS_MAX} hops a window, "
         f"{STATE_BYTES_MAX:,} bytes of a user's state at worst."
     )
+
+
+def test_the_bounds_of_the_architecture_are_those_of_the_code() -> None:
+    numbers = (event_types.DECLARED_MAX, event_types.FIELDS_MAX, FEATURES_MAX, scores.SCORES_MAX, SEGMENTS_MAX)
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert f"segments of a project | {', '.join(f'{number:,}' for number in numbers)} |" in text
+    assert f"at worst | {STATE_BYTES_MAX:,} bytes |" in text
+    assert f"in an expression | {HOPS_MAX}; {DEPTH_MAX} |" in text
+    assert f"at most {CAP_MAX:,}; else `categories_max` {CAP}." in text
