@@ -93,6 +93,23 @@ class Features:
             first = Computed(self.nodes[at], at, float(self._all[at]["default"]), first)
         return first
 
+    def node_named(self, name: str) -> Node | None:
+        """Return the node of a feature; None if there is none of this name."""
+        for feature, node in zip(self._all, self.nodes, strict=True):
+            if feature["name"] == name:
+                return node
+        return None
+
+    def served(self, kind: str) -> list[tuple[str, Node]]:
+        """Return the features of a kind that are served beside the scores, by name."""
+        return sorted(
+            [
+                (str(feature["name"]), node)
+                for feature, node in zip(self._all, self.nodes, strict=True)
+                if feature["served"] and feature["kind"] == kind
+            ]
+        )
+
     def vector(self) -> list[float]:
         """Return what models see, in the order of `vector_names`."""
         return list(self._vector(self.values))

@@ -29,8 +29,6 @@ from udfs.segments import Segment, SegmentStep
 
 _SESSION: Final = slice(p.SESSION_EVENTS, p.SESSION_SWITCHES + 1)
 _SESSION_ZEROS: Final = [0.0] * (p.SESSION_SWITCHES + 1 - p.SESSION_EVENTS)
-
-
 _NO_TRAITS: Final[list[tuple[str, str]]] = []
 _NO_TOPS: Final[list[tuple[str, list[tuple[str, float]]]]] = []
 
@@ -46,6 +44,9 @@ class Plan(Fold):
         name, hash: of the feature set and its declarations.
         sessions: whether closed sessions are published.
         layout: where the state is.
+        definitions: the hash of each feature's definition, by name.
+        formulas: the scores that are expressions, by name.
+        segments: in the declared order.
         vector_names: the features that models see, in order.
     """
 
@@ -74,16 +75,10 @@ class Plan(Fold):
         self._folded: list[SegmentStep] = segment_steps_of(data["segments"], self.layout, nodes, zone)
         conditions = [each[at] for each in data["segments"] if not each["on_models"] for at in ("enter", "leave")]
         self._watched = self._features.needed_by(conditions)
-        affinities: str = data.get("affinities") or ""
-        named = {feature["name"]: at for at, feature in enumerate(data["features"])}
-        self._affinities: Node | None = nodes[named[affinities]] if affinities else None
-        served = sorted(
-            [(f["name"], f["kind"], node) for f, node in zip(data["features"], nodes, strict=True) if f["served"]]
-        )
-        self._texts: list[tuple[str, Node]] = [(name, node) for name, kind, node in served if kind == "text"]
-        self._maps: list[tuple[str, Node]] = [
-            (name, node) for name, kind, node in served if kind == "map" and name != affinities
-        ]
+        affinities: str = data["affinities"] or ""
+        self._affinities = self._features.node_named(affinities)
+        self._texts = self._features.served("text")
+        self._maps = [(name, node) for name, node in self._features.served("map") if name != affinities]
         self._served = bool(self._texts or self._maps)
 
     def blank(self) -> Profile:
