@@ -25,6 +25,7 @@ from examples.bank import generate as of_bank
 from examples.media import generate as of_media
 from examples.segment import generate as of_segment
 from history.reading import EventReader
+from jobs.bundle import Bound
 from jobs.pipeline import processor_of
 from jobs.plans import compile_plan
 from jobs.settings import ScoreEventsSettings
@@ -105,7 +106,7 @@ def folded(
     """Fold messages in blocks, with the current models of a folder."""
     plan = example.plan()
     models = {} if models_dir is None else current_models(plan, models_dir)
-    fold, shard = processor_of(example.settings(), models, plan), ShardState(generation=1)
+    fold, shard = processor_of(example.settings(), models, Bound(plan)), ShardState(generation=1)
     users = Timelines(States(), fold.bounds, 10_000, 2**28, StoredLayouts(plan.layout))
     outcome = Outcome()
     for start in range(0, len(messages), block_events):

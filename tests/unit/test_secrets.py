@@ -26,6 +26,7 @@ from console.submission import job_settings
 from driftline.errors import ServiceUnavailable, SettingError
 from driftline.redis_url import why_not, with_password, without_password
 from jobs.base_settings import parse_assignments
+from jobs.bundle import Bundle
 from jobs.lineage import Submission
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.settings import ScoreEventsSettings
@@ -174,7 +175,7 @@ def test_with_a_password_file_the_job_holds_no_password(password_file: Path, mon
     stack = StackSettings.load(redis_url="redis://h:1/0", redis_password_file=password_file)
     settings = scoring_settings(stack)
     assert SECRET in settings.redis_address
-    assert SECRET.encode() not in pickle.dumps(ScoreBlocks(settings, Submission(1, restored=False), "{}"))
+    assert SECRET.encode() not in pickle.dumps(ScoreBlocks(settings, Submission(1, restored=False), Bundle("{}")))
     monkeypatch.setenv("DRIFTLINE_JOB_REDIS_URL", "redis://other")
     assert scoring_settings(stack).redis_password_file is None  # it belongs to the stack's Redis
     assert scoring_settings(stack, redis_url="redis://o").redis_password_file is None
