@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_a_checkout_beside_itself() -> None:
-    command = [sys.executable, "-m", "benchmarks.core_turns", str(ROOT)]
+@pytest.mark.parametrize("declarations", [(), ("--declarations", "benchmarks/many_features")])
+def test_a_checkout_beside_itself(declarations: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "benchmarks.core_turns", str(ROOT), *declarations]
     command += ["--users", "200", "--events", "8000", "--turn", "1000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
     assert re.findall(r"^(this|other) +\d+\.\d+ us an event", done.stdout, re.MULTILINE) == ["this", "other"]
