@@ -184,7 +184,10 @@ class ScoreCompiler:
         return frozenset(self._project.scores) - self._models
 
     def _inlined(self, score: list[Any]) -> Any:
-        return score if score[1] in self._models else self._formulas[score[1]]
+        if score[1] in self._models:
+            return score
+        formula = self._formulas[score[1]]
+        return ["coalesce", formula, 0.0]  # a score that has no value is served as 0, and means it here
 
 
 def _numeric(kind: str) -> bool:

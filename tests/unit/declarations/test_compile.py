@@ -299,9 +299,10 @@ def test_segments() -> None:
         "  c: {when: many}\n"
     )
     a, b, c = plan["segments"]
-    assert (a["enter"], a["leave"]) == ([">", ["/", ["feature", 0], 10.0], 0.5], ["<", ["feature", 0], 2.0])
+    busy = ["coalesce", ["/", ["feature", 0], 10.0], 0.0]  # 0 where it has no value, as it is served
+    assert (a["enter"], a["leave"]) == ([">", busy, 0.5], ["<", ["feature", 0], 2.0])
     assert (a["min_stay_ms"], a["on_models"], b["on_models"], c["on_models"]) == (DAY_MS, False, True, False)
-    assert b["enter"] == ["&&", [">", ["score", "fan"], 0.5], [">", ["/", ["feature", 0], 10.0], 0.1]]
+    assert b["enter"] == ["&&", [">", ["score", "fan"], 0.5], [">", busy, 0.1]]
     assert (c["enter"], c["leave"], c["min_stay_ms"]) == (["feature", 1], None, 0)
 
 
