@@ -131,21 +131,31 @@ def _add_features(state: ShardState, plan: Plan, since_ms: int) -> None:
 def _complete_since(state: ShardState, plan: Plan, since_ms: int) -> dict[str, int]:
     """Return since when each of the plan's features is complete, by name; 0 where it is from the shard's beginning.
 
-    What is computed from other features is as complete as they are. The core keeps the sessions of every plan. A state
-    from before there were declarations, which names neither features nor layouts, has what v1's slots hold.
+    A feature that the state has under another name is as complete as that, and what is computed from other features as
+    complete as they are. The core keeps the sessions of every plan. A state from before there were declarations, which
+    names neither features nor layouts, has what v1's slots hold.
     """
     features, reducers = plan.data["features"], plan.data["reducers"]
     kept = CORE_KEYS if state.features or state.layouts else first_layout().places
+    known = _since_by_definition(state)
     found = [0] * len(features)
     for at in evaluation_order(features):
         feature = features[at]
-        if feature["name"] in state.features:
-            found[at] = state.feature_since_ms.get(feature["name"], 0)
+        if feature["hash"] in known:
+            found[at] = known[feature["hash"]]
         elif "expr" in feature:
             found[at] = max([found[part] for part in references(feature["expr"])], default=0)
         elif reducers[feature["reducer"]]["key"] not in kept:
             found[at] = since_ms
     return {feature["name"]: at_ms for feature, at_ms in zip(features, found, strict=True)}
+
+
+def _since_by_definition(state: ShardState) -> dict[str, int]:
+    known: dict[str, int] = {}
+    for name, definition in state.features.items():
+        at_ms = state.feature_since_ms.get(name, 0)
+        known[definition] = min(at_ms, known.get(definition, at_ms))
+    return known
 
 
 def complete_since_ms(states: Iterable[ShardState]) -> dict[str, int]:

@@ -80,6 +80,14 @@ def test_what_is_computed_from_others_is_as_complete_as_they_are() -> None:
     assert since(resume(later, THIRD, features(VIEWS, doubled, share, CLICKS))) == expected
 
 
+def test_another_name_for_the_same_is_as_complete_as_that() -> None:
+    later = resume(resume({}, NEW, features(VIEWS)), SECOND, BOTH)
+    renamed = features("seen: {count: VIEW}", "clicked: {count: CLICK}", "clicked_too: {count: CLICK}")
+    found = resume(later, THIRD, renamed)
+    assert since(found) == {"clicked": 2_000, "clicked_too": 2_000}
+    assert since(resume(found, Submission(4_000, restored=True), BOTH)) == {"clicks": 2_000}
+
+
 def test_what_the_core_keeps_of_every_session_was_always_there() -> None:
     session_clicks = "session_clicks: {count: CLICK, scope: session}"
     assert since(resume(resume({}, NEW, features(VIEWS)), SECOND, features(VIEWS, session_clicks))) == {}
