@@ -52,6 +52,11 @@ def send(task: Task, key: int, *messages: UserEvent) -> list[Any]:
     return task.block(key, (made.keys, made.values, made.partitions, made.offsets, made.timestamps_ms))
 
 
+def changes(rows: list[Any]) -> list[SegmentChange]:
+    """The changes of segments among the rows that the operator puts out."""
+    return [SegmentChange.FromString(value) for row in rows for value in row[2].values()]
+
+
 def resubmit(task: Task, declarations: Path | None, generation: int = 9, **changed: Any) -> None:
     task.submission = Submission(generation, restored=True)
     task.open(declarations=declarations, **changed)
@@ -82,7 +87,7 @@ def test_users_move_when_they_are_next_read(task: Task) -> None:
     # All that is kept counts on; `artists` knows the event that waited, since 5:00, and the new one.
     assert features_of(task, "u1") == {"plays": 3, "likes": 1, "seconds": 9, "artists": 1}
     assert (layout_of(task, KEY, "u1"), layout_of(task, OTHER_KEY, "u2")) == (new, old)
-    (entered,) = [SegmentChange.FromString(value) for row in rows for value in row[2].values()]
+    (entered,) = changes(rows)
     assert (entered.segment, entered.effective_time_ms) == ("fans", T0 + 5 * MINUTE)
 
     task.open()  # a crash: states of both layouts are read on
@@ -147,6 +152,19 @@ def test_shards_of_different_layouts_meet_in_one_subtask(task: Task) -> None:
     assert {layout_of(task, key, name) for key, name in ((KEY, "u1"), (OTHER_KEY, "u2"))} == {plan_of(MORE).layout.id}
     assert [shard(task, key).feature_since_ms["likes"] for key in (KEY, OTHER_KEY)] == [9, 10]
     assert b'"complete_since_ms":10' in task.catalogues[-1].replace(b": ", b":")  # the later of them
+
+
+def test_a_segment_with_another_definition_begins_anew(task: Task) -> None:
+    resubmit(task, MORE)
+    assert [one.change for one in changes(send(task, KEY, play("u1", 6 * MINUTE)))] == [SegmentChange.CHANGE_ENTERED]
+    resubmit(task, features(PLAYS, LIKES, SECONDS, ARTISTS, more=LIKE + FANS.replace(">= 2", "> 3")), 10)
+    (left,) = changes(send(task, KEY, message("u1", 7 * MINUTE)))
+    assert (left.segment, left.change) == ("fans", SegmentChange.CHANGE_LEFT)
+    (entered,) = changes(send(task, KEY, play("u1", 8 * MINUTE)))
+    assert (entered.change, entered.since_ms) == (SegmentChange.CHANGE_ENTERED, T0 + 8 * MINUTE)
+    resubmit(task, features(PLAYS, LIKES, SECONDS, ARTISTS, more=LIKE), 11)
+    (gone,) = changes(send(task, KEY, message("u1", 9 * MINUTE)))
+    assert (gone.change, gone.cause) == (SegmentChange.CHANGE_LEFT, SegmentChange.CAUSE_DECLARATION)
 
 
 def test_from_the_shipped_set_to_a_project_and_back(monkeypatch: pytest.MonkeyPatch) -> None:
