@@ -1,7 +1,7 @@
 """Runs the operator of score-events alone in a minicluster, from a savepoint if one is given; for tests.
 
 Called in a process of its own with one argument in JSON: settings, generation, savepoint, parallelism, and blocks as
-lists of [shard's key, [events as hex of a UserEvent]]. Prints the failure's traceback, if there is one.
+lists of [shard's key, [events as `row` takes them]]. Prints the failure's traceback, if there is one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from jobs.bundle import bundle_of
 from jobs.flink.blocks import _KEYED_TYPE, _keyed
 from jobs.lineage import Submission
-from jobs.operators.rows import results_type
+from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, results_type
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.pipeline import stage_topics
 from jobs.settings import ScoreEventsSettings
@@ -40,15 +40,22 @@ def main(asked: dict[str, Any]) -> None:
     kind = results_type([topic.role for topic in stage_topics()])
     results = _keyed(blocks).process(ScoreBlocks(settings, submission, bundle_of(settings)), kind).uid("score-blocks")
     results.print()
+    for tag in (DEAD_LETTERS, LATE_EVENTS):  # without a reader they would be printed as results, which they are not
+        results.get_side_output(tag).print()
     env.execute("score-blocks")
 
 
-def row(key: int, events: list[str]) -> Row:
-    values = [bytes.fromhex(event) for event in events]
-    messages = [UserEvent.FromString(value) for value in values]
-    numbers = list(range(len(values)))
-    keys = [message.user_id.encode() for message in messages]
-    return Row(key, (keys, values, [0] * len(values), numbers, [message.event_time_ms for message in messages]))
+def row(key: int, events: list[str | dict[str, Any]]) -> Row:
+    """A block of a shard: of UserEvents in hexadecimal digits, or of records with key, value and timestamp_ms."""
+    records = [_record(event) if isinstance(event, str) else event for event in events]
+    keys, values = ([bytes.fromhex(record[name]) for record in records] for name in ("key", "value"))
+    numbers = list(range(len(records)))
+    return Row(key, (keys, values, [0] * len(records), numbers, [record["timestamp_ms"] for record in records]))
+
+
+def _record(event: str) -> dict[str, Any]:
+    message = UserEvent.FromString(bytes.fromhex(event))
+    return {"key": message.user_id.encode().hex(), "value": event, "timestamp_ms": message.event_time_ms}
 
 
 if __name__ == "__main__":
