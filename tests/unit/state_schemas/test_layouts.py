@@ -13,7 +13,7 @@ from state_schemas.codec import StateFormatError
 from state_schemas.layouts import StoredLayouts
 from state_schemas.user_state import decode_user, encode_user
 from tests import v1
-from tests.builders import SECOND
+from tests.builders import DAY, SECOND
 from tests.unit.state_schemas import changing
 from tests.unit.state_schemas.changing import (
     LONGER,
@@ -224,6 +224,16 @@ def test_layouts_of_several_declarations_are_read_side_by_side() -> None:
 
 def _fields(number: int) -> dict[str, float | str]:
     return {"artist": "abba", "genres": "", "live": 0.0, "seconds": float(number)}
+
+
+def test_a_longer_window_begins_with_what_a_shorter_one_has_kept() -> None:
+    short, both = plan_of(Declared(("plays_2d",), PLAY)), plan_of(Declared(("plays_2d", "plays_5d"), PLAY))
+    history = [Happened(at * DAY, at, "play", fields=_fields(at)) for at in range(10)]
+    later = run(both, history[6:7], reread(written(run(short, history[:6]), short), both, short))
+    assert values(both, later.profile()) == {"plays_2d": 3.0, "plays_5d": 5.0}  # the first days were dropped
+    assert values(both, run(both, history[7:9], later).profile()) == {"plays_2d": 3.0, "plays_5d": 6.0}
+    back = reread(written(later, both), short, both)
+    assert values(short, run(short, history[9:], back).profile()) == {"plays_2d": 3.0}
 
 
 def test_a_layout_that_is_not_known_is_an_error() -> None:
