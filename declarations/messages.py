@@ -43,7 +43,10 @@ def report(error: ValidationError, model: type[BaseModel], path: Path, problems:
         kind = found["type"]
         if kind == "extra_forbidden":
             keys = _keys(model, loc[:-1])
-            problems.add(inner[:-1], f"unknown key {loc[-1]!r}{instead(str(loc[-1]), keys)}", at=inner)
+            hint = instead(str(loc[-1]), keys)
+            if ")" in str(loc[-1]):  # {expr: min(1, a)} has two keys
+                hint = "; an expression with a comma in it stands in quotes"
+            problems.add(inner[:-1], f"unknown key {loc[-1]!r}{hint}", at=inner)
         elif kind == "missing":
             if any(instead(word, [str(loc[-1])]).startswith("; did") for word in unknown):
                 continue  # it is there, misspelt

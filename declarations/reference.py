@@ -220,8 +220,10 @@ def _expressions() -> str:
     return _section(
         "## Expressions",
         "[CEL](https://cel.dev), checked when the project is read. All numbers are doubles, so `7 / 2` is 3.5. Nothing "
-        "fails while events are folded: what is not finite becomes the feature's default, or 0 in a score, and a "
-        "comparison with it is false.",
+        "fails while events are folded: a result that is not finite, as after a division by zero, becomes the "
+        "feature's default, or 0 in a score.",
+        "In YAML an expression stands in quotes where it has `:`, `[`, `{` or a text in it, begins with `!`, or has a "
+        "comma between the braces of `{expr: ...}`. `check` says so where they are missing.",
         "- `expr` of features and scores, and conditions of segments, see the features by name and the names below; "
         "segments see the scores, too.\n"
         "- `where` sees the event: its declared fields, `value`, `category`, `time` (milliseconds since 1970) and "

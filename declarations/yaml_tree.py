@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -14,6 +15,9 @@ _NODES_MAX = 100_000  # of a file, aliases counted as often as they are used: a 
 _DEPTH_MAX = 32
 _TAG = "tag:yaml.org,2002:"
 _BASES = {"0x": 16, "0o": 8, "0b": 2}
+# What an expression without quotes mostly comes to: with a choice, an index, a list, a text or a negation in it.
+_UNQUOTED = re.compile(r"but got '(?::|\[|\{|<scalar>)'|but found '(?:\}|<scalar>)'|mapping values are not allowed")
+_QUOTES = "; an expression with any of : [ ] { } , ! or a text in it stands in quotes"
 
 
 class Tree:
@@ -34,7 +38,9 @@ class Tree:
             node = YAML(typ="safe", pure=True).compose(text)
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self.problems.append((mark.line + 1 if mark else 1, (), f"not YAML: {error.problem or error.context}"))
+            what = str(error.problem or error.context)
+            hint = _QUOTES if _UNQUOTED.search(what) else ""
+            self.problems.append((mark.line + 1 if mark else 1, (), f"not YAML: {what}{hint}"))
             return
         except (YAMLError, ValueError, RecursionError) as error:
             self.problems.append((1, (), f"not YAML: {str(error).splitlines()[0]}"))
@@ -81,6 +87,9 @@ class Tree:
     def _scalar(self, node: Node, path: Path) -> Any:
         text = str(node.value)
         kind = str(node.tag).removeprefix(_TAG)
+        if kind.startswith("!"):
+            self.problems.append((node.start_mark.line + 1, path, f"{shown(kind)} is a tag of YAML{_QUOTES}"))
+            return kind + text
         try:
             if kind == "int":
                 return _integer(text)

@@ -20,6 +20,7 @@ from history.rows import rows_of
 from udfs.refused import RefusedIds
 
 STDIN = Path("-")
+_NO_MAPPING = "; for CSV, a mapping says which column is what: --mapping FILE (docs/events.md#other-formats)"
 
 
 def keyed(event: UserEvent) -> None:
@@ -67,6 +68,7 @@ class EventReader:
         self._refused = RefusedCounts(refused)
         self._declared = frozenset(plain(name) for name in declared)
         self._newest = Document("line", 0, b"")
+        self._first_bad = ""  # where it stood, and what was wrong with it
         self._columns: set[str] = set()  # that there were
         self._file = ""
         self._files = files
@@ -99,7 +101,7 @@ class EventReader:
         """Lines that say what was left out and what was not understood; none where there is nothing to say."""
         lines = []
         if self.bad:
-            lines.append(f"lines left out because they are no events: {self.bad:,}")
+            lines.append(f"lines left out because they are no events: {self.bad:,} (first: {self._first_bad})")
         if self.left_out:
             lines.append(f"rows left out as the mapping says: {self.left_out:,}")
         if missing := [name for name in self._mapping.names() if name not in self._columns] if self._mapping else []:
@@ -118,7 +120,7 @@ class EventReader:
         return ", ".join("the standard input" if file == STDIN else str(file) for file in self._files)
 
     def _why(self) -> str:
-        parts = [f"{self.bad:,} are no events"] if self.bad else []
+        parts = [f"{self.bad:,} are no events (first: {self._first_bad})"] if self.bad else []
         return ", ".join([*parts, f"{self.left_out:,} left out as the mapping says"] if self.left_out else parts)
 
     def _events(self, source: BinaryIO, name: str) -> Iterator[tuple[UserEvent, bytes]]:
@@ -159,9 +161,11 @@ class EventReader:
 
     def _refuse(self, document: Document, error: ValueError, name: str) -> None:
         self.bad += 1
+        place = f"{document.unit} {document.number:,}"
+        why = f"{error}{_NO_MAPPING if self._mapping is None and '.csv' in name.lower() else ''}"
+        self._first_bad = self._first_bad or f"{place}: {why}"
         if not self._skip_bad:
-            place = f"{document.unit} {document.number:,}"
-            message = f"{name}, {place}: {error}"
+            message = f"{name}, {place}: {why}"
             raise InputError(message) from None
 
 

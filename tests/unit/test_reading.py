@@ -200,7 +200,8 @@ def test_the_first_bad_line_stops_and_is_named(file: Path, bad: bytes, reason: s
     lenient = EventReader([file], check=keyed, skip_bad=True)
     assert len(published(lenient)) == 3
     assert (lenient.good, lenient.bad) == (3, 1)
-    assert lenient.summary() == ["lines left out because they are no events: 1"]
+    [said] = lenient.summary()
+    assert said.startswith(f"lines left out because they are no events: 1 (first: {reason}")
 
 
 @pytest.mark.parametrize(
@@ -242,7 +243,7 @@ def test_a_file_that_was_cut_off_publishes_what_came_before_and_says_so(file: Pa
 
 
 def test_a_run_in_which_no_line_was_good_is_a_failure(file: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing in .* was an event: 2 are no events"):
+    with pytest.raises(InputError, match=r"nothing in .* was an event: 2 are no events \(first: line 1: "):
         published(EventReader([written(file, b"x\ny\n")], skip_bad=True))
 
 
@@ -275,3 +276,13 @@ def test_unknown_types_are_counted_by_name_with_the_nearest_that_is_known(file: 
     assert "'purchse' 2 (near PURCHASE)" in warning
     assert len(reader.unknown_types.counts) == 101  # with the rest
     assert len(warning) < 400
+
+
+def test_csv_without_a_mapping_is_told_of_mappings(tmp_path: Path) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text("user,type\nu,VIEW\n")
+    for skip_bad in (False, True):
+        with pytest.raises(
+            InputError, match=r"is not JSON.*; for CSV, a mapping says which column is what: --mapping FILE"
+        ):
+            list(EventReader([file], skip_bad=skip_bad))
