@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from driftline.jsonlines import format_event
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from tests.builders import MINUTE, NOW, block, fold_block, message, processor, scores_of, timelines
-from tests.e2e.namespace import LIVE, Counters, Namespace
+from tests.e2e.namespace import Counters, Namespace
 from tests.e2e.stack import RealStack, eventually
 from tests.e2e.test_resubmission import refused
 from udfs.event import ADD_TO_CART, CLICK, PURCHASE, VIEW
@@ -72,17 +71,17 @@ def publish(namespace: Namespace, file: Path, first: int) -> None:
 
 
 @pytest.fixture
-def shop(stack: RealStack, tmp_path: Path) -> Iterator[Namespace]:
+def shop(stack: RealStack, tmp_path: Path) -> Namespace:
     """A namespace of its own, which no model scores."""
     models = tmp_path / "no-models"
     models.mkdir()
-    yield Namespace(stack, "declared", {"models_dir": models})
-    stack.driftline("promote", "--force", LIVE)
+    return Namespace(stack, "declared", {"models_dir": models})
 
 
 def features_of(namespace: Namespace, user: str) -> dict[str, dict[str, Any]]:
     """What ExplainScores says of a user, by feature."""
-    explained = json.loads(namespace.stack.driftline("scores", "--explain", "--json", user))
+    named = ("--json", "--namespace", namespace.name)
+    explained = json.loads(namespace.stack.driftline("scores", "--explain", *named, user))
     return {feature["name"]: feature for feature in explained["features"]}
 
 
@@ -108,7 +107,6 @@ def test_features_and_a_segment_are_added_over_a_savepoint_and_no_meaning_change
     assert {line["featureSet"] for line in scores.values()} == {"shop"}
     assert {tuple(each["name"] for each in line["segments"]) for line in scores.values()} == {("browsers",)}
 
-    shop.stack.driftline("promote", "declared")
     found = eventually(lambda: features_of(shop, USERS[0]), lambda seen: "views_7d" in seen, "the project is served")
     # What still waited in the tail for a slower partition counts, too.
     assert VIEWS_AFTER <= found["views_7d"]["value"] <= VIEWS
