@@ -101,9 +101,9 @@ def test_examples_of_features_come_to_something(tmp_path: Path) -> None:
         }
         for at in range(1, 102)
     ]
-    paid = {"type": "subscribe", "value": 9, "currency": "EUR", "properties": {"plan": "pro"}}
-    bought = {"type": "PURCHASE", "value": 5, "currency": "EUR"}
-    liked = {"type": "like", "properties": {"artist": "a1"}}
+    paid: dict[str, Any] = {"type": "subscribe", "value": 9, "currency": "EUR", "properties": {"plan": "pro"}}
+    bought: dict[str, Any] = {"type": "PURCHASE", "value": 5, "currency": "EUR"}
+    liked: dict[str, Any] = {"type": "like", "properties": {"artist": "a1"}}
     start_ms = int(datetime(2026, 1, 5, 4, 0, tzinfo=UTC).timestamp() * 1000)
     timed = [{**event, "eventTimeMs": start_ms + at * 60_000} for at, event in enumerate([paid, liked, bought, *plays])]
     folded = fold_lines(tmp_path, timed, tmp_path)
