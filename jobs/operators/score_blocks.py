@@ -42,6 +42,7 @@ from sink_connectors.segment_lists import Rows, SegmentWrite
 from state_schemas import codec, names
 from state_schemas.due import DueQueue
 from state_schemas.layouts import StoredLayouts
+from state_schemas.shards import ShardWriter
 from state_schemas.users import Timelines
 from udfs.block import Block
 from udfs.results import BlockResult, Due
@@ -175,7 +176,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._named = named_counters(group, self._settings.hot_users_named_max)
         self._gauges = Gauges(group)
 
-    def _restore_shards(self, subtask: Subtask) -> dict[int, ShardState]:
+    def _restore_shards(self, subtask: Subtask) -> dict[int, ShardWriter]:
         """Compare the state with the settings, claim the namespace, and return every shard of this subtask by its key.
 
         Nothing is written to Redis or keyed state until all checks have passed; this operator is their only writer.
@@ -197,10 +198,11 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             {segment.name: segment.definition for segment in self._plan.segments}
         )
         _put_catalogue(settings, catalogue_of(self._plan.data, lineage.complete_since_ms(states.values())))
-        for key, shard in states.items():  # also of those without events: a restored job then always finds state
+        shards = {key: ShardWriter(state) for key, state in states.items()}
+        for key, writer in shards.items():  # also of those without events: a restored job then always finds state
             subtask.select(key)
-            self._shard.update(codec.encode(shard))
-        return states
+            self._shard.update(writer.encode())
+        return shards
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
         """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
@@ -209,7 +211,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             return []
         block = Block(*value)
         key = int(ctx.get_current_key())
-        shard = self._shards[key]
+        writer = self._shards[key]
+        shard = writer.state
         # The current watermark may be ahead of records that wait in a window. That of the shard's previous block is not
         # ahead of any record in this block, because a shard's windows are emitted in order.
         watermark_ms = self._watermarks.get(key, 0)
@@ -225,7 +228,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._count(JobMetric.BLOCKS, parts)
         if parts > 1:
             self._count(JobMetric.BLOCKS_SPLIT)
-        self._shard.update(codec.encode(shard))
+        self._shard.update(writer.encode())
         self._gauges.show(gauges_of(self._models))
         self._gauges.show(self._memory.gauges(monotonic()))
         return outputs
@@ -256,7 +259,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
     def _check_due(self, queue: DueQueue, at_ms: int, key: int, ctx: Any) -> list[Any]:
         due_ms, due = queue.take(at_ms)
-        result = self._processor.check_due(due, self._shards[key], self._users, at_ms)
+        result = self._processor.check_due(due, self._shards[key].state, self._users, at_ms)
         queue.put(due_ms, due[result.taken :])
         self._wait(queue, result, ctx, after_ms=at_ms)
         self._users.put_all(result.timelines, cache=False)
