@@ -56,7 +56,7 @@ _BLEMISHED = ("", "null", "none", "many", "perhaps", "soon", "2026-02-30T00:00:0
 
 
 @st.composite
-def histories(draw: st.DrawFn, events: dict[str, Any], size_max: int = 12, forget: bool = True) -> list[UserEvent]:
+def histories(draw: st.DrawFn, events: dict[str, Any], size_max: int = 16, forget: bool = True) -> list[UserEvent]:
     """One user's messages in the order of (time, id), ids distinct.
 
     Args:
@@ -67,9 +67,11 @@ def histories(draw: st.DrawFn, events: dict[str, Any], size_max: int = 12, forge
     """
     now_ms = draw(st.sampled_from(STARTS_MS))
     types = [*events, *events, "VIEW", "PURCHASE", "REFUND", "CLICK", "SURVEY_RESPONSE", "other"]
+    types = draw(st.lists(st.sampled_from(types), min_size=1, max_size=3))  # few, so that features take many of them
+    hows = draw(st.lists(st.sampled_from(range(5)), min_size=1, max_size=3))
     messages = []
-    for number in range(draw(st.integers(1, size_max))):
-        now_ms = draw(_later(now_ms))
+    for number in range(draw(st.one_of(st.integers(1, size_max), st.integers(size_max // 2, size_max)))):
+        now_ms = draw(_later(now_ms, draw(st.sampled_from(hows))))
         kind = "FORGET" if forget and draw(st.integers(0, 40)) == 0 else draw(st.sampled_from(types))
         message = draw(_messages(kind, events.get(kind, {})))
         message.event_time_ms = now_ms
@@ -79,14 +81,13 @@ def histories(draw: st.DrawFn, events: dict[str, Any], size_max: int = 12, forge
 
 
 @st.composite
-def _later(draw: st.DrawFn, now_ms: int) -> int:
-    how = draw(st.integers(0, 4))
+def _later(draw: st.DrawFn, now_ms: int, how: int) -> int:
     if how == 0:
         border_ms = draw(st.sampled_from(BORDERS_MS))
         return now_ms - now_ms % border_ms + border_ms + draw(st.sampled_from([-1, 0, 1])) * (now_ms % border_ms > 0)
     if how == 1:
         return now_ms + draw(st.sampled_from(PAUSES_MS))
-    return now_ms + draw(st.integers(0, 30 * HOUR if how == 2 else 3 * MINUTE))
+    return now_ms + draw(st.integers(0, (3 * MINUTE, 3 * HOUR, 30 * HOUR)[how - 2]))
 
 
 @st.composite

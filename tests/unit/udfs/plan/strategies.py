@@ -14,40 +14,25 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.unit.udfs.plan.derived_strategies import Output, derived, names_of, scores, segments
+from tests.unit.udfs.plan.event_strategies import BUILT_IN, MONEY, TEXTS, declared_events, filters, terms_of, type_of
 
-FIELDS = {
-    "word": "string",
-    "amount": "number",
-    "live": "bool",
-    "tags": "strings",
-    "moment": "timestamp",
-    "price": "money",
-}
-KINDS = {"string": "text"}
-OWN = ("play", "like", "invoice")
-BUILT_IN = ("VIEW", "CLICK", "PURCHASE", "REFUND", "SURVEY_RESPONSE", "CUSTOM")
-MONEY = ("PURCHASE", "REFUND")
 ZONES = ("UTC", "Europe/Berlin", "Australia/Lord_Howe", "America/St_Johns")
-WINDOWS = (("1h", "5m"), ("2h", "1h"), ("6h", "1h"), ("1d", "6h"), ("3d", "1d"), ("5d", "1d"), ("1d", None))
+WINDOWS = (
+    ("10m", "5m"),
+    ("1h", "5m"),
+    ("2h", "1h"),
+    ("4h", "1h"),
+    ("12h", "6h"),
+    ("1d", "1d"),
+    ("3d", "1d"),
+    ("1d", None),
+)
 HALF_LIVES = ("131071s", "700001s")  # prime
 CAPS = (None, 1, 2, 3, 5)
 EDGES = ([0], [-1, 0.5, 2], [0, 1, 3, 1e12])
-_SOURCES: dict[str, list[str]] = {
-    "string": ["properties.alt_word", "item_id", "category", "channel"],
-    "number": ["properties.alt_amount", "value"],
-    "money": ["value"],
-}
-_DEFAULTS: dict[str, list[Any]] = {
-    "string": ["none", "a"],
-    "number": [2, -0.75],
-    "bool": [True],
-    "strings": ["a, z"],
-    "timestamp": [5_000],
-}
 _NUMERIC = ("number", "money", "timestamp", "bool")
 _ADDABLE = ("number", "money", "bool")
 _ORDERED = ("number", "money", "timestamp")
-_TEXTS = ("text", "strings")
 _KINDS_OF = {
     "sum": _ADDABLE,
     "mean": _ADDABLE,
@@ -57,11 +42,12 @@ _KINDS_OF = {
     "first": (*_NUMERIC, "text"),
     "last": (*_NUMERIC, "text"),
     "last_k": _NUMERIC,
-    "distinct": _TEXTS,
+    "distinct": TEXTS,
     "histogram": _ORDERED,
     "changes": ("text",),
 }
-_WORDS = ("count", "since", "streak", *_KINDS_OF)
+_ADDITIVE = ("count", "sum", "mean")  # what has most options
+_WORDS = (*_ADDITIVE, *_ADDITIVE, "since", "streak", *_KINDS_OF)
 
 
 @dataclass(frozen=True)
@@ -86,7 +72,7 @@ def projects(draw: st.DrawFn, tight: bool = True, features_max: int = 7) -> Decl
         tight: whether maps that decay may lose entries for their cap: which one goes depends on the last digits.
         features_max: how many features read events, at most.
     """
-    events = draw(_events())
+    events = draw(declared_events())
     maker = _Maker(draw, events, tight)
     for _ in range(draw(st.integers(1, features_max))):
         maker.add()
@@ -112,57 +98,6 @@ def projects(draw: st.DrawFn, tight: bool = True, features_max: int = 7) -> Decl
     return Declared(data, inexact | {output.name for output in outputs if not output.exact})
 
 
-@st.composite
-def _events(draw: st.DrawFn) -> dict[str, Any]:
-    declared: dict[str, Any] = {}
-    for name in draw(st.lists(st.sampled_from([*OWN, "VIEW", "PURCHASE"]), min_size=1, max_size=4, unique=True)):
-        names = draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=5, unique=True))
-        fields = {each: draw(_field(FIELDS[each])) for each in names if each != "price" or name not in MONEY}
-        event: dict[str, Any] = {"fields": fields}
-        if name == "like" and draw(st.booleans()):
-            event["name"] = "Song Liked"
-        if "word" in fields and draw(st.booleans()):
-            event["category"] = "word"
-        values = [each for each in ("amount", "price") if each in fields]
-        if values and name not in MONEY and draw(st.booleans()):
-            event["value"] = draw(st.sampled_from(values))
-        declared[name] = event
-    return declared
-
-
-@st.composite
-def _field(draw: st.DrawFn, kind: str) -> dict[str, Any]:
-    field: dict[str, Any] = {"type": kind}
-    if kind in _SOURCES and draw(st.booleans()):
-        field["from"] = draw(st.sampled_from(_SOURCES[kind]))
-    option = draw(st.sampled_from(["", "", "required", "default"]))
-    if option == "required":
-        field["required"] = True
-    elif option == "default" and kind in _DEFAULTS:
-        field["default"] = draw(st.sampled_from(_DEFAULTS[kind]))
-    if kind == "number" and draw(st.booleans()):
-        field |= draw(st.sampled_from([{"min": 0}, {"max": 3}, {"min": -2, "max": 50.5}]))
-    if kind == "timestamp":
-        field |= draw(st.sampled_from([{}, {"unit": "s"}, {"unit": "iso"}]))
-    if kind == "money" and draw(st.booleans()):
-        field["currency"] = "properties.coin"
-    return field
-
-
-def terms_of(events: dict[str, Any], name: str) -> dict[str, str]:
-    """The kind of each name of an event; of `any` and CUSTOM, what every event has."""
-    terms = {"value": "money" if name in MONEY else "number", "category": "text", "time": "number"}
-    event = events.get(name, {})
-    for field, declared in event.get("fields", {}).items():
-        terms[field] = KINDS.get(declared["type"], declared["type"])
-    terms |= {role: terms[event[role]] for role in ("category", "value") if role in event}
-    return terms
-
-
-def _type(kind: str) -> str:
-    return "text" if kind in _TEXTS else "bool" if kind == "bool" else "number"
-
-
 class _Maker:
     """Declares features that read events, one after another."""
 
@@ -174,6 +109,21 @@ class _Maker:
         self.outputs: list[Output] = []
 
     def add(self) -> None:
+        """Declare a feature, or a sibling of the one before."""
+        windows = [name for name, made in self.features.items() if "hop" in made]
+        if windows and self._draw(st.integers(0, 2)) == 0:
+            self._add_sibling(windows[-1])
+        else:
+            self._add_new()
+
+    def _add_sibling(self, of: str) -> None:
+        """Declare a feature that differs from another in the length of its window alone, and shares its state."""
+        name, made = f"f{len(self.features)}", self.features[of]
+        length = self._pick([1, 2, 4])
+        self.features[name] = made | {"window": f"{length * int(made['hop'][:-1])}{made['hop'][-1]}"}
+        self.outputs += [each._replace(name=name) for each in self.outputs if each.name == of]
+
+    def _add_new(self) -> None:
         """Declare a feature; of a kind whose field no event has, a count."""
         word = self._pick(_WORDS)
         events = self._pick(["any"]) if self._draw(st.integers(0, 5)) == 0 else self._some_events()
@@ -187,8 +137,8 @@ class _Maker:
         of_field = {word: self._pick(fitting), "of": events} if word in _KINDS_OF else {}
         made: dict[str, Any] = of_field or {word: events}
         self._options(word, made, terms)
-        if self._draw(st.integers(0, 2)) == 0:
-            made["where"] = self._draw(_filters(terms))
+        if self._draw(st.integers(0, 3)) == 0:
+            made["where"] = self._draw(filters(terms))
         if self._draw(st.integers(0, 4)) == 0:
             made["vector"] = False
         if self._draw(st.integers(0, 3)) == 0:
@@ -200,8 +150,8 @@ class _Maker:
         return self._draw(st.sampled_from(list(choices)))
 
     def _some_events(self) -> Any:
-        own = [name for name in self._events if name in OWN]
-        names = [*own, *own, *BUILT_IN]
+        """One event or several, mostly of those that histories are made of."""
+        names = [*self._events, *self._events, "CUSTOM", *self._pick([MONEY, BUILT_IN])]
         chosen = self._draw(st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True))
         return chosen[0] if len(chosen) == 1 else chosen
 
@@ -210,7 +160,7 @@ class _Maker:
         each = [terms_of(self._events, name) for name in ([events] if isinstance(events, str) else events)]
         names = [name for name in each[0] if all(name in terms for terms in each)]
         kinds = {name: {terms[name] for terms in each} for name in names}
-        return {name: found for name, found in kinds.items() if len({_type(kind) for kind in found}) == 1}
+        return {name: found for name, found in kinds.items() if len({type_of(kind) for kind in found}) == 1}
 
     def _options(self, word: str, made: dict[str, Any], terms: dict[str, set[str]]) -> None:
         times = ["", "", "session", "previous_session"]
@@ -242,7 +192,7 @@ class _Maker:
             made["scope"] = time
 
     def _additive(self, word: str, made: dict[str, Any], terms: dict[str, set[str]]) -> None:
-        texts = [name for name, kinds in terms.items() if kinds <= set(_TEXTS)]
+        texts = [name for name, kinds in terms.items() if kinds <= set(TEXTS)]
         events = made["of"] if word == "sum" else made[word]
         each = [events] if isinstance(events, str) else events
         options = ["", "by", "by", "weights"]
@@ -275,23 +225,3 @@ def _outputs(name: str, word: str, made: dict[str, Any], terms: dict[str, set[st
     number = {"hour": 24, "day_of_week": 7}.get(made.get("calendar", ""), 0)
     number = made["k"] if word == "last_k" else len(made["edges"]) + 1 if word == "histogram" else number
     return [Output(f"{name}_{i}", "number", True) for i in range(number)] or [Output(name, "number", exact)]
-
-
-def _filters(terms: dict[str, set[str]]) -> st.SearchStrategy[str]:
-    """Conditions over the names of events, with every number as a double, as cel-python needs it."""
-    each = ["hour() < 12.0", "hour(time) >= 18.0 || day_of_week() > 4.0", "day_angle() < 3.0", 'type == "play"']
-    each += ['type in ["CUSTOM", "VIEW", "like"]', "true", "!(value <= 0.5)"]
-    for name in sorted(terms):
-        kind = _type(min(terms[name]))
-        if kind == "text":
-            each += [f'{name} == "a"', f'{name} in ["b", "", "none"]', f'{name}.contains("a") && size({name}) < 3.0']
-        elif kind == "bool":
-            each += [name, f"!{name} || value > 1.0", f"{name} == (value > 0.0)"]
-        elif name != "time":
-            each += [
-                f"{name} > 0.5",
-                f"{name} != 0.0",
-                f"{name} / 0.0 > 1.0",
-                f"abs({name}) < 2.0 ? true : value < 9.0",
-            ]
-    return st.sampled_from(each)

@@ -31,7 +31,7 @@ def answers(job: Job) -> tuple[object, ...]:
     return job.scores, dict(job.states), [job.present(user) for user in sorted(job.states)]
 
 
-@examples(60)
+@examples(100)
 @given(st.data())
 def test_any_order_within_the_bound_any_repeats_and_any_blocks_give_the_same_answer(data: st.DataObject) -> None:
     project = data.draw(projects())
@@ -43,7 +43,7 @@ def test_any_order_within_the_bound_any_repeats_and_any_blocks_give_the_same_ans
     assert answers(shuffled) == answers(in_order)
 
 
-@examples(30)
+@examples(40)
 @given(st.data())
 def test_users_do_not_depend_on_each_other(data: st.DataObject) -> None:
     project = data.draw(projects())

@@ -29,7 +29,7 @@ def near(got: float, wanted: float, relative: float = 1e-9) -> bool:
     return math.isclose(got, wanted, rel_tol=relative, abs_tol=1e-9)
 
 
-@examples(100)
+@examples(200)
 @given(st.data())
 def test_every_answer_is_that_of_a_naive_evaluation(data: st.DataObject) -> None:
     project = data.draw(projects(tight=False))
