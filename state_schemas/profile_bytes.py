@@ -10,7 +10,7 @@ from driftline.state.v1.state_pb2 import SeriesTable, UserState, WeightMap
 from driftline.wire import tag, varint
 from udfs.event import Event
 from udfs.plan.layout import Layout
-from udfs.profile import Profile
+from udfs.profile import NOTHING, Profile
 
 _LAYOUT: Final = varint(UserState.LAYOUT_FIELD_NUMBER << 3 | 1)  # 1: a value of eight bytes
 _ID: Final = struct.Struct("<Q")
@@ -93,7 +93,7 @@ def declared(message: UserState, first: Profile, layout: Layout) -> Profile:
     profile = layout.blank()
     profile.texts = [first.texts[0], *message.texts]
     profile.maps = [first.maps[0], *[_map(weights) for weights in message.maps]]
-    profile.series = [list(array("d", series)) for series in message.series]
+    profile.series = [list(array("d", series)) if series else NOTHING for series in message.series]
     profile.tables = [_table(table) for table in message.tables]
     floats = array("d", message.value_floats)
     at = 0

@@ -121,7 +121,7 @@ def memory_bytes(timeline: Timeline, state_bytes: int) -> int:
     profile = timeline.committed
     parts = _TAIL_EVENT_BYTES * len(timeline.tail) + _CATEGORY_BYTES * sum(map(len, profile.maps))
     floats = len(profile.values) - SLOTS + sum(map(len, profile.series))
-    series = len(profile.series)
+    series = sum(map(bool, profile.series))  # empty ones are shared
     for table in profile.tables:
         series += len(table)
         floats += sum(map(len, table.values()))

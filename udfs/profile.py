@@ -78,6 +78,9 @@ class Session(NamedTuple):
     purchase_value: float
 
 
+# What a series is until something is added to it. Most series of most users are empty, and a list for each would be
+# most of what a new user costs. It is never changed: `Profile.series_to_change` puts another list in its place.
+NOTHING: Final[list[float]] = []
 _NO_SERIES: Final[list[list[float]]] = []
 _NO_TABLES: Final[list[dict[str, list[float]]]] = []
 
@@ -86,7 +89,8 @@ class Profile:
     """A fold of a user's events; empty before the first.
 
     Its areas are lists: floats, texts, maps from text to float, series of floats, and tables of series. The first
-    slots, text and map are those of v1, in every layout; what declarations add follows (udfs/plan/layout.py).
+    slots, text and map are those of v1, in every layout; what declarations add follows (udfs/plan/layout.py). An empty
+    series may be that of other profiles, too, so a series is changed by `series_to_change` alone.
     """
 
     __slots__ = ("maps", "series", "tables", "texts", "values")
@@ -110,7 +114,7 @@ class Profile:
         """Return an independent copy."""
         copied = Profile(self.values[:], self.texts[:], [weights.copy() for weights in self.maps])
         if self.series:
-            copied.series = [series[:] for series in self.series]
+            copied.series = [series[:] if series else NOTHING for series in self.series]
         if self.tables:
             copied.tables = [{key: series[:] for key, series in table.items()} for table in self.tables]
         return copied
@@ -121,9 +125,17 @@ class Profile:
         self.texts = [""] * len(self.texts)
         self.maps = [{} for _ in self.maps]
         if self.series:
-            self.series = [[] for _ in self.series]
+            self.series = [NOTHING] * len(self.series)
         if self.tables:
             self.tables = [{} for _ in self.tables]
+
+    def series_to_change(self, at: int) -> list[float]:
+        """Return a series that is this profile's alone."""
+        series = self.series[at]
+        if not series:
+            series = []
+            self.series[at] = series
+        return series
 
     @property
     def categories(self) -> dict[str, float]:

@@ -150,7 +150,7 @@ class Layout:
             [0.0] * sizes.values,
             [""] * sizes.texts,
             [{} for _ in range(sizes.maps)],
-            [[] for _ in range(sizes.series)] if sizes.series else None,
+            [p.NOTHING] * sizes.series if sizes.series else None,
             [{} for _ in range(sizes.tables)] if sizes.tables else None,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from udfs.plan.reducers import PREVIOUS, SESSION, Reducer
-from udfs.profile import SLOTS, Profile
+from udfs.profile import NOTHING, SLOTS, Profile
 from udfs.reducers.kind import Sizes, Slots
 
 
@@ -75,7 +75,7 @@ class Empty(SessionEnd):
         for at in range(slots.map, slots.map + sizes.maps):
             profile.maps[at] = {}
         for at in range(slots.series, slots.series + sizes.series):
-            profile.series[at] = []
+            profile.series[at] = NOTHING
         for at in range(slots.table, slots.table + sizes.tables):
             profile.tables[at] = {}
 

@@ -128,7 +128,9 @@ class Plan(Fold):
         for decay in self._decays:
             keep = exp2(-pause_ms / decay.half_life_ms)
             for slot in decay.values:
-                v[slot] *= keep
+                value = v[slot]
+                if value:  # most are 0, and a 0 needs no new float
+                    v[slot] = value * keep
             for at in decay.maps:
                 weights = profile.maps[at]
                 for name in weights:

@@ -35,7 +35,7 @@ class AddToSketch(Step):
         text = self._value.text(scope)
         if not text:
             return 0
-        series = profile.series[self._slot]
+        series = profile.series_to_change(self._slot)
         if SEPARATOR not in text:
             _insert(series, text, self._exact)
             return 0

@@ -22,7 +22,7 @@ class Append(Step):
 
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Append the value."""
-        series = profile.series[self._slot]
+        series = profile.series_to_change(self._slot)
         series.append(self._value.number(scope))
         if len(series) > self._k:
             del series[0]

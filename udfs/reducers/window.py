@@ -70,7 +70,7 @@ class AddToWindow(Step):
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Add to the bucket."""
         amount = self._weight if self._value is None else self._value.number(scope) * self._weight
-        add_to_bucket(profile.series[self._slot], event.time_ms // self._hop_ms, amount, self._hops)
+        add_to_bucket(profile.series_to_change(self._slot), event.time_ms // self._hop_ms, amount, self._hops)
         return 0
 
 
@@ -89,7 +89,7 @@ class ExtremeInWindow(Step):
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Compare with the bucket."""
         value = self._value.number(scope)
-        series = profile.series[self._slot]
+        series = profile.series_to_change(self._slot)
         bucket = float(event.time_ms // self._hop_ms)
         if series and series[-2] == bucket:
             if value > series[-1] if self._largest else value < series[-1]:

@@ -11,7 +11,7 @@ from typing import Any
 from udfs.event import Event
 from udfs.expressions.build import build
 from udfs.expressions.node import Node, Scope
-from udfs.profile import EVENTS, LAST_MS, SLOTS, Profile
+from udfs.profile import EVENTS, LAST_MS, NOTHING, SLOTS, Profile
 from udfs.reducers.kind import On, Slots
 from udfs.reducers.kinds import KINDS
 
@@ -52,7 +52,7 @@ class Folded:
             [*[0.0] * SLOTS, FENCE, *[0.0] * sizes.values, FENCE],
             ["", "fence", *[""] * sizes.texts, "fence"],
             [{}, {"fence": FENCE}, *[{} for _ in range(sizes.maps)], {"fence": FENCE}],
-            [[FENCE], *[[] for _ in range(sizes.series)], [FENCE]],
+            [[FENCE], *[NOTHING] * sizes.series, [FENCE]],
             [{"fence": [FENCE]}, *[{} for _ in range(sizes.tables)], {"fence": [FENCE]}],
         )
 
@@ -65,6 +65,7 @@ class Folded:
         self.scope.event = event
         if event.type in self.steps:
             self.dropped += self.steps[event.type].add(self.profile, event, self.scope)
+            assert not NOTHING, "the empty series of all profiles was changed"
 
     def add_all(self, events: Iterable[Event]) -> Folded:
         for event in events:
