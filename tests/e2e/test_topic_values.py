@@ -45,7 +45,7 @@ def test_segment_s_calls_are_read_by_a_mapping_that_travels_with_the_job(
 ) -> None:
     mapping = tmp_path / "segment.toml"
     mapping.write_text(SEGMENT_MAPPING.read_text())
-    segment = Namespace(stack, "segment", {"events_format": "json", "events_mapping": mapping})
+    segment = Namespace(stack, "segment-calls", {"events_format": "json", "events_mapping": mapping})
     send(segment, history, segment_call)
     segment.submit()
     mapping.unlink()  # no task looks for it
