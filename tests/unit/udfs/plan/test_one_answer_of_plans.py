@@ -1,7 +1,7 @@
 """The promise, for whatever is declared: one answer, whatever the order of arrival, the repeats and the blocks.
 
 Projects and histories are drawn, and go through the compiler, the processor and the codec of states. For ten times as
-many examples: `.venv/bin/pytest tests/unit/udfs/plan --hypothesis-profile=many`.
+many examples: `.venv/bin/pytest tests/unit/udfs/plan --hypothesis-profile=many --timeout=0`, minutes.
 """
 
 from __future__ import annotations

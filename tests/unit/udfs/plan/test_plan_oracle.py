@@ -2,7 +2,7 @@
 
 The naive one reads messages by hand, sorts and cuts them, and evaluates each feature anew from the whole list
 (plan_oracle.py); a mistake in both would have to be made twice. For ten times as many examples:
-`.venv/bin/pytest tests/unit/udfs/plan --hypothesis-profile=many`.
+`.venv/bin/pytest tests/unit/udfs/plan --hypothesis-profile=many --timeout=0`, minutes.
 """
 
 from __future__ import annotations
