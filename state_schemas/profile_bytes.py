@@ -19,6 +19,7 @@ _VALUE_FLOATS: Final = tag(UserState.VALUE_FLOATS_FIELD_NUMBER, delimited=True)
 _TEXTS: Final = tag(UserState.TEXTS_FIELD_NUMBER, delimited=True)
 _MAPS: Final = tag(UserState.MAPS_FIELD_NUMBER, delimited=True)
 _SERIES: Final = tag(UserState.SERIES_FIELD_NUMBER, delimited=True)
+_SERIES_EMPTY: Final = _SERIES + varint(0)
 _TABLES: Final = tag(UserState.TABLES_FIELD_NUMBER, delimited=True)
 _MAP_KEYS: Final = tag(WeightMap.KEYS_FIELD_NUMBER, delimited=True)
 _MAP_WEIGHTS: Final = tag(WeightMap.WEIGHTS_FIELD_NUMBER, delimited=True)
@@ -55,7 +56,10 @@ def add_declared(parts: list[bytes], profile: Profile, layout: Layout) -> None:
     for weights in profile.maps[1:]:
         _nested(parts, _MAPS, _map_bytes(weights))
     for series in profile.series:
-        _nested(parts, _SERIES, array("d", series).tobytes())
+        if series:
+            _nested(parts, _SERIES, array("d", series).tobytes())
+        else:  # most are
+            parts.append(_SERIES_EMPTY)
     for table in profile.tables:
         _nested(parts, _TABLES, _table_bytes(table))
 
