@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
+from math import copysign
 from typing import Final
 
 from driftline.state.v1.state_pb2 import SeriesTable, UserState, WeightMap
@@ -20,6 +21,8 @@ _TEXTS: Final = tag(UserState.TEXTS_FIELD_NUMBER, delimited=True)
 _MAPS: Final = tag(UserState.MAPS_FIELD_NUMBER, delimited=True)
 _SERIES: Final = tag(UserState.SERIES_FIELD_NUMBER, delimited=True)
 _SERIES_EMPTY: Final = _SERIES + varint(0)
+_MINUS_ZERO: Final = struct.pack("<d", -0.0)
+_BYTE: Final = 0xFF
 _TABLES: Final = tag(UserState.TABLES_FIELD_NUMBER, delimited=True)
 _MAP_KEYS: Final = tag(WeightMap.KEYS_FIELD_NUMBER, delimited=True)
 _MAP_WEIGHTS: Final = tag(WeightMap.WEIGHTS_FIELD_NUMBER, delimited=True)
@@ -43,15 +46,9 @@ def strings(parts: list[bytes], tagged: bytes, texts: list[str]) -> None:
 def add_declared(parts: list[bytes], profile: Profile, layout: Layout) -> None:
     """Append the fields that a profile has where its layout is not v1's."""
     parts += (_LAYOUT, _ID.pack(layout.id))
-    bits = array("Q", array("d", profile.values).tobytes())  # tells -0.0 from 0.0
-    present = bytearray((len(bits) + 7) // 8)
-    floats = array("Q")
-    for slot, value in enumerate(bits):
-        if value:
-            present[slot >> 3] |= 1 << (slot & 7)
-            floats.append(value)
-    payload(parts, _VALUE_SLOTS, bytes(present).rstrip(b"\0"))
-    payload(parts, _VALUE_FLOATS, floats.tobytes())
+    floats: list[float] = []
+    payload(parts, _VALUE_SLOTS, _present(profile.values, floats))
+    payload(parts, _VALUE_FLOATS, array("d", floats).tobytes())
     strings(parts, _TEXTS, profile.texts[1:])
     for weights in profile.maps[1:]:
         _nested(parts, _MAPS, _map_bytes(weights))
@@ -62,6 +59,26 @@ def add_declared(parts: list[bytes], profile: Profile, layout: Layout) -> None:
             parts.append(_SERIES_EMPTY)
     for table in profile.tables:
         _nested(parts, _TABLES, _table_bytes(table))
+
+
+def _present(values: list[float], floats: list[float]) -> bytes:
+    """Return a bit for each value, 1 where it is not 0, without zeros at the end; append those values to `floats`.
+
+    -0.0 is a value: what is read must have the bits of what was written. It is looked for only where its bytes occur.
+    """
+    negative = _MINUS_ZERO in array("d", values).tobytes()
+    present: list[int] = []
+    byte, bit = 0, 1
+    for value in values:
+        if value != 0.0 or (negative and copysign(1.0, value) < 0.0):
+            byte |= bit
+            floats.append(value)
+        bit <<= 1
+        if bit > _BYTE:
+            present.append(byte)
+            byte, bit = 0, 1
+    present.append(byte)
+    return bytes(present).rstrip(b"\0")
 
 
 def _nested(parts: list[bytes], tagged: bytes, content: bytes) -> None:
