@@ -77,10 +77,9 @@ class Selector:
         filters = self._filters(wanted, types)
         if values is None or keys is None or weights is None or filters is None:
             return None
-        kinds = {term.kind for term in values.values()}
-        kind = kinds.pop() if len(kinds) == 1 else "number" if kinds else ""  # of one type, or take() has refused them
-        money = self._money(wanted, types, kind)
-        if money is None:
+        kind = self._kind(wanted, values)
+        money = None if kind is None else self._money(wanted, types, kind)
+        if kind is None or money is None:
             return None
         meaning = {"of": "+".join(sorted(each.meaning for each in types.values()))}
         for name, meanings in (
@@ -147,6 +146,19 @@ class Selector:
             if term is not None:
                 terms[each.name] = term
         return terms
+
+    def _kind(self, wanted: Wanted, values: Mapping[str, Term]) -> str | None:
+        """Return what kind the field is in all types, empty without a field; None if there was a problem."""
+        kinds = {term.kind for term in values.values()}
+        if ANY in values and wanted.value == "value":
+            message = "'value' is money in PURCHASE and REFUND and a number elsewhere; name the events"
+        elif "money" in kinds and len(kinds) > 1:
+            of = ", ".join(sorted(name for name, term in values.items() if term.kind == "money"))
+            message = f"{wanted.value!r} is money in {of} and a number in others; name events of one kind"
+        else:
+            return kinds.pop() if len(kinds) == 1 else "number" if kinds else ""  # numbers and truths
+        self._problems.add((*wanted.path, wanted.key), message)
+        return None
 
     def _weights(self, wanted: Wanted) -> dict[str, float] | None:
         weights = dict(wanted.weights or {})
