@@ -72,8 +72,7 @@ def run(stack: RealStack, request: pytest.FixtureRequest, tmp_path_factory: pyte
     project = ("--declarations", str(example.folder), "--models-dir", str(models_dir))
     for score in model_scores_of(example.plan().data):
         stack.driftline("train", score.name, "--events", str(file), *project, *example.mapped)
-    settings = {"declarations": example.folder, "models_dir": models_dir, "segments_topic": f"{example.name}.segments"}
-    space = Namespace(stack, example.name, settings)
+    space = Namespace(stack, example.name, {"declarations": example.folder, "models_dir": models_dir})
     stack.driftline("publish", str(file), *example.mapped, env=space.env)
     space.submit()
     messages = [message for message, _ in example.reader(file)]
@@ -133,7 +132,7 @@ def test_the_topic_has_exactly_the_changes(run: Run) -> None:
 
     def look() -> list[SegmentChange]:
         """Redis is written before the topic, so the topic may be a moment behind."""
-        found = records.read(run.space.stack.settings, f"{run.space.name}.segments")
+        found = records.read(run.space.stack.settings, run.space.topic("segments"))
         assert all(record.key.decode() == SegmentChange.FromString(record.value).user_id for record in found)
         return [SegmentChange.FromString(record.value) for record in found]
 
