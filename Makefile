@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
+.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-features bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ bench-core: setup ## Compare the core's CPU time with that of the checkout OTHER
 
 bench-job: setup ## Measure the job's throughput over a backlog, beside a JVM-only job in the same run
 	@$(PY) -m benchmarks.job
+
+bench-features: setup ## Measure the job's throughput with 200 declared features, beside the shipped set in the same run
+	@$(PY) -m benchmarks.job --declarations benchmarks/many_features
 
 bench-freshness: setup ## Measure the time from publish to readable over gRPC
 	@$(PY) -m benchmarks.freshness

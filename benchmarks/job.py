@@ -1,17 +1,19 @@
 """Throughput of score-events over a backlog, beside a JVM-only job over the same topic in the same run.
 
-    python -m benchmarks.job [--events 500000] [--users 50000] [--runs 3]
+    python -m benchmarks.job [--events 500000] [--users 50000] [--runs 3] [--declarations FOLDER]
 
 Everything runs on this machine at once: Kafka, Redis, Flink, and the model, with RocksDB and checkpoints as
 flink-conf.yaml sets them. A run submits the job without state on the full topic; its rate is the events after the
 first look at its progress, divided by the time until the last is accounted for, so start-up does not count. The first
-run on a new TaskManager pays for the JVM's compiler; it is printed by itself.
+run on a new TaskManager pays for the JVM's compiler; it is printed by itself. With a folder of declarations, each run
+is followed by one with these, and the rates are compared.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -30,10 +32,13 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=50_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the job")
+    parser.add_argument(
+        "--declarations", type=Path, metavar="FOLDER", help="compare with this project, such as a large one"
+    )
     options = parser.parse_args()
     with workbench() as bench:
         prepare(bench, options.events, options.users)
-        jvm, job, cpu = [], [], []
+        jvm, job, cpu, declared = [], [], [], []
         cold_jvm = run_jvm_only(bench, options.events)
         cold, _ = run_job(bench, "cold", options.set)
         say(f"cold: JVM only {cold_jvm:,.0f} events/s, score-events {cold:,.0f} events/s")
@@ -43,6 +48,10 @@ def main() -> None:
             job.append(rate)
             cpu.append(seconds)
             say(f"run {number + 1}: JVM only {jvm[-1]:,.0f} events/s, score-events {rate:,.0f} events/s")
+            if options.declarations:
+                project = f"declarations={options.declarations.resolve()}"
+                declared.append(run_job(bench, f"declared{number}", [*options.set, project])[0])
+                say(f"run {number + 1}: with {options.declarations} {declared[-1]:,.0f} events/s")
     print(f"machine: {machine()}")
     print(f"backlog: {options.events:,} events of {options.users:,} users")
     print(f"{options.runs} runs: minimum / median / maximum")
@@ -50,10 +59,15 @@ def main() -> None:
     print(f"score-events:                 {spread(job)} events/s")
     print(f"on a TaskManager that has just started, its JVM not warm: {cold_jvm:,.0f} and {cold:,.0f} events/s")
     print(f"ratio to JVM only:            {spread([a / b for a, b in zip(job, jvm, strict=True)], '.1%')}")
+    if declared:
+        print(f"with {options.declarations}: {spread(declared)} events/s")
+        print(f"ratio to the shipped set:     {spread([a / b for a, b in zip(declared, job, strict=True)], '.1%')}")
     for service in cpu[0]:
         per_million = [seconds[service] * 1e6 / options.events for seconds in cpu]
         print(f"CPU of {service:<14} {spread(per_million, '.1f')} s per million events")
-    save("job", {"machine": machine(), "jvm_events_s": jvm, "job_events_s": job, "cold_events_s": cold, "cpu_s": cpu})
+    if not declared:
+        measured = {"jvm_events_s": jvm, "job_events_s": job, "cold_events_s": cold, "cpu_s": cpu}
+        save("job", {"machine": machine(), **measured})
 
 
 def checks(result: dict[str, Any]) -> list[Check]:
