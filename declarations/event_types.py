@@ -146,7 +146,8 @@ def _fields(name: str, kind: int, declaration: EventDeclaration, problems: Probl
     for field_name, found in declaration.fields.items():
         path: Path = ("events", name, "fields", field_name)
         if field_name in _RESERVED_FIELDS:
-            problems.add(path, f"{field_name!r} is reserved: every event has it; take another name")
+            why = "it is the field that the event's key 'item' names" if field_name == "item" else "every event has it"
+            problems.add(path, f"{field_name!r} is reserved: {why}; take another name")
             continue
         if found.type == "money":
             money.append(field_name)

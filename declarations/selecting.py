@@ -13,6 +13,7 @@ from declarations.problems import Path, Problems, instead
 from declarations.reducers import Selection
 
 _CUSTOM_NAME: Final = "CUSTOM"
+_FOLDED_WHERE_DECLARED: Final = frozenset({"item_id", "channel", "currency", "name"})  # fields of every message
 LEFT_OUT: Final = "left_out"
 
 
@@ -134,7 +135,7 @@ class Selector:
             term = each.terms.get(name)
             message = ""
             if term is None:
-                message = f"event {each.name!r} has no field {name!r}{instead(name, each.terms)}"
+                message = f"event {each.name!r} has no field {name!r}{_how_to_have(each, name)}"
             elif term.kind not in kinds:
                 accepted = " or ".join(_word(kind) for kind in kinds)
                 message = f"{name!r} of event {each.name!r} is a {_word(term.kind)}; it must be a {accepted}"
@@ -268,3 +269,11 @@ def _common(meanings: Mapping[str, str], types: Mapping[str, EventType]) -> str:
     if len(distinct) == 1:
         return distinct.pop()
     return canonical({types[name].meaning: text for name, text in meanings.items()})
+
+
+def _how_to_have(event: EventType, name: str) -> str:
+    """Say how an event gets a field that it lacks: by another name, or by declaring it."""
+    source = "item_id" if name == "item" else name
+    if source not in _FOLDED_WHERE_DECLARED or event.name == ANY:
+        return instead(name, event.terms)
+    return f"; declare one below events: {event.name}: {{fields: {{a_name: {{type: string, from: {source}}}}}}}"
