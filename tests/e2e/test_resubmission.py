@@ -61,8 +61,9 @@ def stored(golden: Namespace) -> StoredScores:
 
 
 def comparable(line: dict[str, Any]) -> dict[str, Any]:
-    """Scores as they may be compared over releases: what is published has had twelve decimals since that one."""
+    """Scores as they may be compared over releases: since that one they have twelve decimals, and name a declaration."""
     twelve = 10**12
+    line = {name: value for name, value in line.items() if name != "declaration"}
     rounded: dict[str, Any] = json.loads(json.dumps(line), parse_float=lambda digits: int(float(digits) * twelve + 0.5))
     return rounded
 
