@@ -61,7 +61,7 @@ def stored(golden: Namespace) -> StoredScores:
 
 
 def comparable(line: dict[str, Any]) -> dict[str, Any]:
-    """Scores as they may be compared over releases: since that one they have twelve decimals, and name a declaration."""
+    """Scores as they may be compared over releases: since then they have twelve decimals, and name a declaration."""
     twelve = 10**12
     line = {name: value for name, value in line.items() if name != "declaration"}
     rounded: dict[str, Any] = json.loads(json.dumps(line), parse_float=lambda digits: int(float(digits) * twelve + 0.5))
