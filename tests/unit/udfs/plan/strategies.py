@@ -129,6 +129,9 @@ class _Maker:
         events = self._pick(["any"]) if self._draw(st.integers(0, 5)) == 0 else self._some_events()
         terms = self._common(events)
         fitting = [field for field, kinds in terms.items() if kinds <= set(_KINDS_OF.get(word, ()))]
+        # What is money in some events and a number in others is refused.
+        fitting = [field for field in fitting if terms[field] == {"money"} or "money" not in terms[field]]
+        fitting = [field for field in fitting if (events, field) != ("any", "value")]
         if word == "stddev":
             fitting = [field for field in fitting if field != "time"]
         if word in _KINDS_OF and not fitting:
