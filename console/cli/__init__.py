@@ -62,6 +62,21 @@ app.add_typer(segments.app, name="segments", rich_help_panel="Scores")
 app.add_typer(models.app, name="models", rich_help_panel="Model")
 
 
+# What this repository installs: if one of these is missing, that is a bug, and its traceback is wanted.
+OWN_PACKAGES = (
+    "console",
+    "declarations",
+    "driftline",
+    "history",
+    "jobs",
+    "serving",
+    "sink_connectors",
+    "state_schemas",
+    "training",
+    "udfs",
+)
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"driftline {__version__}")
@@ -82,10 +97,21 @@ def main() -> None:
     except DriftlineError as error:
         typer.echo(f"driftline: {error}", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if not package or package in OWN_PACKAGES:
+            raise
+        typer.echo(f"driftline: {_lacks(package)}", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, Exception) as error:
         if not _is_interrupt(error):
             raise
         sys.exit(_INTERRUPTED)
+
+
+def _lacks(package: str) -> str:
+    """Say what to install for a command that needs a package which an installation for servers alone has not."""
+    return f"this command needs {package}, which is not installed here: install driftline with the extra jobs"
 
 
 def _is_interrupt(error: BaseException) -> bool:

@@ -83,3 +83,21 @@ def test_an_error_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(cli, "app", broken)
     with pytest.raises(RuntimeError):
         cli.main()
+
+
+@pytest.mark.parametrize(("missing", "raised"), [("xxhash", False), ("google.cloud", False), ("udfs.plan", True)])
+def test_a_package_that_is_not_installed_is_one_line(
+    missing: str, raised: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lacking() -> None:
+        message = f"No module named {missing!r}"
+        raise ModuleNotFoundError(message, name=missing)
+
+    monkeypatch.setattr(cli, "app", lacking)
+    with pytest.raises(ModuleNotFoundError if raised else SystemExit) as ended:
+        cli.main()
+    if not raised:
+        assert ended.value.args == (1,)
+        package = missing.partition(".")[0]
+        line = f"driftline: this command needs {package}, which is not installed here: "
+        assert capsys.readouterr().err == line + "install driftline with the extra jobs\n"
