@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 import redis
-import tenacity
 
 from driftline.catalogue_message import Catalogue, with_earlier
 from driftline.errors import SettingError
 from driftline.redis_url import without_password
 from sink_connectors.redis_address import open_client
-from sink_connectors.redis_errors import is_transient, unavailable
-from sink_connectors.score_store import BACKOFF_FIRST_S, BACKOFF_MAX_S, CONNECT_TIMEOUT_S, READ_TIMEOUT_S, RETRY_S
+from sink_connectors.redis_errors import unavailable
+from sink_connectors.score_store import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, RETRY_S, retrying
 from sink_connectors.score_value import DEFAULT_NAMESPACE, catalogue_key, check_namespace
 
 T = TypeVar("T")
@@ -26,12 +25,7 @@ class CatalogueStore:
         self._client = client
         self._name = name
         self._key = catalogue_key(namespace)
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_transient),
-            wait=tenacity.wait_random_exponential(multiplier=BACKOFF_FIRST_S, max=BACKOFF_MAX_S),
-            stop=tenacity.stop_before_delay(retry_s),
-            reraise=True,
-        )
+        self._retrying = retrying(retry_s)
 
     @classmethod
     def connect(cls, url: str, *, namespace: str = DEFAULT_NAMESPACE, retry_s: float = RETRY_S) -> CatalogueStore:

@@ -260,6 +260,16 @@ class ScoreStore(Protocol):
         """What Redis says of its memory; None where there is none, or it does not say. One attempt; raises nothing."""
 
 
+def retrying(retry_s: float) -> tenacity.Retrying:
+    """Return what repeats a call that failed transiently, for at most `retry_s`; then its error is raised."""
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(is_transient),
+        wait=tenacity.wait_random_exponential(multiplier=BACKOFF_FIRST_S, max=BACKOFF_MAX_S),
+        stop=tenacity.stop_before_delay(retry_s),
+        reraise=True,
+    )
+
+
 class RedisScoreStore:
     """A ScoreStore in Redis.
 
@@ -286,12 +296,7 @@ class RedisScoreStore:
         self._turn = threading.Lock()
         self._sweeps = Sweeps()
         self.failed = False
-        self._retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(is_transient),
-            wait=tenacity.wait_random_exponential(multiplier=BACKOFF_FIRST_S, max=BACKOFF_MAX_S),
-            stop=tenacity.stop_before_delay(retry_s),
-            reraise=True,
-        )
+        self._retrying = retrying(retry_s)
 
     @classmethod
     def connect(

@@ -137,7 +137,7 @@ def _table(stored: SeriesTable) -> dict[str, list[float]]:
     return {key: list(array("d", series)) for key, series in zip(stored.keys, stored.series, strict=True)}
 
 
-def number_rows(message: UserState, tail: list[Event], layout: Layout) -> list[Event]:
+def with_fields(message: UserState, tail: list[Event], layout: Layout) -> list[Event]:
     """Return the events of a tail with their declared fields, which the message has event by event."""
     numbers, texts = array("d", message.tail_numbers), list(message.tail_texts)
     if not numbers and not texts:

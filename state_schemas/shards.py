@@ -22,12 +22,9 @@ class ShardWriter:
 
     def __init__(self, state: ShardState) -> None:
         lasting = ShardState()
-        for name in _LASTING:
-            if name != "layouts":
-                getattr(lasting, name).update(getattr(state, name))
-        lasting.layouts.extend(state.layouts)
-        for name in _LASTING:
-            state.ClearField(name)  # type: ignore[arg-type]  # names of fields
+        lasting.CopyFrom(state)
+        for field in ShardState.DESCRIPTOR.fields:
+            (state if field.name in _LASTING else lasting).ClearField(field.name)
         self.state = state
         self._lasting = lasting.SerializeToString(deterministic=True)
 

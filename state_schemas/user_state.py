@@ -11,7 +11,7 @@ from driftline.state.v1.state_pb2 import UserState
 from driftline.wire import number_field, tag
 from state_schemas import codec, profile_bytes
 from state_schemas.layouts import FIRST, StoredLayouts
-from state_schemas.profile_bytes import number_rows, payload, strings
+from state_schemas.profile_bytes import payload, strings, with_fields
 from udfs.event import FORGET, Event
 from udfs.plan.layout import BASE, Layout
 from udfs.profile import SLOTS, Profile
@@ -193,7 +193,7 @@ def _in_layout(
     written, present = layouts.find(message.layout), layouts.present
     if written.id != BASE:
         profile = profile_bytes.declared(message, profile, written)
-        tail = number_rows(message, tail, written)
+        tail = with_fields(message, tail, written)
     if written.id == present.id:
         return profile, tail
     return present.move(profile, written), [present.move_event(event, written) for event in tail]

@@ -13,10 +13,10 @@ from driftline.limits import FIELD_BYTES_MAX, TIME_MS_MAX, VALUE_MAX
 from driftline.times import number_time_ms, parse_time_ms
 from udfs.declared_sources import Properties, Source, ValueSource
 from udfs.event import PURCHASE, REFUND, Event
+from udfs.joined import SEPARATOR
 from udfs.money import Currencies
 from udfs.rejects import InvalidEventError, Reason
 
-SEPARATOR: Final = "\x1f"  # between the texts of a list of strings
 _TIME_MS_MIN: Final = -62_135_596_800_000  # the beginning of the year 1
 _NOTHING: Final = frozenset(("null", "none", "undefined"))
 _NOTHING_BEGINS: Final = "nNuU"

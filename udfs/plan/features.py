@@ -11,9 +11,9 @@ from udfs.expressions.build import build
 from udfs.expressions.inputs import Slot
 from udfs.expressions.maps import Remembered
 from udfs.expressions.node import Constant, Node, Scope
+from udfs.expressions.numbers import finite
 from udfs.plan.order import NUMERIC, evaluation_order, needed_by
 from udfs.plan.reducers import Reducer
-from udfs.reducers.counts import ValueNode
 
 _PAIR: Final = 2  # the fewest items that itemgetter returns as a tuple
 
@@ -58,7 +58,7 @@ class Features:
         self._all = features
         self._numbers = [at for at in order if features[at]["kind"] in NUMERIC]
         self._copied = 0
-        while self._copied < len(features) and isinstance(self.nodes[self._copied], (ValueNode, Slot)):
+        while self._copied < len(features) and isinstance(self.nodes[self._copied], Slot):
             self._copied += 1
         self._slots = _picked([_slot(node) for node in self.nodes[: self._copied]])
         self._computed = self._chain([at for at in self._numbers if at >= self._copied])
@@ -78,7 +78,7 @@ class Features:
         computed = first
         while computed is not None:
             value = computed.node.number(scope)
-            if value - value != 0.0:  # infinite, or not a number
+            if not finite(value):
                 value = computed.default
             values[computed.at] = value
             computed = computed.next
@@ -138,7 +138,7 @@ def _nodes(features: list[dict[str, Any]], order: list[int], reducers: list[Redu
 
 
 def _slot(node: Node) -> int:
-    return node.slot if isinstance(node, (ValueNode, Slot)) else -1
+    return node.slot if isinstance(node, Slot) else -1
 
 
 def _picked(positions: list[int]) -> Callable[[list[float]], tuple[float, ...]]:

@@ -16,6 +16,7 @@ from udfs.event import Event
 from udfs.expressions.build import build
 from udfs.expressions.maps import share
 from udfs.expressions.node import Node, Scope
+from udfs.expressions.numbers import finite
 from udfs.money import LEFT_OUT, NO_CURRENCY
 from udfs.plan.features import Features
 from udfs.plan.layout import layout_of
@@ -188,7 +189,7 @@ def _top(node: Node, scope: Scope) -> list[tuple[str, float]]:
 
 def _finite(value: float) -> float:
     """Return the value of a score; 0 where it is infinite or not a number, which no reader could use."""
-    return 0.0 if value - value != 0.0 else value
+    return value if finite(value) else 0.0
 
 
 def _adds_up(v: list[float], currency: int) -> bool:

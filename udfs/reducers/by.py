@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from udfs.declared_fields import SEPARATOR
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
+from udfs.joined import texts_of
 from udfs.profile import Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 
@@ -40,17 +40,11 @@ class AddByKey(Step):
 
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Add to the entry; an empty key has none. Returns how many entries were dropped."""
-        key = self._key.text(scope)
-        if not key:
-            return 0
         amount = self._weight if self._value is None else self._value.number(scope) * self._weight
         weights = profile.maps[self._slot]
-        if SEPARATOR not in key:
-            return _add(weights, key, amount, self._cap)
         dropped = 0
-        for part in key.split(SEPARATOR):
-            if part:
-                dropped += _add(weights, part, amount, self._cap)
+        for key in texts_of(self._key.text(scope)):
+            dropped += _add(weights, key, amount, self._cap)
         return dropped
 
 

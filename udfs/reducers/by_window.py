@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from udfs.declared_fields import SEPARATOR
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
+from udfs.joined import texts_of
 from udfs.profile import LAST_MS, Profile
 from udfs.reducers.by import CAP, smallest
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
@@ -31,18 +31,12 @@ class AddByKeyToWindow(Step):
 
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Add to the bucket; an empty key has none. Returns how many keys of the window were dropped."""
-        key = self._key.text(scope)
-        if not key:
-            return 0
         amount = self._weight if self._value is None else self._value.number(scope) * self._weight
         table = profile.tables[self._slot]
         bucket = event.time_ms // self._hop_ms
-        if SEPARATOR not in key:
-            return self._add(table, key, bucket, amount)
         dropped = 0
-        for part in key.split(SEPARATOR):
-            if part:
-                dropped += self._add(table, part, bucket, amount)
+        for key in texts_of(self._key.text(scope)):
+            dropped += self._add(table, key, bucket, amount)
         return dropped
 
     def _add(self, table: dict[str, list[float]], key: str, bucket: int, amount: float) -> int:

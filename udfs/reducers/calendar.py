@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from udfs.event import Event
 from udfs.expressions.clocks import zone_named
+from udfs.expressions.inputs import Slot
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
-from udfs.reducers.counts import ValueNode
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
 from udfs.zones import UTC, Zone
 
@@ -55,4 +55,4 @@ class Calendar(Kind):
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the i-th hour or day."""
         check_read(read, "nth")
-        return ValueNode(slots.value + int(read[1]))
+        return Slot(slots.value + int(read[1]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from udfs.event import Event
+from udfs.expressions.inputs import Slot
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
-from udfs.reducers.counts import ValueNode
 from udfs.reducers.edge import TextNode
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 
@@ -52,4 +52,4 @@ class Changes(Kind):
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the number, which is 0 of nothing, whatever the default; or the text."""
         check_read(read, "value", "text")
-        return ValueNode(slots.value) if read[0] == "value" else TextNode(slots.text)
+        return Slot(slots.value) if read[0] == "value" else TextNode(slots.text)

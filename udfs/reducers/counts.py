@@ -9,22 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from udfs.event import Event
+from udfs.expressions.inputs import Slot
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
-
-
-class ValueNode(Node):
-    """Reads a slot."""
-
-    __slots__ = ("slot",)
-
-    def __init__(self, slot: int) -> None:
-        self.slot = slot
-
-    def number(self, scope: Scope) -> float:
-        """Return the slot's value."""
-        return scope.values[self.slot]
 
 
 class AddWeight(Step):
@@ -76,4 +64,4 @@ class Count(Kind):
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the slot; a count of nothing is 0, whatever the default."""
         check_read(read, "value")
-        return ValueNode(slots.value)
+        return Slot(slots.value)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Any, Final
 
-from udfs.declared_fields import SEPARATOR
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.hashing import hash64
+from udfs.joined import texts_of
 from udfs.profile import Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 
@@ -32,16 +32,8 @@ class AddToSketch(Step):
 
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Add the text; an empty one is none."""
-        text = self._value.text(scope)
-        if not text:
-            return 0
-        series = profile.series_to_change(self._slot)
-        if SEPARATOR not in text:
-            _insert(series, text, self._exact)
-            return 0
-        for part in text.split(SEPARATOR):
-            if part:
-                _insert(series, part, self._exact)
+        for text in texts_of(self._value.text(scope)):
+            _insert(profile.series_to_change(self._slot), text, self._exact)
         return 0
 
 

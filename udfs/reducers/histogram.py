@@ -6,9 +6,9 @@ from bisect import bisect_right
 from typing import Any
 
 from udfs.event import Event
+from udfs.expressions.inputs import Slot
 from udfs.expressions.node import Node, Scope
 from udfs.profile import Profile
-from udfs.reducers.counts import ValueNode
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 
 
@@ -47,4 +47,4 @@ class Histogram(Kind):
     def reader(self, params: dict[str, Any], slots: Slots, read: list[Any], default: float) -> Node:
         """Return the i-th bar."""
         check_read(read, "nth")
-        return ValueNode(slots.value + int(read[1]))
+        return Slot(slots.value + int(read[1]))
