@@ -67,7 +67,7 @@ def look_s(users: int, *, active: bool) -> float:
     timeline = Timeline.begin(bounds)
     for number in range(EVENTS):
         timeline.offer(Event(T0_MS + number * 5_000, f"event-{number:020d}", 1, 1.0, "shoes"))
-    timeline.last_arrival_ms, timeline.quiet_check_at_ms = T0_MS, T0_MS + settings.session_gap_ms
+    timeline.last_arrival_ms, timeline.check_at_ms = T0_MS, T0_MS + settings.session_gap_ms
     ids = [f"user-{n:012d}" for n in range(users)]
     kept = Timelines(_Entries(dict.fromkeys(ids, encode_user(timeline))), bounds, users, 2**40)
     processor = processor_of(settings, {})

@@ -44,7 +44,7 @@ _ACCEPTED_EVENTS: Final = tag(UserState.ACCEPTED_EVENTS_FIELD_NUMBER, delimited=
 _PUBLISHED_START_TIME_MS: Final = tag(UserState.PUBLISHED_START_TIME_MS_FIELD_NUMBER, delimited=False)
 _PUBLISHED_EVENTS: Final = tag(UserState.PUBLISHED_EVENTS_FIELD_NUMBER, delimited=False)
 _PUBLISHED_REVISION: Final = tag(UserState.PUBLISHED_REVISION_FIELD_NUMBER, delimited=False)
-_QUIET_CHECK_AT_MS: Final = tag(UserState.QUIET_CHECK_AT_MS_FIELD_NUMBER, delimited=False)
+_CHECK_AT_MS: Final = tag(UserState.CHECK_AT_MS_FIELD_NUMBER, delimited=False)
 _LAST_ARRIVAL_MS: Final = tag(UserState.LAST_ARRIVAL_MS_FIELD_NUMBER, delimited=False)
 _FORGOTTEN_THROUGH_MS: Final = tag(UserState.FORGOTTEN_THROUGH_MS_FIELD_NUMBER, delimited=False)
 _SEGMENTS: Final = tag(UserState.SEGMENTS_FIELD_NUMBER, delimited=True)
@@ -72,7 +72,7 @@ def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
         number_field(_PUBLISHED_START_TIME_MS, published.start_ms),
         number_field(_PUBLISHED_EVENTS, published.events),
         number_field(_PUBLISHED_REVISION, published.revision),
-        number_field(_QUIET_CHECK_AT_MS, timeline.quiet_check_at_ms),
+        number_field(_CHECK_AT_MS, timeline.check_at_ms),
         number_field(_LAST_ARRIVAL_MS, timeline.last_arrival_ms),
         number_field(_FORGOTTEN_THROUGH_MS, timeline.forgotten_through_ms),
     )
@@ -161,7 +161,7 @@ def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = F
     timeline.committed_through_ms = message.committed_through_ms
     timeline.accepted = message.accepted_events
     timeline.published = _published(message)
-    timeline.quiet_check_at_ms = message.quiet_check_at_ms
+    timeline.check_at_ms = message.check_at_ms
     timeline.last_arrival_ms = message.last_arrival_ms
     timeline.forgotten_through_ms = message.forgotten_through_ms
     if message.segments:

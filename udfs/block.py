@@ -145,6 +145,8 @@ class BlockProcessor:
                     result.timelines[user_id] = timeline
             if user_id in result.timelines:
                 events += len(timeline.tail)
+        for stage in self.stages:
+            stage.checked(batch)
         return result
 
     def _count_names(self, shard: ShardState, result: BlockResult) -> None:

@@ -5,7 +5,7 @@ record -> decode -> gates -> timeline -> stages -> outputs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from udfs.event import Event
@@ -32,6 +32,8 @@ class Batch:
     generation: int  # of the shard's state: the major version of the scores that are written
     now_ms: int  # wall-clock time; has an influence on when something is published, never on its content
     result: BlockResult
+    # In a check: the users who have reached another age; `Timeline.age_s` and `aged` say which.
+    aged: dict[str, Timeline] = field(default_factory=dict)
 
 
 class Stage(Protocol):
@@ -43,6 +45,8 @@ class Stage(Protocol):
     def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
         """Check a user who was due at `due_ms`; returns whether the timeline has to be written.
 
-        It may emit, and have the user checked again (`BlockResult.wait`). It must not emit scores: their version is the
-        number of accepted events, which a check does not change.
+        It may emit, and have the user checked again (`BlockResult.wait`).
         """
+
+    def checked(self, batch: Batch) -> None:
+        """Process the users of `Batch.aged`, after every stage has checked every user of the call."""

@@ -84,7 +84,9 @@ class Timeline:
             since `clear_gathered`.
         committed_through_ms: events older than this are late.
         forgotten_through_ms: the newest time of a FORGET; everything that was known by then is erased.
-        segments: the memberships as of the newest event; set when the user is scored.
+        segments: the memberships as of the newest event, or of the age; set when the user is scored.
+        age_s: the age that the scores were last written for, in seconds since the newest event; 0: as of that event.
+        aged: the profile as of the age, while a check evaluates it; None otherwise.
         segments_published: the last change of each membership that was published, by segment: since when the user is a
             member, or, with a minus, when they left; milliseconds.
     """
@@ -92,7 +94,10 @@ class Timeline:
     __slots__ = (
         "_present",
         "accepted",
+        "age_s",
+        "aged",
         "bounds",
+        "check_at_ms",
         "closed",
         "committed",
         "committed_through_ms",
@@ -102,7 +107,6 @@ class Timeline:
         "newest_ms",
         "overflows",
         "published",
-        "quiet_check_at_ms",
         "seen",
         "segments",
         "segments_published",
@@ -120,7 +124,9 @@ class Timeline:
         self.forgotten_through_ms = 0
         self.accepted = 0
         self.published = PublishedSessions()
-        self.quiet_check_at_ms = 0
+        self.age_s = 0
+        self.aged: Profile | None = None
+        self.check_at_ms = 0
         self.last_arrival_ms = 0
         self.segments: Sequence[Membership] = ()
         self.segments_published: dict[str, int] = _NOWHERE
@@ -177,6 +183,10 @@ class Timeline:
                 present.fold(event, self.bounds.profile)
         return present
 
+    def as_of(self) -> Profile:
+        """Return the profile that is evaluated: as of the age while a check does, else as of the newest event."""
+        return self.aged if self.aged is not None else self.profile()
+
     def close_quiet(self) -> None:
         """Publish all sessions, because the user has sent nothing for the session gap of wall-clock time.
 
@@ -204,6 +214,7 @@ class Timeline:
 
     def _accept(self, time_ms: int, watermark_ms: int) -> None:
         self.accepted += 1
+        self.age_s = 0
         self.touched = True
         self.newest_ms = max(self.newest_ms, time_ms)
         self.seen.expire(min(self.newest_ms, watermark_ms))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from udfs.event import NO_EVENT, Event
-from udfs.profile import Profile
+from udfs.profile import LAST_MS, Profile
 
 
 class Scope:
@@ -13,26 +13,34 @@ class Scope:
         reading: a number that changes whenever the profile may have changed: what was computed before is no longer so.
         profile: the user's profile; not empty where features are evaluated. Set by `see`.
         values: of the profile, because most expressions read slots.
+        as_of_ms: the time that the profile is evaluated at: that of its newest event, or a later one.
         event: in the steps of the fold, the event that is folded.
         features: the values of number features, by position; those before the one that is evaluated are set.
         scores: by name, in segments.
     """
 
-    __slots__ = ("event", "features", "profile", "reading", "scores", "values")
+    __slots__ = ("as_of_ms", "event", "features", "profile", "reading", "scores", "values")
 
     def __init__(self, profile: Profile, features: list[float]) -> None:
         self.profile = profile
         self.values = profile.values
+        self.as_of_ms = profile.values[LAST_MS]
         self.reading = 0
         self.event: Event = NO_EVENT
         self.features = features
         self.scores: dict[str, float] = {}
 
     def see(self, profile: Profile) -> None:
-        """Evaluate on this profile from now on, or on what has become of it."""
+        """Evaluate on this profile from now on, or on what has become of it, as of its newest event."""
         self.profile = profile
         self.values = profile.values
+        self.as_of_ms = profile.values[LAST_MS]
         self.reading += 1
+
+    def see_at(self, profile: Profile, as_of_ms: float) -> None:
+        """Evaluate on this profile as of a time after its newest event; it has passed in the profile (`Plan.aged`)."""
+        self.see(profile)
+        self.as_of_ms = as_of_ms
 
 
 class Ranking:

@@ -21,6 +21,9 @@ class Overflows:
         """Do nothing: only events can exceed a bound."""
         return False
 
+    def checked(self, batch: Batch) -> None:
+        """Do nothing."""
+
     def _count(self, result: BlockResult, user_id: str, timeline: Timeline) -> None:
         overflows = timeline.overflows
         result.count(JobMetric.FORGETS_LATE, timeline.forgets_late)

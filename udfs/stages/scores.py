@@ -21,6 +21,9 @@ class Scores:
         models: by score, returns the model to score with, None while there is none.
     """
 
+    def checked(self, batch: Batch) -> None:
+        """Do nothing."""
+
     def __init__(self, plan: Plan, models: Mapping[str, Callable[[], Model | None]]) -> None:
         self._scorer = Scorer(plan, models)
         self._channel = SCORES.role

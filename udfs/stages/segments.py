@@ -25,6 +25,9 @@ class Segments:
         segments: those that are declared, none for a job without segments.
     """
 
+    def checked(self, batch: Batch) -> None:
+        """Do nothing."""
+
     def __init__(self, segments: Sequence[Segment]) -> None:
         self._segments = list(segments)
         self._channel = SEGMENTS.role

@@ -17,6 +17,9 @@ class Sessions:
         published: whether the project wants them; else nobody is checked, and nothing is emitted.
     """
 
+    def checked(self, batch: Batch) -> None:
+        """Do nothing."""
+
     def __init__(self, gap_ms: int, *, published: bool = True) -> None:
         self._gap_ms = gap_ms
         self._published = published
@@ -28,9 +31,9 @@ class Sessions:
             return
         for user_id, timeline in batch.touched.items():
             timeline.last_arrival_ms = batch.now_ms
-            if timeline.quiet_check_at_ms <= batch.now_ms:
-                timeline.quiet_check_at_ms = batch.now_ms + self._gap_ms
-                batch.result.wait(user_id, timeline.quiet_check_at_ms)
+            if timeline.check_at_ms <= batch.now_ms:
+                timeline.check_at_ms = batch.now_ms + self._gap_ms
+                batch.result.wait(user_id, timeline.check_at_ms)
             if timeline.closed:
                 self._emit(batch, user_id, timeline)
 
@@ -40,13 +43,13 @@ class Sessions:
         A user who was active meanwhile is queued again without a write of the timeline. The next event then queues the
         user a second time, and the earlier of the two entries is ignored.
         """
-        if not 0 < timeline.quiet_check_at_ms <= due_ms:
+        if not 0 < timeline.check_at_ms <= due_ms:
             return False  # checked already, or queued again
         quiet_at_ms = timeline.last_arrival_ms + self._gap_ms
         if quiet_at_ms > batch.now_ms:
             batch.result.wait(user_id, quiet_at_ms)
             return False
-        timeline.quiet_check_at_ms = 0
+        timeline.check_at_ms = 0
         timeline.close_quiet()
         if timeline.closed:
             self._emit(batch, user_id, timeline)

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n driftline/event/v1/segment.proto\x12\x12\x64riftline.event.v1\"\xe0\x03\n\rSegmentChange\x12\x11\n\tchange_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07segment\x18\x03 \x01(\t\x12\x12\n\ndefinition\x18\x04 \x01(\t\x12\x38\n\x06\x63hange\x18\x05 \x01(\x0e\x32(.driftline.event.v1.SegmentChange.Change\x12\x19\n\x11\x65\x66\x66\x65\x63tive_time_ms\x18\x06 \x01(\x03\x12\x10\n\x08since_ms\x18\x07 \x01(\x03\x12\x19\n\x11previous_since_ms\x18\x08 \x01(\x03\x12\x36\n\x05\x63\x61use\x18\t \x01(\x0e\x32\'.driftline.event.v1.SegmentChange.Cause\x12\x12\n\ngeneration\x18\n \x01(\x03\x12\x17\n\x0f\x61\x63\x63\x65pted_events\x18\x0b \x01(\x03\"E\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HANGE_ENTERED\x10\x01\x12\x0f\n\x0b\x43HANGE_LEFT\x10\x02\"X\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43\x41USE_EVENT\x10\x01\x12\x10\n\x0c\x43\x41USE_FORGET\x10\x02\x12\x15\n\x11\x43\x41USE_DECLARATION\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n driftline/event/v1/segment.proto\x12\x12\x64riftline.event.v1\"\xff\x03\n\rSegmentChange\x12\x11\n\tchange_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0f\n\x07segment\x18\x03 \x01(\t\x12\x12\n\ndefinition\x18\x04 \x01(\t\x12\x38\n\x06\x63hange\x18\x05 \x01(\x0e\x32(.driftline.event.v1.SegmentChange.Change\x12\x19\n\x11\x65\x66\x66\x65\x63tive_time_ms\x18\x06 \x01(\x03\x12\x10\n\x08since_ms\x18\x07 \x01(\x03\x12\x19\n\x11previous_since_ms\x18\x08 \x01(\x03\x12\x36\n\x05\x63\x61use\x18\t \x01(\x0e\x32\'.driftline.event.v1.SegmentChange.Cause\x12\x12\n\ngeneration\x18\n \x01(\x03\x12\x17\n\x0f\x61\x63\x63\x65pted_events\x18\x0b \x01(\x03\x12\r\n\x05\x61ge_s\x18\x0c \x01(\x03\"E\n\x06\x43hange\x12\x16\n\x12\x43HANGE_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x43HANGE_ENTERED\x10\x01\x12\x0f\n\x0b\x43HANGE_LEFT\x10\x02\"h\n\x05\x43\x61use\x12\x15\n\x11\x43\x41USE_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43\x41USE_EVENT\x10\x01\x12\x10\n\x0c\x43\x41USE_FORGET\x10\x02\x12\x15\n\x11\x43\x41USE_DECLARATION\x10\x03\x12\x0e\n\nCAUSE_TIME\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -22,9 +22,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'driftline.event.v1.segment_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SEGMENTCHANGE']._serialized_start=57
-  _globals['_SEGMENTCHANGE']._serialized_end=537
-  _globals['_SEGMENTCHANGE_CHANGE']._serialized_start=378
-  _globals['_SEGMENTCHANGE_CHANGE']._serialized_end=447
-  _globals['_SEGMENTCHANGE_CAUSE']._serialized_start=449
-  _globals['_SEGMENTCHANGE_CAUSE']._serialized_end=537
+  _globals['_SEGMENTCHANGE']._serialized_end=568
+  _globals['_SEGMENTCHANGE_CHANGE']._serialized_start=393
+  _globals['_SEGMENTCHANGE_CHANGE']._serialized_end=462
+  _globals['_SEGMENTCHANGE_CAUSE']._serialized_start=464
+  _globals['_SEGMENTCHANGE_CAUSE']._serialized_end=568
 # @@protoc_insertion_point(module_scope)

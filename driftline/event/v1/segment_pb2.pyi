@@ -62,6 +62,8 @@ class SegmentChange(google.protobuf.message.Message):
         """A FORGET erased what had made the user a member."""
         CAUSE_DECLARATION: SegmentChange._Cause.ValueType  # 3
         """The segment is not declared any more."""
+        CAUSE_TIME: SegmentChange._Cause.ValueType  # 4
+        """Time: the user was silent until an age at which memberships are looked at."""
 
     class Cause(_Cause, metaclass=_CauseEnumTypeWrapper): ...
     CAUSE_UNSPECIFIED: SegmentChange.Cause.ValueType  # 0
@@ -71,6 +73,8 @@ class SegmentChange(google.protobuf.message.Message):
     """A FORGET erased what had made the user a member."""
     CAUSE_DECLARATION: SegmentChange.Cause.ValueType  # 3
     """The segment is not declared any more."""
+    CAUSE_TIME: SegmentChange.Cause.ValueType  # 4
+    """Time: the user was silent until an age at which memberships are looked at."""
 
     CHANGE_ID_FIELD_NUMBER: builtins.int
     USER_ID_FIELD_NUMBER: builtins.int
@@ -83,6 +87,7 @@ class SegmentChange(google.protobuf.message.Message):
     CAUSE_FIELD_NUMBER: builtins.int
     GENERATION_FIELD_NUMBER: builtins.int
     ACCEPTED_EVENTS_FIELD_NUMBER: builtins.int
+    AGE_S_FIELD_NUMBER: builtins.int
     change_id: builtins.str
     """32 hexadecimal digits, a hash of user_id, segment, definition, change and effective_time_ms."""
     user_id: builtins.str
@@ -105,6 +110,8 @@ class SegmentChange(google.protobuf.message.Message):
     generation: builtins.int
     """Those of the UserScores that were written with it."""
     accepted_events: builtins.int
+    age_s: builtins.int
+    """The age_s of those UserScores. With it, the newest change is the one by (generation, accepted_events, age_s)."""
     def __init__(
         self,
         *,
@@ -119,7 +126,8 @@ class SegmentChange(google.protobuf.message.Message):
         cause: Global___SegmentChange.Cause.ValueType = ...,
         generation: builtins.int = ...,
         accepted_events: builtins.int = ...,
+        age_s: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "cause", b"cause", "change", b"change", "change_id", b"change_id", "definition", b"definition", "effective_time_ms", b"effective_time_ms", "generation", b"generation", "previous_since_ms", b"previous_since_ms", "segment", b"segment", "since_ms", b"since_ms", "user_id", b"user_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "age_s", b"age_s", "cause", b"cause", "change", b"change", "change_id", b"change_id", "definition", b"definition", "effective_time_ms", b"effective_time_ms", "generation", b"generation", "previous_since_ms", b"previous_since_ms", "segment", b"segment", "since_ms", b"since_ms", "user_id", b"user_id"]) -> None: ...
 
 Global___SegmentChange: typing_extensions.TypeAlias = SegmentChange

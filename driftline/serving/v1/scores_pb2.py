@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!driftline/serving/v1/scores.proto\x12\x14\x64riftline.serving.v1\"\xad\x06\n\nUserScores\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12<\n\x06scores\x18\x02 \x03(\x0b\x32,.driftline.serving.v1.UserScores.ScoresEntry\x12:\n\naffinities\x18\x03 \x03(\x0b\x32&.driftline.serving.v1.CategoryAffinity\x12\x35\n\x07session\x18\x04 \x01(\x0b\x32$.driftline.serving.v1.SessionSummary\x12\x13\n\x0b\x66\x65\x61ture_set\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x12\x1b\n\x13\x61s_of_event_time_ms\x18\x07 \x01(\x03\x12\x17\n\x0f\x61\x63\x63\x65pted_events\x18\x08 \x01(\x03\x12\x12\n\ngeneration\x18\t \x01(\x03\x12\x15\n\rwritten_at_ms\x18\n \x01(\x03\x12\x16\n\x0e\x66\x65\x61ture_values\x18\x0b \x03(\x02\x12\x13\n\x0b\x64\x65\x63laration\x18\x0c \x01(\t\x12\x39\n\x08segments\x18\r \x03(\x0b\x32\'.driftline.serving.v1.SegmentMembership\x12<\n\x06traits\x18\x0e \x03(\x0b\x32,.driftline.serving.v1.UserScores.TraitsEntry\x12\x33\n\x04tops\x18\x0f \x03(\x0b\x32%.driftline.serving.v1.DimensionShares\x12K\n\x0emodel_versions\x18\x10 \x03(\x0b\x32\x33.driftline.serving.v1.UserScores.ModelVersionsEntry\x12\x14\n\x0clists_digest\x18\x11 \x01(\x06\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a-\n\x0bTraitsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x34\n\x12ModelVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x11SegmentMembership\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\"[\n\x0f\x44imensionShares\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x37\n\x07\x65ntries\x18\x02 \x03(\x0b\x32&.driftline.serving.v1.CategoryAffinity\"3\n\x10\x43\x61tegoryAffinity\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"z\n\x0eSessionSummary\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x15\n\rstart_time_ms\x18\x02 \x01(\x03\x12\x1a\n\x12last_event_time_ms\x18\x03 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x04 \x01(\x03\x12\x11\n\tpurchases\x18\x05 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!driftline/serving/v1/scores.proto\x12\x14\x64riftline.serving.v1\"\xf2\x06\n\nUserScores\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12<\n\x06scores\x18\x02 \x03(\x0b\x32,.driftline.serving.v1.UserScores.ScoresEntry\x12:\n\naffinities\x18\x03 \x03(\x0b\x32&.driftline.serving.v1.CategoryAffinity\x12\x35\n\x07session\x18\x04 \x01(\x0b\x32$.driftline.serving.v1.SessionSummary\x12\x13\n\x0b\x66\x65\x61ture_set\x18\x05 \x01(\t\x12\x15\n\rmodel_version\x18\x06 \x01(\t\x12\x1b\n\x13\x61s_of_event_time_ms\x18\x07 \x01(\x03\x12\x17\n\x0f\x61\x63\x63\x65pted_events\x18\x08 \x01(\x03\x12\x12\n\ngeneration\x18\t \x01(\x03\x12\x15\n\rwritten_at_ms\x18\n \x01(\x03\x12\x16\n\x0e\x66\x65\x61ture_values\x18\x0b \x03(\x02\x12\x13\n\x0b\x64\x65\x63laration\x18\x0c \x01(\t\x12\x39\n\x08segments\x18\r \x03(\x0b\x32\'.driftline.serving.v1.SegmentMembership\x12<\n\x06traits\x18\x0e \x03(\x0b\x32,.driftline.serving.v1.UserScores.TraitsEntry\x12\x33\n\x04tops\x18\x0f \x03(\x0b\x32%.driftline.serving.v1.DimensionShares\x12K\n\x0emodel_versions\x18\x10 \x03(\x0b\x32\x33.driftline.serving.v1.UserScores.ModelVersionsEntry\x12\x14\n\x0clists_digest\x18\x11 \x01(\x06\x12\r\n\x05\x61ge_s\x18\x12 \x01(\x07\x12\x34\n\x0b\x61s_of_event\x18\x13 \x01(\x0b\x32\x1f.driftline.serving.v1.AsOfEvent\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a-\n\x0bTraitsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x34\n\x12ModelVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa7\x03\n\tAsOfEvent\x12;\n\x06scores\x18\x01 \x03(\x0b\x32+.driftline.serving.v1.AsOfEvent.ScoresEntry\x12:\n\naffinities\x18\x02 \x03(\x0b\x32&.driftline.serving.v1.CategoryAffinity\x12\x16\n\x0e\x66\x65\x61ture_values\x18\x03 \x03(\x02\x12\x39\n\x08segments\x18\x04 \x03(\x0b\x32\'.driftline.serving.v1.SegmentMembership\x12;\n\x06traits\x18\x05 \x03(\x0b\x32+.driftline.serving.v1.AsOfEvent.TraitsEntry\x12\x33\n\x04tops\x18\x06 \x03(\x0b\x32%.driftline.serving.v1.DimensionShares\x1a-\n\x0bScoresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a-\n\x0bTraitsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"3\n\x11SegmentMembership\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08since_ms\x18\x02 \x01(\x03\"[\n\x0f\x44imensionShares\x12\x0f\n\x07\x66\x65\x61ture\x18\x01 \x01(\t\x12\x37\n\x07\x65ntries\x18\x02 \x03(\x0b\x32&.driftline.serving.v1.CategoryAffinity\"3\n\x10\x43\x61tegoryAffinity\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05share\x18\x02 \x01(\x01\"z\n\x0eSessionSummary\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x15\n\rstart_time_ms\x18\x02 \x01(\x03\x12\x1a\n\x12last_event_time_ms\x18\x03 \x01(\x03\x12\x0e\n\x06\x65vents\x18\x04 \x01(\x03\x12\x11\n\tpurchases\x18\x05 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -27,20 +27,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSCORES_TRAITSENTRY']._serialized_options = b'8\001'
   _globals['_USERSCORES_MODELVERSIONSENTRY']._loaded_options = None
   _globals['_USERSCORES_MODELVERSIONSENTRY']._serialized_options = b'8\001'
+  _globals['_ASOFEVENT_SCORESENTRY']._loaded_options = None
+  _globals['_ASOFEVENT_SCORESENTRY']._serialized_options = b'8\001'
+  _globals['_ASOFEVENT_TRAITSENTRY']._loaded_options = None
+  _globals['_ASOFEVENT_TRAITSENTRY']._serialized_options = b'8\001'
   _globals['_USERSCORES']._serialized_start=60
-  _globals['_USERSCORES']._serialized_end=873
-  _globals['_USERSCORES_SCORESENTRY']._serialized_start=727
-  _globals['_USERSCORES_SCORESENTRY']._serialized_end=772
-  _globals['_USERSCORES_TRAITSENTRY']._serialized_start=774
-  _globals['_USERSCORES_TRAITSENTRY']._serialized_end=819
-  _globals['_USERSCORES_MODELVERSIONSENTRY']._serialized_start=821
-  _globals['_USERSCORES_MODELVERSIONSENTRY']._serialized_end=873
-  _globals['_SEGMENTMEMBERSHIP']._serialized_start=875
-  _globals['_SEGMENTMEMBERSHIP']._serialized_end=926
-  _globals['_DIMENSIONSHARES']._serialized_start=928
-  _globals['_DIMENSIONSHARES']._serialized_end=1019
-  _globals['_CATEGORYAFFINITY']._serialized_start=1021
-  _globals['_CATEGORYAFFINITY']._serialized_end=1072
-  _globals['_SESSIONSUMMARY']._serialized_start=1074
-  _globals['_SESSIONSUMMARY']._serialized_end=1196
+  _globals['_USERSCORES']._serialized_end=942
+  _globals['_USERSCORES_SCORESENTRY']._serialized_start=796
+  _globals['_USERSCORES_SCORESENTRY']._serialized_end=841
+  _globals['_USERSCORES_TRAITSENTRY']._serialized_start=843
+  _globals['_USERSCORES_TRAITSENTRY']._serialized_end=888
+  _globals['_USERSCORES_MODELVERSIONSENTRY']._serialized_start=890
+  _globals['_USERSCORES_MODELVERSIONSENTRY']._serialized_end=942
+  _globals['_ASOFEVENT']._serialized_start=945
+  _globals['_ASOFEVENT']._serialized_end=1368
+  _globals['_ASOFEVENT_SCORESENTRY']._serialized_start=796
+  _globals['_ASOFEVENT_SCORESENTRY']._serialized_end=841
+  _globals['_ASOFEVENT_TRAITSENTRY']._serialized_start=843
+  _globals['_ASOFEVENT_TRAITSENTRY']._serialized_end=888
+  _globals['_SEGMENTMEMBERSHIP']._serialized_start=1370
+  _globals['_SEGMENTMEMBERSHIP']._serialized_end=1421
+  _globals['_DIMENSIONSHARES']._serialized_start=1423
+  _globals['_DIMENSIONSHARES']._serialized_end=1514
+  _globals['_CATEGORYAFFINITY']._serialized_start=1516
+  _globals['_CATEGORYAFFINITY']._serialized_end=1567
+  _globals['_SESSIONSUMMARY']._serialized_start=1569
+  _globals['_SESSIONSUMMARY']._serialized_end=1691
 # @@protoc_insertion_point(module_scope)

@@ -89,6 +89,8 @@ class UserScores(google.protobuf.message.Message):
     TOPS_FIELD_NUMBER: builtins.int
     MODEL_VERSIONS_FIELD_NUMBER: builtins.int
     LISTS_DIGEST_FIELD_NUMBER: builtins.int
+    AGE_S_FIELD_NUMBER: builtins.int
+    AS_OF_EVENT_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     feature_set: builtins.str
     """Names and versions the feature vector behind the scores, "v1"."""
@@ -108,6 +110,11 @@ class UserScores(google.protobuf.message.Message):
     """Content hash of the declarations behind the scores; empty for the set that is shipped."""
     lists_digest: builtins.int
     """In Redis alone, at the end: with what the lists of segments' members were written, for the writer to compare."""
+    age_s: builtins.int
+    """How long the user had been silent, in seconds, at the time that the scores, features, shares and segments are
+    evaluated at: as_of_event_time_ms + age_s * 1000. 0: they are as of the newest event. In Redis the first field on
+    the wire, where it is not 0.
+    """
     @property
     def scores(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
         """By name: purchase_propensity, engagement, churn_risk; each within 0 and 1."""
@@ -140,6 +147,10 @@ class UserScores(google.protobuf.message.Message):
     def model_versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """The version of the model behind each score that a model made, by the score's name."""
 
+    @property
+    def as_of_event(self) -> Global___AsOfEvent:
+        """Where age_s is set: what they were as of the newest event."""
+
     def __init__(
         self,
         *,
@@ -160,11 +171,83 @@ class UserScores(google.protobuf.message.Message):
         tops: collections.abc.Iterable[Global___DimensionShares] | None = ...,
         model_versions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
         lists_digest: builtins.int = ...,
+        age_s: builtins.int = ...,
+        as_of_event: Global___AsOfEvent | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["session", b"session"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "as_of_event_time_ms", b"as_of_event_time_ms", "declaration", b"declaration", "feature_set", b"feature_set", "feature_values", b"feature_values", "generation", b"generation", "lists_digest", b"lists_digest", "model_version", b"model_version", "model_versions", b"model_versions", "scores", b"scores", "segments", b"segments", "session", b"session", "tops", b"tops", "traits", b"traits", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["as_of_event", b"as_of_event", "session", b"session"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "affinities", b"affinities", "age_s", b"age_s", "as_of_event", b"as_of_event", "as_of_event_time_ms", b"as_of_event_time_ms", "declaration", b"declaration", "feature_set", b"feature_set", "feature_values", b"feature_values", "generation", b"generation", "lists_digest", b"lists_digest", "model_version", b"model_version", "model_versions", b"model_versions", "scores", b"scores", "segments", b"segments", "session", b"session", "tops", b"tops", "traits", b"traits", "user_id", b"user_id", "written_at_ms", b"written_at_ms"]) -> None: ...
 
 Global___UserScores: typing_extensions.TypeAlias = UserScores
+
+@typing.final
+class AsOfEvent(google.protobuf.message.Message):
+    """What of a user's scores depends on time, as of the newest event."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class ScoresEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    @typing.final
+    class TraitsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    SCORES_FIELD_NUMBER: builtins.int
+    AFFINITIES_FIELD_NUMBER: builtins.int
+    FEATURE_VALUES_FIELD_NUMBER: builtins.int
+    SEGMENTS_FIELD_NUMBER: builtins.int
+    TRAITS_FIELD_NUMBER: builtins.int
+    TOPS_FIELD_NUMBER: builtins.int
+    @property
+    def scores(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]: ...
+    @property
+    def affinities(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___CategoryAffinity]: ...
+    @property
+    def feature_values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    @property
+    def segments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SegmentMembership]: ...
+    @property
+    def traits(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def tops(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___DimensionShares]: ...
+    def __init__(
+        self,
+        *,
+        scores: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
+        affinities: collections.abc.Iterable[Global___CategoryAffinity] | None = ...,
+        feature_values: collections.abc.Iterable[builtins.float] | None = ...,
+        segments: collections.abc.Iterable[Global___SegmentMembership] | None = ...,
+        traits: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        tops: collections.abc.Iterable[Global___DimensionShares] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["affinities", b"affinities", "feature_values", b"feature_values", "scores", b"scores", "segments", b"segments", "tops", b"tops", "traits", b"traits"]) -> None: ...
+
+Global___AsOfEvent: typing_extensions.TypeAlias = AsOfEvent
 
 @typing.final
 class SegmentMembership(google.protobuf.message.Message):

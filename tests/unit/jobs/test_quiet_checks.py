@@ -186,7 +186,7 @@ def _listed_at(at_ms: int, state: bytes) -> bytes:
     from state_schemas.user_state import decode_user, encode_user  # noqa: PLC0415
 
     timeline = decode_user(state, bounds())
-    timeline.quiet_check_at_ms = at_ms
+    timeline.check_at_ms = at_ms
     return encode_user(timeline)
 
 

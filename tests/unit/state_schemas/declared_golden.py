@@ -58,7 +58,7 @@ def timeline() -> Timeline:
     ):
         made.offer(event)
     made.forgotten_through_ms = T0 - DAY
-    made.quiet_check_at_ms, made.last_arrival_ms = 1_767_400_000_000, 1_767_398_200_000
+    made.check_at_ms, made.last_arrival_ms = 1_767_400_000_000, 1_767_398_200_000
     made.segments_published = {"fans": T0 + DAY + 5 * MINUTE, "buyers": -(T0 + 9)}
     return made
 

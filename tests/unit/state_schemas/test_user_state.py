@@ -44,7 +44,7 @@ def generated(timeline: Timeline) -> UserState:
         newest_event_time_ms=timeline.newest_ms,
         committed_through_ms=timeline.committed_through_ms,
         accepted_events=timeline.accepted,
-        quiet_check_at_ms=timeline.quiet_check_at_ms,
+        check_at_ms=timeline.check_at_ms,
         last_arrival_ms=timeline.last_arrival_ms,
         forgotten_through_ms=timeline.forgotten_through_ms,
     )
@@ -74,7 +74,7 @@ def test_any_timeline_is_written_as_the_generated_class_writes_it(
         timeline.offer(event, event.time_ms, min(event.time_ms, reached_ms))
     if quiet:
         timeline.close_quiet()
-    timeline.last_arrival_ms, timeline.quiet_check_at_ms = wall_ms, wall_ms // 2
+    timeline.last_arrival_ms, timeline.check_at_ms = wall_ms, wall_ms // 2
     timeline.segments_published = published
     state = encode_user(timeline)
     assert state == codec.encode(generated(timeline))
