@@ -8,6 +8,8 @@ from hashlib import sha256
 from typing import Any, Final
 
 _HASH_CHARS: Final = 12
+_AS_OF: Final = ["slot", "last_ms"]
+_NEWEST: Final = ["slot", "newest_ms"]
 CLOCK_OPERATIONS: Final = frozenset({"day_angle", "hour", "day_of_week"})  # their value depends on the time zone
 
 
@@ -49,6 +51,11 @@ def replaced(expr: Any, operation: str, by: Callable[[Any], Any]) -> Any:
     if expr and expr[0] == operation:
         return by(expr)
     return [replaced(part, operation, by) for part in expr]
+
+
+def as_of_event(expr: Any) -> Any:
+    """Return what an expression means as of the newest event, where the as-of time and that of the event are one."""
+    return replaced(expr, "slot", lambda slot: _AS_OF if slot == _NEWEST else slot)
 
 
 def uses_clock(expr: Any) -> bool:

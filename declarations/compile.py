@@ -13,7 +13,7 @@ from declarations.event_types import EventType, event_types
 from declarations.feature_models import Expr, Feature, Ratio
 from declarations.features import FeatureCompiler, formula_of
 from declarations.loading import read_project
-from declarations.models import Project
+from declarations.models import AGES_S, Project
 from declarations.problems import Problems, instead
 from declarations.reducers import Reducers
 from declarations.rows import Features, Row
@@ -72,6 +72,7 @@ def compile_project(project: Project, problems: Problems) -> dict[str, Any]:
         "hash": "",
         "time_zone": zone,
         "sessions": project.settings.sessions,
+        "ages_s": project.settings.ages_s,
         "events": [each.data for each in types.values() if each.data is not None],
         "reducers": reducers.data(),
         "features": features.data(),
@@ -180,4 +181,6 @@ def _meaning(plan: dict[str, Any], types: dict[str, EventType]) -> Any:
     scores = sorted([score["name"], score["hash"], score.get("folder", "")] for score in plan["scores"])
     segments = sorted([segment["name"], segment["hash"]] for segment in plan["segments"])
     settings = [plan["name"], plan["time_zone"], plan["affinities"], plan["sessions"]]
+    if plan["ages_s"] != list(AGES_S):  # plans that are older than ages have kept their hashes
+        settings.append(plan["ages_s"])
     return [settings, events, features, scores, segments]

@@ -18,6 +18,7 @@ PROFILE: Final[Mapping[str, list[Any]]] = {
     "events_total": ["slot", "events"],
     "sessions_total": ["slot", "sessions"],
     "first_event_ms": ["slot", "first_ms"],
+    "last_event_ms": ["slot", "newest_ms"],
     "as_of_ms": ["slot", "last_ms"],
     "session_start_ms": ["slot", "session_start_ms"],
     "events_in_session": ["slot", "session_events"],

@@ -46,7 +46,7 @@ class FieldAggregate(Aggregate):
 class Windowed(Strict):
     """The options of a window."""
 
-    window: Duration | None = Field(None, description="only events of this time until the newest")
+    window: Duration | None = Field(None, description="only events of this time until the as-of time")
     hop: Duration | None = Field(None, description="the steps in which it is kept; about window / 24 by default")
 
 
@@ -170,7 +170,7 @@ class LastK(FieldAggregate):
 
 
 class Since(Aggregate):
-    """The time since the newest event."""
+    """The time since the newest such event."""
 
     since: Words = Field(description="an event, a list of them, or any")
     unit: Literal["s", "m", "h", "d"] = Field("h", description="in which the time is given")
@@ -201,7 +201,7 @@ class Histogram(FieldAggregate):
 
 
 class Streak(Feature):
-    """Days in a row with such an event, up to the newest event's day."""
+    """Days in a row with such an event, up to the day of the as-of time."""
 
     streak: Words = Field(description="an event, a list of them, or any")
     where: Expression | None = Field(None, description="CEL over the event's fields, value, category, type and time")

@@ -47,7 +47,10 @@ def accepted(schema: Mapping[str, Any]) -> str:
 def _of_type(schema: Mapping[str, Any]) -> str:
     kind = schema["type"]
     if kind == "array":
-        return f"list of {'names' if schema['items'].get('type') == 'string' else 'numbers'}"
+        items = schema["items"]
+        if _DURATION in items.get("pattern", ""):
+            return "list of durations"
+        return f"list of {'names' if items.get('type') == 'string' else 'numbers'}"
     if kind == "integer":
         return f"whole number, {schema['minimum']:,} to {schema['maximum']:,}"
     if kind != "string":

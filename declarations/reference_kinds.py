@@ -134,7 +134,7 @@ KIND_TEXTS: Final[dict[str, KindText]] = {
     "since": KindText(
         "(as-of time - time of the newest such event) / unit.",
         "`default`: give one that is beyond what can be, such as 2160 h",
-        "Exact, as of the user's newest event of any type: it does not grow while the user is silent.",
+        "Exact, as of the user's newest event of any type, or of an age after it: it grows while the user is silent.",
         ("hours_since_like: {since: like, unit: h, default: 2160}",),
     ),
     "distinct": KindText(
@@ -155,8 +155,8 @@ KIND_TEXTS: Final[dict[str, KindText]] = {
     "streak": KindText(
         "On how many days in a row, in the project's time zone, there was such an event.",
         "0",
-        "Exact. It lasts until a whole day is missing: as of the newest event of any type, the last counted day is "
-        "that event's day or the one before; else it is 0.",
+        "Exact. It lasts until a whole day is missing: the last counted day is that of the as-of time or the one "
+        "before; else it is 0.",
         ("days_in_a_row: {streak: play}",),
     ),
     "changes": KindText(

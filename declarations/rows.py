@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
 
-from declarations.canonical import content_hash, replaced, uses_clock, whole
+from declarations.canonical import as_of_event, content_hash, replaced, uses_clock, whole
 
 _REF = "ref"  # [_REF, name] stands for a feature until positions are known
 _REFERENCES = {"text": "text_feature", "map": "map_feature"}
@@ -53,25 +53,38 @@ class Features:
         rows: in the order of the plan; none is computed from itself.
         reducers: positions of the reducers, by key.
         zone: the project's time zone; part of the meaning of expressions that read the clock.
+
+    Attributes:
+        hashes: of what each feature means as of an event. So a feature may begin to say something else of silence, and
+            still have its state and its models.
     """
 
     def __init__(self, rows: Sequence[Row], reducers: Mapping[str, int], zone: str) -> None:
         self.rows = rows
         self.positions = {row.name: position for position, row in enumerate(rows)}
         self.hashes: dict[str, str] = {}
+        self._at_ages: dict[str, str] = {}  # hashes that tell the as-of time from that of the newest event
         self._zone = zone
         self._reducers = reducers
         for name in TopologicalSorter({row.name: row.uses for row in rows}).static_order():
-            self.hashes[name] = self._hash(rows[self.positions[name]])
+            row = rows[self.positions[name]]
+            self.hashes[name] = self._hash(row, self.meaning)
+            self._at_ages[name] = self._hash(row, self.meaning_at_ages)
 
     def resolved(self, expr: Any) -> Any:
         """Return an expression of a plan: features by position."""
         return replaced(expr, _REF, self._position)
 
     def meaning(self, expr: Any) -> Any:
-        """Return an expression with the hashes of features in place of their names, for hashes of what uses it."""
-        with_hashes = replaced(expr, _REF, lambda ref: [_REF, self.hashes[ref[1]]])
-        return [with_hashes, self._zone] if self._zone != "UTC" and uses_clock(expr) else with_hashes
+        """Return what an expression means as of an event, for hashes: it has those of features in place of names."""
+        return self._zoned(as_of_event(replaced(expr, _REF, lambda ref: [_REF, self.hashes[ref[1]]])))
+
+    def meaning_at_ages(self, expr: Any) -> Any:
+        """Return what an expression means at any time, for hashes of what is also decided while a user is silent."""
+        return self._zoned(replaced(expr, _REF, lambda ref: [_REF, self._at_ages[ref[1]]]))
+
+    def _zoned(self, meaning: Any) -> Any:
+        return [meaning, self._zone] if self._zone != "UTC" and uses_clock(meaning) else meaning
 
     def data(self) -> list[dict[str, Any]]:
         """Return the entries of the plan."""
@@ -81,11 +94,11 @@ class Features:
         position = self.positions[ref[1]]
         return [_REFERENCES.get(self.rows[position].kind, "feature"), position]
 
-    def _hash(self, row: Row) -> str:
+    def _hash(self, row: Row, meaning: Callable[[Any], Any]) -> str:
         default = [] if row.kind in _REFERENCES else [row.default]
         if row.key:
             return content_hash([row.key, list(row.read), *default])
-        return content_hash([self.meaning(row.expr), *default])
+        return content_hash([meaning(row.expr), *default])
 
     def _entry(self, row: Row) -> dict[str, Any]:
         numeric = row.kind not in _REFERENCES

@@ -157,7 +157,7 @@ class ScoreCompiler:
             self._problems.add((*path, option), message)
             return None
         expressions = [enter[0], leave[0] if leave else None]
-        meaning = [[self._features.meaning(expr) for expr in expressions], segment.min_stay or 0]
+        meaning = [[self._features.meaning_at_ages(expr) for expr in expressions], segment.min_stay or 0]
         return {
             "name": name,
             "hash": content_hash(meaning),

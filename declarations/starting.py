@@ -24,6 +24,13 @@ project:
   name: shop
   time_zone: UTC
   affinities: category_affinity
+  # ages: [1h, 1d, 7d]      # how long a user has been silent when scores and segments are looked at again
+
+segments:
+  cart_left:
+    when: hours_since_cart >= 1 && hours_since_cart < 72 && hours_since_cart < hours_since_purchase
+    doc: filled a cart at least an hour ago, and has not bought
+  lapsed: {when: as_of_ms - last_event_ms >= 7 * 86400000, doc: nothing came for a week}
 """
 
 

@@ -75,13 +75,12 @@ def _list(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-Duration = Annotated[
-    int,
-    BeforeValidator(duration_ms),
-    WithJsonSchema(
-        {"type": "string", "pattern": "^[1-9][0-9]{0,8}[smhdw]$", "description": "such as 30s 5m 12h 7d 4w"}
-    ),
-]
+_DURATION_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": "^[1-9][0-9]{0,8}[smhdw]$",
+    "description": "such as 30s 5m 12h 7d 4w",
+}
+Duration = Annotated[int, BeforeValidator(duration_ms), WithJsonSchema(_DURATION_SCHEMA)]
 _WORD_OR_LIST = {
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}]
 }
@@ -91,6 +90,11 @@ Words = Annotated[
     AfterValidator(_some_words),
     Field(max_length=_WORDS_MAX),
     WithJsonSchema(_WORD_OR_LIST),
+]
+Durations = Annotated[
+    tuple[Duration, ...],
+    BeforeValidator(_list),
+    WithJsonSchema({"type": "array", "items": _DURATION_SCHEMA}),
 ]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-VALUE_MAX, le=VALUE_MAX)]
 Truth = Annotated[bool, Field(strict=True)]

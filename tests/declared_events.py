@@ -15,7 +15,7 @@ from jobs.settings import ScoreEventsSettings
 from tests.builders import NOW
 from training.examples import read_history
 from udfs.plan.plan import Plan
-from udfs.profile import Profile
+from udfs.profile import LAST_MS, Profile
 from udfs.segments import memberships
 
 
@@ -26,8 +26,8 @@ class Folded(NamedTuple):
         profiles: by user.
         left_out: what the job would refuse, in words; empty if nothing.
         types: the number of events by the number of their type.
-        touched: what had another value than its default after some event: numbers, served texts and maps, scores by
-            formula, and segments that somebody was in.
+        touched: what had another value than its default after some event, or at some age after a user's last one:
+            numbers, served texts and maps, scores by formula, and segments that somebody was in.
     """
 
     plan: Plan
@@ -72,16 +72,18 @@ def fold_file(project: Path, file: Path, mapping: Path | None) -> Folded:
             profile.fold(event, bounds)
             folded.touched.update(_touched(plan, profile))
             folded.types[event.type] = folded.types.get(event.type, 0) + 1
+        for age_s in plan.ages_s:
+            folded.touched.update(_touched(plan, plan.aged(profile, age_s), profile.values[LAST_MS] + age_s * 1_000))
         folded.profiles[user] = profile
     return folded
 
 
-def _touched(plan: Plan, profile: Profile) -> list[str]:
+def _touched(plan: Plan, profile: Profile, as_of_ms: float = 0.0) -> list[str]:
     defaults = {feature["name"]: feature["default"] for feature in plan.data["features"]}
-    names = [name for name, value in plan.numbers(profile).items() if value != defaults[name]]
-    reading = plan.reading(profile)
+    names = [name for name, value in plan.numbers(profile, as_of_ms).items() if value != defaults[name]]
+    reading = plan.reading(profile, as_of_ms)
     names += [name for name, _ in reading.traits]
     names += [name for name, entries in reading.tops if entries]
     names += [plan.data["affinities"]] if reading.affinities else []
     names += [name for (name, _), score in zip(plan.formulas, reading.scores, strict=True) if score]
-    return names + [one.name for one in memberships(plan.segments, plan.scope_of(profile), {})]
+    return names + [one.name for one in memberships(plan.segments, plan.scope_of(profile, as_of_ms), {})]

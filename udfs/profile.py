@@ -198,8 +198,8 @@ class Fold:
         """See `Profile.fold`."""
         raise NotImplementedError
 
-    def vector(self, profile: Profile) -> list[float]:
-        """Return what models see of a profile that is not empty."""
+    def vector(self, profile: Profile, as_of_ms: float = 0.0) -> list[float]:
+        """Return what models see of a profile that is not empty, as of a time; 0 is that of the newest event."""
         raise NotImplementedError
 
 

@@ -4,6 +4,10 @@ What is compared is the last change of each membership, coming in or leaving, wi
 replay, in whatever blocks, ends with the same change as the first time. A change has an id that follows from what it
 says. `Timeline.segments_published` is part of the state: since when a user is a member or, with a minus, when they
 left.
+
+A user is looked at after each block with an event of theirs, and when they have reached an age; then everything is as
+of newest event + age. Whether a change came by an event or by time is kept by the fold, so it does not depend on which
+of the two looks has found it. An event at the very time of an age comes before it: the change is then by the event.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import Final
 from driftline.event.v1.segment_pb2 import SegmentChange
 from udfs.hashing import hash128
 from udfs.profile import FIRST_MS, LAST_MS
-from udfs.segments import Segment
+from udfs.segments import IN_BY_TIME, OUT_BY_TIME, Segment
 from udfs.timeline import Timeline
 
 _ENTERED: Final = SegmentChange.CHANGE_ENTERED
@@ -27,12 +31,12 @@ def standing(timeline: Timeline, segments: Sequence[Segment]) -> dict[str, int]:
     Segments in which the user has never been are left out, as are those over a model's score that the user has left.
     """
     found: dict[str, int] = {}
-    profile = timeline.profile()
+    profile = timeline.as_of()
     if profile.empty:
         return found
     values = profile.values
     for segment in segments:
-        if segment.slot >= 0 and not values[segment.slot] and values[segment.slot + 1]:
+        if segment.slot >= 0 and values[segment.slot] <= 0.0 and values[segment.slot + 1]:
             found[segment.name] = -int(values[segment.slot + 1])
     for membership in timeline.segments:
         found[membership.name] = membership.since_ms
@@ -60,7 +64,6 @@ def segment_changes(
         if changed_ms == before_ms or (not changed_ms and before_ms < 0):
             continue
         change = SegmentChange(segment=segment.name, definition=segment.definition)
-        change.cause = _cause(timeline, before_ms)
         if changed_ms > 0:
             change.change, change.effective_time_ms, change.since_ms = _ENTERED, changed_ms, changed_ms
         elif before_ms > 0:
@@ -68,6 +71,7 @@ def segment_changes(
             change.effective_time_ms = _left_ms(timeline, segment, before_ms)
         else:  # the user came in and left again between two looks
             change.change, change.effective_time_ms = _LEFT, -changed_ms
+        change.cause = _cause(timeline, segment, before_ms, change.effective_time_ms)
         changes.append(change)
     declared = [segment.name for segment in segments]
     for name in sorted(published):
@@ -75,6 +79,7 @@ def segment_changes(
             changes.append(_undeclared(timeline, name))
     for change in changes:
         change.user_id, change.generation, change.accepted_events = user_id, generation, timeline.accepted
+        change.age_s = timeline.age_s
         change.previous_since_ms = max(0, published.get(change.segment, 0))
         change.change_id = change_id(change)
     return changes
@@ -89,19 +94,31 @@ def change_id(change: SegmentChange) -> str:
 
 def _undeclared(timeline: Timeline, name: str) -> SegmentChange:
     since_ms = timeline.segments_published[name]
-    forgotten = timeline.profile().empty
+    forgotten = timeline.as_of().empty
     return SegmentChange(
         segment=name,
         change=_LEFT,
-        effective_time_ms=timeline.forgotten_through_ms if forgotten else int(timeline.profile().values[LAST_MS]),
+        effective_time_ms=timeline.forgotten_through_ms if forgotten else _as_of_ms(timeline),
         since_ms=since_ms,
         cause=SegmentChange.CAUSE_FORGET if forgotten else SegmentChange.CAUSE_DECLARATION,
     )
 
 
-def _cause(timeline: Timeline, before_ms: int) -> SegmentChange.Cause.ValueType:
-    erased = before_ms > 0 and (timeline.profile().empty or timeline.forgotten_through_ms >= before_ms)
-    return SegmentChange.CAUSE_FORGET if erased else SegmentChange.CAUSE_EVENT
+def _as_of_ms(timeline: Timeline) -> int:
+    """Return the time that the evaluated profile, which is not empty, is as of."""
+    return int(timeline.as_of().values[LAST_MS]) + timeline.age_s * 1_000
+
+
+def _cause(timeline: Timeline, segment: Segment, before_ms: int, effective_ms: int) -> SegmentChange.Cause.ValueType:
+    profile = timeline.as_of()
+    if before_ms > 0 and (profile.empty or timeline.forgotten_through_ms >= before_ms):
+        return SegmentChange.CAUSE_FORGET
+    if segment.on_models:
+        by_time = timeline.age_s > 0
+    else:
+        values, slot = profile.values, segment.slot
+        by_time = values[slot + 1] == effective_ms and values[slot] in {IN_BY_TIME, OUT_BY_TIME}
+    return SegmentChange.CAUSE_TIME if by_time else SegmentChange.CAUSE_EVENT
 
 
 def _left_ms(timeline: Timeline, segment: Segment, since_ms: int) -> int:
@@ -109,11 +126,12 @@ def _left_ms(timeline: Timeline, segment: Segment, since_ms: int) -> int:
 
     Of a segment over a model's score it is when that was seen.
     """
-    values = timeline.profile().values
-    if timeline.profile().empty or timeline.forgotten_through_ms >= since_ms:
+    profile = timeline.as_of()
+    values = profile.values
+    if profile.empty or timeline.forgotten_through_ms >= since_ms:
         return timeline.forgotten_through_ms
     if segment.on_models:
-        return int(values[LAST_MS])
+        return _as_of_ms(timeline)
     left_ms = int(values[segment.slot + 1])
     if left_ms >= since_ms:
         return left_ms

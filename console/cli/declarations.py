@@ -173,6 +173,8 @@ def _print_sample(folder: Path | None, file: Path, mapping_file: Path | None) ->
 
 
 def _print_totals(plan: dict[str, Any], costs: list[FeatureCost]) -> None:
+    from declarations.models import ages_text
+
     worst, usual = sum(cost.worst for cost in costs), sum(cost.usual for cost in costs)
     length = sum(cost.position is not None for cost in costs)
     declared = sum(event["custom"] != "" for event in plan["events"])
@@ -185,3 +187,5 @@ def _print_totals(plan: dict[str, Any], costs: list[FeatureCost]) -> None:
         f"state of a user: {worst:,} bytes at worst, {usual:,} as a rule; "
         f"of {_USERS:,} users {worst * _USERS / _MB:,.0f} MB and {usual * _USERS / _MB:,.0f} MB"
     )
+    ages = ages_text(plan["ages_s"])
+    typer.echo(f"while a user is silent: {f'evaluated again after {ages}' if ages else 'nothing changes'}")

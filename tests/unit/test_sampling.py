@@ -44,7 +44,7 @@ def test_what_features_come_to() -> None:
     assert features["top_artist"] == Spread("top_artist", 1.0, None, None, None)
     assert features["plan"] == Spread("plan", 0.0, None, None, None)
     assert [spread.name for spread in sample.scores] == ["engagement"]
-    assert sample.members == {"fans": 0, "binging": 0}
+    assert sample.members == {"fans": 0, "binging": 0, "lapsed": 0}
 
 
 def test_repeats_and_the_order_of_arrival_change_nothing() -> None:

@@ -161,8 +161,8 @@ def _named(op: str, what: Any) -> Node | None:
         return logic.Truth(bool(what))
     if op == "score":
         return inputs.Score(str(what))
-    if op == "slot" and what in inputs.SLOTS:
-        return inputs.Slot(inputs.SLOTS[what])
+    if op == "slot" and (what == inputs.AS_OF or what in inputs.SLOTS):
+        return inputs.AsOf() if what == inputs.AS_OF else inputs.Slot(inputs.SLOTS[what])
     if op == "event" and what in _OF_EVENT:
         return _OF_EVENT[what]()
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from driftline.units import DAY_MS
 from udfs.expressions.arithmetic import Divide, Subtract
 from udfs.expressions.clocks import RADIANS_BY_MS
-from udfs.expressions.inputs import Slot
+from udfs.expressions.inputs import AsOf, Slot
 from udfs.expressions.logic import Choice, Greater
 from udfs.expressions.node import Constant, Node, Scope
 
@@ -23,6 +23,19 @@ class SlotDifference(Node):
         """Return left - right."""
         values = scope.values
         return values[self._left] - values[self._right]
+
+
+class SinceSlot(Node):
+    """The time since that of a slot, in milliseconds."""
+
+    __slots__ = ("_slot",)
+
+    def __init__(self, slot: int) -> None:
+        self._slot = slot
+
+    def number(self, scope: Scope) -> float:
+        """Return the as-of time - the slot."""
+        return scope.as_of_ms - scope.values[self._slot]
 
 
 class LessConstant(Node):
@@ -99,10 +112,7 @@ class UtcDayAngle(Node):
 def fused(node: Node) -> Node:
     """Return a node that does the same in fewer steps, or the node itself."""
     if isinstance(node, Subtract):
-        left, right = node.left, node.right
-        if isinstance(left, Slot) and isinstance(right, Slot):
-            return SlotDifference(left.slot, right.slot)
-        return LessConstant(left, right.value) if isinstance(right, Constant) else node
+        return _difference(node)
     if isinstance(node, Divide):
         divisor = node.right
         return ByConstant(node.left, divisor.value) if isinstance(divisor, Constant) and divisor.value else node
@@ -114,3 +124,13 @@ def fused(node: Node) -> Node:
         if isinstance(asked, MoreThan) and isinstance(otherwise, Constant):
             return IfMoreThan(asked.inner, asked.constant, node.then, otherwise.value)
     return node
+
+
+def _difference(node: Subtract) -> Node:
+    left, right = node.left, node.right
+    if isinstance(right, Slot):
+        if isinstance(left, Slot):
+            return SlotDifference(left.slot, right.slot)
+        if isinstance(left, AsOf):
+            return SinceSlot(right.slot)
+    return LessConstant(left, right.value) if isinstance(right, Constant) else node

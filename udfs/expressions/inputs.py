@@ -8,10 +8,11 @@ from typing import Final
 from udfs import profile as p
 from udfs.expressions.node import Node, Scope
 
+AS_OF: Final = "last_ms"  # named like a slot, from when everything was as of the newest event; plans and hashes have it
 SLOTS: Final[dict[str, int]] = {
     "events": p.EVENTS,
     "first_ms": p.FIRST_MS,
-    "last_ms": p.LAST_MS,
+    "newest_ms": p.LAST_MS,
     "sessions": p.SESSIONS,
     "session_start_ms": p.SESSION_START_MS,
     "session_events": p.SESSION_EVENTS,
@@ -45,6 +46,16 @@ class Slot(Node):
     def number(self, scope: Scope) -> float:
         """Return the slot's value."""
         return scope.values[self.slot]
+
+
+class AsOf(Node):
+    """The time that everything is evaluated at, in milliseconds since the epoch."""
+
+    __slots__ = ()
+
+    def number(self, scope: Scope) -> float:
+        """Return it."""
+        return scope.as_of_ms
 
 
 class Score(Node):

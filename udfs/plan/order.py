@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from udfs.expressions.inputs import AS_OF
+
 NUMERIC: Final = ("number", "bool")  # kinds of features that have a number
 _SLOT_KINDS: Final = ("count", "sum", "changes")  # of reducers whose value is a slot, without a default
 _REFERENCES: Final = ("feature", "text_feature", "map_feature")
@@ -50,6 +52,12 @@ def needed_by(features: list[dict[str, Any]], order: list[int], exprs: list[Any]
     return [at for at in order if at in needed]
 
 
+def reducers_read(features: list[dict[str, Any]], exprs: list[Any]) -> list[int]:
+    """Return the positions of the reducers that expressions read through features, ascending."""
+    read = [features[at] for at in needed_by(features, list(range(len(features))), exprs)]
+    return sorted({int(feature["reducer"]) for feature in read if "reducer" in feature})
+
+
 def copied_first(data: dict[str, Any]) -> dict[str, Any]:
     """Return the data of a plan with those features in front that are slots of the profile, to be copied at once.
 
@@ -71,7 +79,7 @@ def is_slot(feature: dict[str, Any], reducers: list[dict[str, Any]]) -> bool:
     """Whether a feature is the value of a slot as it is."""
     if "expr" in feature:
         expr = feature["expr"]
-        return isinstance(expr, list) and expr[0] == "slot"
+        return isinstance(expr, list) and expr[0] == "slot" and expr[1] != AS_OF
     return feature["read"] == ["value"] and reducers[feature["reducer"]]["kind"] in _SLOT_KINDS
 
 

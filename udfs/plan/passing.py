@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp2
+
 from udfs.plan.reducers import PREVIOUS, SESSION, Reducer
 from udfs.profile import NOTHING, SLOTS, Profile
 from udfs.reducers.kind import Sizes, Slots
@@ -16,6 +18,30 @@ class Decay:
         self.half_life_ms = half_life_ms
         self.values: list[int] = []
         self.maps: list[int] = []
+
+    def pass_time(self, profile: Profile, pause_ms: float) -> None:
+        """Let time pass in a profile."""
+        keep = exp2(-pause_ms / self.half_life_ms)
+        v = profile.values
+        for slot in self.values:
+            value = v[slot]
+            if value:  # most are 0, and a 0 needs no new float
+                v[slot] = value * keep
+        for at in self.maps:
+            weights = profile.maps[at]
+            for name in weights:
+                weights[name] *= keep
+
+    def pass_into(self, profile: Profile, passed: Profile, pause_ms: float) -> None:
+        """Put into a copy of the profile what `pass_time` would leave; the profile stays as it is."""
+        keep = exp2(-pause_ms / self.half_life_ms)
+        v, into = profile.values, passed.values
+        for slot in self.values:
+            value = v[slot]
+            if value:
+                into[slot] = value * keep
+        for at in self.maps:
+            passed.maps[at] = {name: weight * keep for name, weight in profile.maps[at].items()}
 
 
 class SessionEnd:

@@ -7,7 +7,6 @@ remembers is in udfs/reducers/.
 
 from __future__ import annotations
 
-from math import exp2
 from typing import Any, Final
 
 from driftline.limits import AFFINITIES_MAX
@@ -20,7 +19,8 @@ from udfs.expressions.numbers import finite
 from udfs.money import LEFT_OUT, NO_CURRENCY
 from udfs.plan.features import Features
 from udfs.plan.layout import layout_of
-from udfs.plan.order import copied_first
+from udfs.plan.looks import Looks
+from udfs.plan.order import copied_first, reducers_read
 from udfs.plan.passing import Decay, SessionEnd, decays_of, session_ends_of
 from udfs.plan.reading import Reading
 from udfs.plan.segment_steps import segment_steps_of, segments_of
@@ -48,6 +48,7 @@ class Plan(Fold):
         definitions: the hash of each feature's definition, by name.
         formulas: the scores that are expressions, by name.
         segments: in the declared order.
+        ages_s: the declared ages in seconds, ascending: so long after the newest event users are looked at again.
         vector_names: the features that models see, in order.
     """
 
@@ -76,6 +77,9 @@ class Plan(Fold):
         self._folded: list[SegmentStep] = segment_steps_of(data["segments"], self.layout, nodes, zone)
         conditions = [each[at] for each in data["segments"] if not each["on_models"] for at in ("enter", "leave")]
         self._watched = self._features.needed_by(conditions)
+        self.ages_s: list[int] = [int(age_s) for age_s in data.get("ages_s", [])]
+        fading = decays_of([reducers[at] for at in reducers_read(data["features"], conditions)])
+        self._looks = Looks(self.ages_s, self._folded, self._features, self._watched, fading)
         affinities: str = data["affinities"] or ""
         self._affinities = self._features.node_named(affinities)
         self._texts = self._features.served("text")
@@ -97,8 +101,11 @@ class Plan(Fold):
             v[p.SESSIONS] = 1.0
         else:
             pause_ms = time_ms - v[p.LAST_MS]
+            if pause_ms > self._looks.first_ms:
+                self._looks.run(profile, pause_ms - 1.0, self._scope)  # the event comes before an age of its time
             if pause_ms:
-                self._decay(profile, pause_ms)
+                for decay in self._decays:
+                    decay.pass_time(profile, pause_ms)
             if pause_ms > bounds.session_gap_ms:
                 self._begin_session(profile, time_ms)
         v[p.EVENTS] += 1.0
@@ -124,19 +131,6 @@ class Plan(Fold):
                 membership.run(profile, scope)
         return dropped
 
-    def _decay(self, profile: Profile, pause_ms: float) -> None:
-        v = profile.values
-        for decay in self._decays:
-            keep = exp2(-pause_ms / decay.half_life_ms)
-            for slot in decay.values:
-                value = v[slot]
-                if value:  # most are 0, and a 0 needs no new float
-                    v[slot] = value * keep
-            for at in decay.maps:
-                weights = profile.maps[at]
-                for name in weights:
-                    weights[name] *= keep
-
     def _begin_session(self, profile: Profile, time_ms: int) -> None:
         for end in self._session_ends:
             end.run(profile)
@@ -150,9 +144,26 @@ class Plan(Fold):
         v[p.SESSION_REFUND_VALUE] = 0.0
         profile.texts[0] = ""
 
-    def reading(self, profile: Profile) -> Reading:
-        """Return the features and scores of a profile that is not empty."""
-        scope = self.scope_of(profile)
+    def aged(self, profile: Profile, age_s: int) -> Profile:
+        """Return a copy of a profile as of an age: read it with `as_of_ms` = newest event + age.
+
+        What decays has decayed, and memberships have been looked at at each declared age until then. The rest is as the
+        newest event has left it, its time and the session included.
+
+        Args:
+            profile: as of its newest event; not empty.
+            age_s: the time since that event in seconds, not negative; need not be a declared one.
+        """
+        aged = profile.copy()
+        age_ms = age_s * 1_000.0
+        self._looks.run(aged, age_ms, self._scope)
+        for decay in self._decays:
+            decay.pass_into(profile, aged, age_ms)
+        return aged
+
+    def reading(self, profile: Profile, as_of_ms: float = 0.0) -> Reading:
+        """Return the features and scores of a profile that is not empty, as of a time; see `scope_of`."""
+        scope = self.scope_of(profile, as_of_ms)
         vector = self._features.packed()
         scores = [_finite(node.number(scope)) for _, node in self.formulas]
         affinities = self._affinities
@@ -163,21 +174,31 @@ class Plan(Fold):
         tops = [(name, _top(node, scope)) for name, node in self._maps]
         return Reading(vector, scores, shares, traits, tops)
 
-    def vector(self, profile: Profile) -> list[float]:
-        """Return what models see of a profile that is not empty, in the order of `vector_names`."""
-        self.scope_of(profile)
+    def vector(self, profile: Profile, as_of_ms: float = 0.0) -> list[float]:
+        """Return what models see of a profile that is not empty, in the order of `vector_names`; see `scope_of`."""
+        self.scope_of(profile, as_of_ms)
         return self._features.vector()
 
-    def numbers(self, profile: Profile) -> dict[str, float]:
+    def numbers(self, profile: Profile, as_of_ms: float = 0.0) -> dict[str, float]:
         """Return the number features of a profile that is not empty, by name, those beside the vector included."""
-        self.scope_of(profile)
+        self.scope_of(profile, as_of_ms)
         return self._features.by_name()
 
-    def scope_of(self, profile: Profile) -> Scope:
-        """Return the scope of a profile that is not empty, with its features; valid until the plan is used again."""
-        self._scope.see(profile)
-        self._features.evaluate(self._scope)
-        return self._scope
+    def scope_of(self, profile: Profile, as_of_ms: float = 0.0) -> Scope:
+        """Return the scope of a profile, with its features; valid until the plan is used again.
+
+        Args:
+            profile: not empty.
+            as_of_ms: the time that is evaluated at, of a profile in which it has passed (`aged`); 0 is the time of the
+                newest event.
+        """
+        scope = self._scope
+        if as_of_ms:
+            scope.see_at(profile, as_of_ms)
+        else:
+            scope.see(profile)
+        self._features.evaluate(scope)
+        return scope
 
 
 def _top(node: Node, scope: Scope) -> list[tuple[str, float]]:

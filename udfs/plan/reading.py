@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Reading:
-    """The features and scores of a user as of the newest event.
+    """The features and scores of a user as of a time.
 
     Attributes:
         vector: what models see, float32 little-endian.

@@ -7,7 +7,7 @@ from typing import Any
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
 from udfs.joined import texts_of
-from udfs.profile import LAST_MS, Profile
+from udfs.profile import Profile
 from udfs.reducers.by import CAP, smallest
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 from udfs.reducers.window import add_to_bucket, sum_since
@@ -78,11 +78,10 @@ class WindowMap(Node):
         self._n = n
 
     def mapping(self, scope: Scope) -> dict[str, float]:
-        """Return the sums that are not 0 as of the newest event; the order is history."""
-        profile = scope.profile
-        oldest = float(int(profile.values[LAST_MS]) // self._hop_ms - self._n)
+        """Return the sums that are not 0 as of the as-of time; the order is history."""
+        oldest = float(int(scope.as_of_ms) // self._hop_ms - self._n)
         sums: dict[str, float] = {}
-        for key, series in profile.tables[self._slot].items():
+        for key, series in scope.profile.tables[self._slot].items():
             total = sum_since(series, oldest)
             if total != 0.0:
                 sums[key] = total

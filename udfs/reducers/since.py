@@ -6,7 +6,7 @@ from typing import Any
 
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
-from udfs.profile import LAST_MS, Profile
+from udfs.profile import Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
 
 
@@ -35,10 +35,9 @@ class SinceNode(Node):
         self._default = default
 
     def number(self, scope: Scope) -> float:
-        """Return the time until the newest event, in units."""
-        values = scope.values
-        then_ms = values[self._slot]
-        return (values[LAST_MS] - then_ms) / self._unit_ms if then_ms else self._default
+        """Return the time until the as-of time, in units."""
+        then_ms = scope.values[self._slot]
+        return (scope.as_of_ms - then_ms) / self._unit_ms if then_ms else self._default
 
 
 class Since(Kind):

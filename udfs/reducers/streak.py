@@ -7,7 +7,7 @@ from typing import Any
 from udfs.event import Event
 from udfs.expressions.clocks import zone_named
 from udfs.expressions.node import Node, Scope
-from udfs.profile import LAST_MS, Profile
+from udfs.profile import Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read
 from udfs.zones import UTC, Zone
 
@@ -49,15 +49,16 @@ class StreakNode(Node):
         days = values[self._slot + 1]
         if not days:
             return 0.0
-        today = float(self._zone.day(int(values[LAST_MS])))
+        today = float(self._zone.day(int(scope.as_of_ms)))
         return days if today <= values[self._slot] + 1.0 else 0.0
 
 
 class Streak(Kind):
     """`streak`. Params: zone, UTC if absent. Reads: ["days"].
 
-    A streak lasts until a whole local day is missing. So it is read as of the day of the user's newest event of any
-    type: the last counted day may be that day or the one before it, which leaves today to go on; else it is 0.
+    A streak lasts until a whole local day is missing. So it is read as of the day of the as-of time, which is at least
+    that of the newest event of any type: the last counted day may be that day or the one before it, which leaves today
+    to go on; else it is 0.
     """
 
     def sizes(self, params: dict[str, Any]) -> Sizes:

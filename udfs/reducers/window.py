@@ -10,7 +10,7 @@ from typing import Any
 
 from udfs.event import Event
 from udfs.expressions.node import Node, Scope
-from udfs.profile import LAST_MS, Profile
+from udfs.profile import Profile
 from udfs.reducers.kind import Kind, On, Sizes, Slots, Step, check_read, required
 
 
@@ -113,10 +113,9 @@ class WindowSum(Node):
         self._n = n
 
     def number(self, scope: Scope) -> float:
-        """Return the sum as of the newest event."""
-        profile = scope.profile
-        series = profile.series[self._slot]
-        return sum_since(series, float(int(profile.values[LAST_MS]) // self._hop_ms - self._n)) if series else 0.0
+        """Return the sum as of the as-of time."""
+        series = scope.profile.series[self._slot]
+        return sum_since(series, float(int(scope.as_of_ms) // self._hop_ms - self._n)) if series else 0.0
 
 
 class WindowExtreme(Node):
@@ -132,10 +131,9 @@ class WindowExtreme(Node):
         self._default = default
 
     def number(self, scope: Scope) -> float:
-        """Return the extreme as of the newest event, or the default if there was none."""
-        profile = scope.profile
-        series = profile.series[self._slot]
-        start = start_of(series, float(int(profile.values[LAST_MS]) // self._hop_ms - self._n))
+        """Return the extreme as of the as-of time, or the default if there was none."""
+        series = scope.profile.series[self._slot]
+        start = start_of(series, float(int(scope.as_of_ms) // self._hop_ms - self._n))
         if start == len(series):
             return self._default
         found = series[start + 1]

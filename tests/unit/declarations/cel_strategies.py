@@ -19,6 +19,7 @@ NAMES: dict[str, Variable] = {
     **{name: Variable("text", ["text_feature", i]) for i, name in enumerate(TEXTS)},
     **{name: Variable("map", ["map_feature", len(TEXTS) + i]) for i, name in enumerate(MAPS)},
     "as_of_ms": Variable("number", ["slot", "last_ms"]),
+    "last_event_ms": Variable("number", ["slot", "newest_ms"]),
     "sessions": Variable("number", ["slot", "sessions"]),
 }
 
@@ -44,7 +45,7 @@ def values() -> st.SearchStrategy[dict[str, object]]:
         "map": weights,
     }
     named: dict[str, st.SearchStrategy[object]] = {name: of_kind[one.kind] for name, one in NAMES.items()}
-    named["as_of_ms"] = st.integers(0, 4_102_444_800_000).map(float)
+    named["as_of_ms"] = named["last_event_ms"] = st.integers(0, 4_102_444_800_000).map(float)
     return st.fixed_dictionaries(named)
 
 
@@ -74,7 +75,9 @@ class _Grammar:
     """Expressions by kind, nested at most so deep."""
 
     def __init__(self, depth: int) -> None:
-        self.numbers = st.one_of(_number_literals(), st.sampled_from([*NUMBERS, "sessions"]).map(_same))
+        self.numbers = st.one_of(
+            _number_literals(), st.sampled_from([*NUMBERS, "sessions", "as_of_ms", "last_event_ms"]).map(_same)
+        )
         self.texts = st.one_of(st.sampled_from(KEYS).map(_text_literal), st.sampled_from(TEXTS).map(_same))
         self.truths = st.sampled_from(["true", "false", "is_fan"]).map(_same)
         for _ in range(depth):

@@ -31,15 +31,18 @@ VALUES: dict[str, Any] = {
     "affinity": {"shoes": 2.0, "hats": 2.0, "": 1.0},
     "spend": {},
     "as_of_ms": 1_767_225_600_000.0,
+    "last_event_ms": 1_767_052_800_000.0,
     "sessions": 4.0,
 }
 
 
 def scope_of(values: Mapping[str, Any]) -> Scope:
     profile = Profile(texts=[values[name] for name in TEXTS], maps=[values[name] for name in MAPS])
-    profile.values[LAST_MS] = values["as_of_ms"]
+    profile.values[LAST_MS] = values["last_event_ms"]
     profile.values[SESSIONS] = values["sessions"]
-    return Scope(profile, [*[values[name] for name in NUMBERS], float(values["is_fan"])])
+    scope = Scope(profile, [*[values[name] for name in NUMBERS], float(values["is_fan"])])
+    scope.see_at(profile, values["as_of_ms"])
+    return scope
 
 
 def ours(typed: Typed, values: Mapping[str, Any]) -> float | bool | str:

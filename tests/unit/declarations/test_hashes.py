@@ -121,3 +121,32 @@ def test_hashes_stay_what_they_are() -> None:
     hashes = [feature["hash"] for feature in plan["features"]]
     assert hashes == ["8fcbf7c76eeb", "802773208bd7", "20611fd7f539", "e528ddf04d44", "a695b901f4f8"]
     assert plan["hash"] == "e26aef32167f"
+
+
+AWAY = "as_of_ms - last_event_ms"
+
+
+def test_the_time_of_the_newest_event_is_the_as_of_time_as_of_an_event() -> None:
+    before = plan_of_features("a: {expr: as_of_ms - session_start_ms}", "b: {expr: a / 2}", "c: {expr: hour(as_of_ms)}")
+    after = plan_of_features(
+        "a: {expr: last_event_ms - session_start_ms}", "b: {expr: a / 2}", "c: {expr: hour(last_event_ms)}"
+    )
+    assert [feature_of(before, name)["hash"] for name in "abc"] == [feature_of(after, name)["hash"] for name in "abc"]
+    assert before["hash"] == after["hash"]
+    assert feature_of(before, "a")["expr"] != feature_of(after, "a")["expr"]
+
+
+def test_for_segments_which_are_decided_at_ages_too_they_differ() -> None:
+    features = "features:\n  a: {expr: as_of_ms - session_start_ms}\n  b: {expr: last_event_ms - session_start_ms}\n"
+    segments = ["a > 5", "b > 5", "as_of_ms - session_start_ms > 5", f"{AWAY} > 5", f"{AWAY} + 0 * a > 5"]
+    declared = "".join(f"  s{at}: {{when: {when}}}\n" for at, when in enumerate(segments))
+    plan = plan_of_text(features + "segments:\n" + declared)
+    assert len({segment["hash"] for segment in plan["segments"]}) == len(segments)
+
+
+def test_the_ages_by_default_are_no_part_of_it() -> None:
+    text = "features:\n  a: {count: play}\n"
+    default = plan_of_text(text)["hash"]
+    assert plan_of_text(text + "project: {ages: [1h, 6h, 1d, 3d, 1w, 2w, 30d, 60d]}")["hash"] == default
+    others = {plan_of_text(text + f"project: {{ages: {ages}}}")["hash"] for ages in ("[]", "[1h]", "[1h, 2h]")}
+    assert len(others | {default}) == 4

@@ -9,14 +9,24 @@ from driftline.event.v1.segment_pb2 import SegmentChange
 from driftline.metrics import JobNamed
 from driftline.topics import SEGMENTS
 from state_schemas.user_state import decode_user, encode_user
-from tests.builders import DAY, T0, bounds, event
+from tests.builders import DAY, HOUR, T0, bounds, event
 from udfs.event import FORGET
 from udfs.expressions.build import build
 from udfs.expressions.node import Node, Scope
 from udfs.pipeline import Batch
 from udfs.profile import SLOTS, Profile
 from udfs.results import BlockResult
-from udfs.segments import NO_SLOT, SLOTS_A_SEGMENT, Segment, SegmentStep, memberships
+from udfs.segment_changes import segment_changes, standing
+from udfs.segments import (
+    IN_BY_EVENT,
+    IN_BY_TIME,
+    NO_SLOT,
+    OUT_BY_TIME,
+    SLOTS_A_SEGMENT,
+    Segment,
+    SegmentStep,
+    memberships,
+)
 from udfs.stages.segments import Segments
 from udfs.timeline import Timeline
 
@@ -150,6 +160,7 @@ def follow(observed: list[tuple[int, bool]], cuts: set[int]) -> tuple[list[Segme
     for number, (at_ms, is_in) in enumerate(observed):
         timeline.offer(event(at_ms))
         profile.fold(event(at_ms), timeline.bounds.profile)
+        scope.see(profile)
         scope.features[0] = float(is_in)
         inside.run(profile, scope)
         if number in cuts or number == len(observed) - 1:
@@ -189,3 +200,77 @@ def test_however_blocks_are_cut_a_consumer_has_the_same_and_each_change_has_one_
     assert len({change.change_id for change in once}) == len(once)
     assert {change.change_id for change in once} <= {change.change_id for change in every}
     assert follow(observed, cuts)[0] == once  # a replay repeats the ids
+
+
+def looked_at(timeline: Timeline, age_s: int, *slots: float) -> list[SegmentChange]:
+    """The changes that a look at an age finds, where the fold has these slots of FANS by then."""
+    aged = Profile([*timeline.profile().values[:SLOTS], *slots])
+    timeline.age_s, timeline.aged = age_s, aged
+    timeline.segments = memberships([FANS], Scope(aged, []), {})
+    now = standing(timeline, [FANS])
+    changes = segment_changes("u1", timeline, now, [FANS], GENERATION)
+    timeline.aged, timeline.segments_published = None, now
+    return changes
+
+
+def test_who_comes_in_by_silence_came_in_at_the_age() -> None:
+    timeline = timeline_at(0, 5)
+    (entered,) = looked_at(timeline, 3_600, IN_BY_TIME, T0 + 5 + HOUR)
+    assert (entered.change, entered.cause) == (SegmentChange.CHANGE_ENTERED, SegmentChange.CAUSE_TIME)
+    assert (entered.effective_time_ms, entered.since_ms) == (T0 + 5 + HOUR, T0 + 5 + HOUR)
+    assert (entered.generation, entered.accepted_events, entered.age_s) == (GENERATION, 2, 3_600)
+    assert looked_at(timeline, 86_400, IN_BY_TIME, T0 + 5 + HOUR) == []
+
+
+def test_who_leaves_by_silence_left_at_the_age() -> None:
+    timeline = timeline_at(0, 5)
+    timeline.segments_published = {"fans": T0 + 5}
+    (left,) = looked_at(timeline, 86_400, OUT_BY_TIME, T0 + 5 + HOUR)
+    assert (left.change, left.cause) == (SegmentChange.CHANGE_LEFT, SegmentChange.CAUSE_TIME)
+    assert (left.effective_time_ms, left.since_ms, left.age_s) == (T0 + 5 + HOUR, T0 + 5, 86_400)
+    assert timeline.segments_published == {"fans": -(T0 + 5 + HOUR)}
+
+
+def test_a_change_by_an_event_that_a_look_at_an_age_finds_is_by_the_event() -> None:
+    (entered,) = looked_at(timeline_at(0, 5), 3_600, IN_BY_EVENT, T0 + 5)
+    assert (entered.cause, entered.age_s) == (SegmentChange.CAUSE_EVENT, 3_600)
+
+
+def test_a_change_by_time_that_an_event_finds_is_by_time() -> None:
+    timeline = timeline_at(0, 2 * HOUR)
+    timeline.profile().values += [IN_BY_TIME, T0 + HOUR]
+    timeline.segments = memberships([FANS], Scope(timeline.profile(), []), {})
+    (entered,) = segment_changes("u1", timeline, standing(timeline, [FANS]), [FANS], GENERATION)
+    assert (entered.effective_time_ms, entered.cause, entered.age_s) == (T0 + HOUR, SegmentChange.CAUSE_TIME, 0)
+
+
+def test_a_membership_that_never_was_is_taken_back_by_the_event_that_came_late() -> None:
+    timeline = timeline_at(0, 5)
+    timeline.segments_published = {"fans": T0 + 5}
+    timeline.profile().values += [OUT_BY_TIME, T0 + 3.0]  # an earlier one was left by silence
+    (left,) = segment_changes("u1", timeline, standing(timeline, [FANS]), [FANS], GENERATION)
+    assert (left.effective_time_ms, left.cause) == (T0 + 5, SegmentChange.CAUSE_EVENT)
+
+
+def test_a_segment_over_a_model_that_a_look_at_an_age_finds_has_its_time() -> None:
+    timeline = timeline_at(0, 5)
+    timeline.age_s, timeline.aged = 3_600, timeline.profile().copy()
+    scope = Scope(timeline.aged, [])
+    scope.see_at(timeline.aged, T0 + 5.0 + HOUR)
+    scope.scores = {"finish": 0.9}
+    likely = Segment("likely", "l1", NO_SLOT, build([">", ["score", "finish"], 0.8], [], "UTC"), ["finish"])
+    timeline.segments = memberships([likely], scope, {})
+    (entered,) = segment_changes("u1", timeline, standing(timeline, [likely]), [likely], GENERATION)
+    assert (entered.effective_time_ms, entered.cause) == (T0 + 5 + HOUR, SegmentChange.CAUSE_TIME)
+    timeline.segments_published = {"likely": T0 + 5 + HOUR}
+    timeline.segments, timeline.age_s = (), 86_400
+    (left,) = segment_changes("u1", timeline, standing(timeline, [likely]), [likely], GENERATION)
+    assert (left.effective_time_ms, left.cause) == (T0 + 5 + DAY, SegmentChange.CAUSE_TIME)
+
+
+def test_a_segment_that_is_declared_no_more_is_left_at_the_age_too() -> None:
+    timeline = timeline_at(0, 5)
+    timeline.segments_published = {"old": T0}
+    timeline.age_s, timeline.aged = 3_600, timeline.profile().copy()
+    (left,) = segment_changes("u1", timeline, standing(timeline, []), [], GENERATION)
+    assert (left.effective_time_ms, left.cause) == (T0 + 5 + HOUR, SegmentChange.CAUSE_DECLARATION)

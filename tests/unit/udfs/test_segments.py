@@ -36,6 +36,7 @@ def fold(step: SegmentStep, observed: list[tuple[int, float]], profile: Profile 
     for time_ms, feature in observed:
         profile.values[LAST_MS] = time_ms
         profile.values[EVENTS] += 1
+        scope.see(profile)
         scope.features[0] = feature
         step.run(profile, scope)
     return profile

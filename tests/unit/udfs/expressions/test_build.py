@@ -32,8 +32,22 @@ def scope(*features: float) -> Scope:
 @pytest.mark.parametrize("slot", SLOTS)
 def test_slots_are_those_of_the_profile(slot: str) -> None:
     here = scope()
-    here.profile.values[getattr(p, slot.upper())] = 42.0
+    at = p.LAST_MS if slot == "newest_ms" else getattr(p, slot.upper())
+    here.profile.values[at] = 42.0
     assert node(["slot", slot]).number(here) == 42.0
+
+
+def test_the_as_of_time_is_no_slot() -> None:
+    here = scope()
+    here.profile.values[p.LAST_MS], here.profile.values[p.SESSION_START_MS] = 42.0, 40.0
+    here.see_at(here.profile, 52.0)
+    assert node(["slot", "last_ms"]).number(here) == 52.0
+    assert node(["slot", "newest_ms"]).number(here) == 42.0
+    assert node(["-", ["slot", "last_ms"], ["slot", "newest_ms"]]).number(here) == 10.0
+    assert node(["-", ["slot", "newest_ms"], ["slot", "session_start_ms"]]).number(here) == 2.0
+    assert node(["hour", ["slot", "last_ms"]]).number(here) == 0.0
+    here.see(here.profile)
+    assert node(["slot", "last_ms"]).number(here) == 42.0
 
 
 def test_features_are_read_by_position() -> None:

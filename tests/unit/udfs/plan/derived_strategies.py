@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 SCORES_MAX = 45
 PROFILE = (
     *("events_total", "sessions_total", "first_event_ms", "as_of_ms", "session_start_ms", "events_in_session"),
-    *("previous_session_end_ms", "ended_sessions", "ended_sessions_ms", "events_in_ended_sessions"),
+    *("previous_session_end_ms", "ended_sessions", "ended_sessions_ms", "events_in_ended_sessions", "last_event_ms"),
 )
 DURATIONS = ("1s", "30m", "6h", "2d")
+SILENCES_MS = st.sampled_from([1_000, 1_800_000, 21_600_000, 172_800_000])
 _THRESHOLDS = ("0.0", "1.0", "2.0", "5.0")
 _NEVER_MET = ("0.3719", "1.8713", "4.1137")
 
@@ -66,11 +67,13 @@ class _Parts:
             st.sampled_from(["<", ">", ">=", "<="]),
             st.integers(0, 2),
         )
+        silent = st.builds("as_of_ms - last_event_ms {} {}.0".format, st.sampled_from([">=", "<"]), SILENCES_MS)
         equal = st.builds('{} == "{}"'.format, self.texts_of(), st.sampled_from(["a", "b", ""]))
         simple = [
             compared,
             compared,
             equal,
+            silent,
             st.just("hour() < 12.0"),
             *([st.sampled_from(self.truths)] * 2)[: len(self.truths)],
         ]

@@ -36,13 +36,17 @@ def _with(history: list[Happened], message: UserEvent, events: dict[str, Any]) -
     return [*history, new]
 
 
+DEFAULT_AGES = ("1h", "6h", "1d", "3d", "7d", "14d", "30d", "60d")
+
+
 class Memberships:
-    """Segments, event after event."""
+    """Segments, event after event, with a look at each age in between."""
 
     def __init__(self, declared: dict[str, Any]) -> None:
         self._declared = declared
         formulas = {name: score["expr"] for name, score in declared["scores"].items()}
         self._formulas = {name: text for name, text in formulas.items() if name not in declared["features"]}
+        self._ages_ms = [duration_ms(age) for age in declared["project"].get("ages", DEFAULT_AGES)]
         self._since: dict[str, int] = {}
         self._before: Sequence[Happened] = []
 
@@ -50,16 +54,31 @@ class Memberships:
         """Who the user is a member of after one more event, and since when; `history` may have begun anew."""
         if not self._before or history[0] is not self._before[0]:
             self._since = {}
+        else:
+            self._since = self.at(history[-1].time_ms - self._before[-1].time_ms - 1)
         self._before = history
+        self._since = self._looked(self._since, view)
+        return self._since
+
+    def at(self, age_ms: int) -> dict[str, int]:
+        """Who the user is a member of when nothing has come for so long."""
+        since = self._since
+        for each_ms in self._ages_ms:
+            if each_ms <= age_ms and self._declared["segments"]:
+                since = self._looked(since, View(self._declared, self._before, each_ms))
+        return since
+
+    def _looked(self, before: dict[str, int], view: View) -> dict[str, int]:
+        since = dict(before)
         now_ms = view.as_of_ms
         for name, segment in self._declared["segments"].items():
             enter = segment.get("enter") or segment["when"]
-            if name not in self._since:
+            if name not in since:
                 if view.expression(enter, self._formulas):
-                    self._since[name] = now_ms
+                    since[name] = now_ms
                 continue
-            stays = now_ms - self._since[name] < duration_ms(segment.get("min_stay", "0s"))
+            stays = now_ms - since[name] < duration_ms(segment.get("min_stay", "0s"))
             leave = segment.get("leave") or f"!({enter})"
             if not stays and view.expression(leave, self._formulas):
-                del self._since[name]
-        return {name: self._since[name] for name in self._declared["segments"] if name in self._since}
+                del since[name]
+        return {name: since[name] for name in self._declared["segments"] if name in since}

@@ -32,14 +32,15 @@ class View:
     Args:
         declared: the project.
         history: the events, at least one.
+        age_ms: how long after the newest one it says so.
     """
 
-    def __init__(self, declared: dict[str, Any], history: Sequence[Happened]) -> None:
+    def __init__(self, declared: dict[str, Any], history: Sequence[Happened], age_ms: int = 0) -> None:
         self._declared = declared
         self._history = history
         self._zone: str = declared["project"]["time_zone"]
         self._known: dict[str, Any] = {}
-        self.as_of_ms = history[-1].time_ms
+        self.as_of_ms = history[-1].time_ms + age_ms
         self._sessions: list[list[Happened]] = []
         for before, each in zip([None, *history], history, strict=False):
             if before is None or each.time_ms - before.time_ms > GAP_MS:
@@ -100,6 +101,7 @@ class View:
             "sessions_total": float(len(self._sessions)),
             "first_event_ms": float(self._history[0].time_ms),
             "as_of_ms": float(self.as_of_ms),
+            "last_event_ms": float(self._history[-1].time_ms),
             "session_start_ms": float(current[0].time_ms),
             "events_in_session": float(len(current)),
             "previous_session_end_ms": float(ended[-1][-1].time_ms) if ended else 0.0,

@@ -22,6 +22,7 @@ from state_schemas.users import Timelines
 from tests.builders import NOW, States, block, fold_block, job_settings, scores_of
 from tests.unit.declarations.projects import plan_of_files
 from tests.unit.udfs.plan.histories import DISORDER_MS, GAP_MS, USER_TTL_MS
+from udfs.profile import Profile
 
 
 def examples(number: int) -> hypothesis_settings:
@@ -45,6 +46,7 @@ class Job:
         cached_max: how many timelines are kept as objects between blocks; with 0, all states are decoded again.
         scores: the newest of each user.
         dead: how many records were refused.
+        plan: as bound.
     """
 
     compiled: str
@@ -55,7 +57,7 @@ class Job:
     dead: int = 0
 
     def __post_init__(self) -> None:
-        plan = bind_plan(self.compiled, settings())
+        plan = self.plan = bind_plan(self.compiled, settings())
         bounds = bounds_of(settings(), plan)
         self._processor = processor_of(settings(), {}, Bound(plan))
         self.users = Timelines(self.states, bounds, self.cached_max, 2**26, StoredLayouts(plan.layout))
@@ -73,6 +75,12 @@ class Job:
         """The newest scores of a user; None without any."""
         scores = self.scores.get(user_id)
         return None if scores is None else UserScores.FromString(scores)
+
+    def profile(self, user_id: str) -> Profile:
+        """A user's profile as of the newest event, read from the state."""
+        timeline = self.users.peek(user_id)
+        assert timeline is not None
+        return timeline.profile()
 
     def present(self, user_id: str) -> tuple[object, ...]:
         """All that a user's profile holds, as of what is committed and as of the newest event, read from the state."""

@@ -28,6 +28,14 @@ WINDOWS = (
     ("1d", None),
 )
 HALF_LIVES = ("131071s", "700001s")  # prime
+AGES: tuple[list[str] | None, ...] = (
+    None,
+    [],
+    ["1s"],
+    ["30m", "6h", "1d", "2d"],
+    ["20d"],
+    ["1s", "5m", "31m", "20d", "30d"],
+)
 CAPS = (None, 1, 2, 3, 5)
 EDGES = ([0], [-1, 0.5, 2], [0, 1, 3, 1e12])
 _NUMERIC = ("number", "money", "timestamp", "bool")
@@ -91,6 +99,9 @@ def projects(draw: st.DrawFn, tight: bool = True, features_max: int = 7) -> Decl
         "scores": declared_scores,
         "segments": draw(segments(outputs, declared_scores, inexact)),
     }
+    ages = draw(st.sampled_from(AGES))
+    if ages is not None:
+        data["project"]["ages"] = ages
     maps = names_of(outputs, "map")
     served = draw(st.booleans())
     if maps and served:

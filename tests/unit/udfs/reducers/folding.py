@@ -38,7 +38,7 @@ class Folded:
     def __init__(
         self, kind: str, params: dict[str, Any], taken: Mapping[int, Taken], profile: Profile | None = None
     ) -> None:
-        self.kind, self.params, self.taken = KINDS[kind], params, taken
+        self.kind_name, self.kind, self.params, self.taken = kind, KINDS[kind], params, taken
         self.sizes = self.kind.sizes(params)
         self.slots = Slots(SLOTS + 1, 2, 2, 1, 1)
         self.steps = {number: self.kind.step(params, self.slots, each.on()) for number, each in taken.items()}
@@ -62,6 +62,7 @@ class Folded:
             self._decay(exp2(-(event.time_ms - values[LAST_MS]) / self.kind.half_life_ms(self.params)))
         values[EVENTS] += 1.0
         values[LAST_MS] = float(event.time_ms)
+        self.scope.see(self.profile)
         self.scope.event = event
         if event.type in self.steps:
             self.dropped += self.steps[event.type].add(self.profile, event, self.scope)
@@ -71,6 +72,15 @@ class Folded:
         for event in events:
             self.add(event)
         return self
+
+    def later(self, age_ms: int) -> Folded:
+        """A copy, to be read as of a time after the newest event."""
+        copied = Folded(self.kind_name, self.params, self.taken, self.profile.copy())
+        half_life_ms = self.kind.half_life_ms(self.params)
+        if half_life_ms:
+            copied._decay(exp2(-age_ms / half_life_ms))
+        copied.scope.see_at(copied.profile, self.profile.values[LAST_MS] + age_ms)
+        return copied
 
     def _decay(self, keep: float) -> None:
         for slot in range(self.slots.value, self.slots.value + self.sizes.values):

@@ -32,7 +32,7 @@ def evaluate(  # noqa: PLR0917  (what a plan's reducer is)
         kind, params, read: as in a plan.
         default: of the feature.
         events: those that the reducer takes, in any order; ids distinct.
-        as_of_ms: the time of the user's newest event, of any type.
+        as_of_ms: the time of the user's newest event, of any type, or a later one.
     """
     return ORACLES[kind](params, read, default, sorted(events, key=_position), as_of_ms)
 

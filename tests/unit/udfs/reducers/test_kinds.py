@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftline.limits import TIME_MS_MAX, VALUE_MAX
+from tests.builders import DAY, HOUR
 from tests.unit.udfs.reducers.cases import CASES, NOT_TAKEN, TAKEN, Case, Drawn, drawn, reads
 from tests.unit.udfs.reducers.folding import Folded, Taken, packed, restored
 from tests.unit.udfs.reducers.oracle import ORACLES, Answer, evaluate
@@ -56,6 +58,29 @@ def test_what_is_read_at_every_event_is_what_the_sorted_events_say(case: Case, d
             wanted = evaluate(case.kind, history.params, read, history.default, rows[::-1], event.time_ms)
             assert_same(case, got, wanted, scale)
     assert folded.fences_stand()
+
+
+@EVERY_CASE
+@given(data=st.data(), age_ms=st.one_of(st.integers(0, 3 * HOUR), st.integers(0, 40 * DAY), st.sampled_from([DAY])))
+def test_what_is_read_at_any_later_time_is_what_the_sorted_events_say(
+    case: Case, data: st.DataObject, age_ms: int
+) -> None:
+    history = data.draw(drawn(case))
+    if not history.events:
+        return
+    folded = _folded(history).add_all(history.events)
+    before = packed(folded.profile)
+    rows = history.rows(len(history.events))
+    scale = 1.0 + sum(abs(row[1]) for row in rows if isinstance(row[1], float))
+    later = folded.later(age_ms)
+    # By another time than the steps of the history, what has faded is not a whole power of 2.
+    compared = replace(case, exact=case.exact and not KINDS[case.kind].half_life_ms(history.params))
+    for read in reads(case, history.params):
+        got = later.read(read, case.gives, history.default)
+        as_of_ms = history.events[-1].time_ms + age_ms
+        wanted = evaluate(case.kind, history.params, read, history.default, rows, as_of_ms)
+        assert_same(compared, got, wanted, scale)
+    assert packed(folded.profile) == before
 
 
 @EVERY_CASE
