@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import struct
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,16 +15,19 @@ from dataclasses import dataclass, field
 from itertools import count, islice, pairwise
 from typing import Final, NamedTuple, TypeVar
 
+from console.as_of import AsOf
+from console.parsed_scores import FLOAT_BYTES, Parsed, parsed
 from driftline.catalogue_message import Catalogue
-from driftline.score_message import split_features
 from driftline.serving.v1.scores_pb2 import UserScores
 from sink_connectors.score_store import ScoreStore
 from sink_connectors.score_value import StoredScores
 
-_FLOAT_BYTES: Final = 4
 PAGE: Final = 1_000  # users compared at a time
 EDGES: Final = (0.0, 1e-9, 1e-6, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 10.0, 100.0, 1e3, 1e6)
-_PLAIN = ("feature_set", "model_version", "as_of_event_time_ms", "accepted_events", "session", "segments", "tops")
+_PLAIN = (
+    *("feature_set", "model_version", "as_of_event_time_ms", "age_s", "accepted_events"),
+    *("session", "segments", "tops"),
+)
 _MAPS = ("model_versions", "traits")
 
 T = TypeVar("T")
@@ -113,6 +115,7 @@ class Comparing:
         features: whether what the model saw is compared, too.
         limit: how many users are listed at most.
         catalogues: of the first and of the second namespace: what their features are called.
+        as_of: which scores are compared.
         seen: told after every page how many users have been looked at.
     """
 
@@ -123,11 +126,13 @@ class Comparing:
         features: bool = False,
         limit: int = 10,
         catalogues: tuple[Catalogue, Catalogue] = (Catalogue(), Catalogue()),
+        as_of: AsOf = AsOf.EVENT,
         seen: Callable[[int], object],
     ) -> None:
         self._tolerance = tolerance
         self._features = features
         self._limit = limit
+        self._as_of = as_of
         self._names = _Names(catalogues[0]), _Names(catalogues[1])
         self._seen = seen
         self._found = Comparison()
@@ -167,7 +172,7 @@ class Comparing:
         if other is None or other.is_tombstone:
             self._found.only_first += 1
             return
-        first, second = _parsed(one), _parsed(other)
+        first, second = parsed(one, self._as_of), parsed(other, self._as_of)
         apart = self._spread(self._found.scores, first.message.scores, second.message.scores)
         size = max((size for size in apart.values() if size < math.inf), default=0.0)
         if self._features:
@@ -183,7 +188,7 @@ class Comparing:
         self._found.different += 1
         self._keep(size, user_id, apart, fields, (first, second))
 
-    def _compare_features(self, first: _Parsed, second: _Parsed) -> dict[str, float]:
+    def _compare_features(self, first: Parsed, second: Parsed) -> dict[str, float]:
         ours, theirs = self._named(0, first), self._named(1, second)
         if ours is None or theirs is None:
             self._found.unnamed += 1
@@ -193,12 +198,12 @@ class Comparing:
             return {}
         return self._spread(self._found.features, first.features(ours), second.features(theirs))
 
-    def _named(self, side: int, parsed: _Parsed) -> tuple[str, ...] | None:
+    def _named(self, side: int, user: Parsed) -> tuple[str, ...] | None:
         """The names of the features that are stored; none where none are stored, None where they are not known."""
-        count = len(parsed.packed) // _FLOAT_BYTES
+        count = len(user.packed) // FLOAT_BYTES
         if not count:
             return ()
-        names = self._names[side].of(parsed.message)
+        names = self._names[side].of(user.message)
         return names if names is not None and len(names) == count else None
 
     def _count_same_features(self) -> None:
@@ -235,16 +240,6 @@ class Comparing:
             heapq.heappop(self._worst)
 
 
-class _Parsed(NamedTuple):
-    message: UserScores  # without the features
-    packed: bytes
-
-    def features(self, names: Sequence[str]) -> dict[str, float]:
-        """The features by name; empty where there are no names."""
-        values = struct.unpack_from(f"<{len(names)}f", self.packed)
-        return dict(zip(names, values, strict=True))
-
-
 class _Names:
     """What the features behind the scores of one namespace are called, by feature set and declaration."""
 
@@ -260,12 +255,7 @@ class _Names:
         return self._known[key]
 
 
-_Pair = tuple[_Parsed, _Parsed]
-
-
-def _parsed(stored: StoredScores) -> _Parsed:
-    packed, scores = split_features(stored.scores)
-    return _Parsed(UserScores.FromString(scores), packed)
+_Pair = tuple[Parsed, Parsed]
 
 
 def _pages(found: Iterator[T]) -> Iterator[list[T]]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import grpc
 
 from driftline.catalogue_message import ServedSet
+from driftline.score_message import served as without_features
 from driftline.score_message import split_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.scores_pb2 import UserScores
@@ -19,17 +20,17 @@ _FLOAT_BYTES = 4
 class Stored(NamedTuple):
     """A stored UserScores, taken apart."""
 
-    scores: UserScores  # without the features
-    packed: bytes  # the features, float32 little-endian
+    scores: UserScores  # without the features, and without what was as of the newest event
+    packed: bytes  # the features, float32 little-endian, as of the same time as the scores
 
 
 def stored(message: bytes) -> Stored:
     """Take a stored UserScores apart. Raises Refused where its features are missing."""
-    packed, rest = split_features(message)
+    packed, _ = split_features(message)
     if not packed:
         details = "the scores were stored without their features; the user's next event stores them"
         raise Refused(grpc.StatusCode.FAILED_PRECONDITION, details)
-    return Stored(UserScores.FromString(rest), packed)
+    return Stored(UserScores.FromString(without_features(message)), packed)
 
 
 def explanation(found: Stored, served: ServedSet | None, *, stale: bool) -> pb.ExplainScoresResponse:

@@ -98,7 +98,7 @@ def places(ranks: Sequence[int], sizes: Sequence[int]) -> list[tuple[int, int]]:
 
 def has_scores(version: bytes) -> bool:
     """Whether there is a value behind a version that was read: the lists have no time to live."""
-    return len(version) == VERSION_BYTES
+    return len(version) >= VERSION_BYTES
 
 
 def _position(token: str) -> Position:

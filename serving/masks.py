@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 
 from driftline.limits import DECLARED_NAME, MASK_PATHS_MAX
+from driftline.score_message import served, split_features
 from driftline.serving.v1.scores_pb2 import UserScores
 from serving.requests import Refused
 
@@ -26,7 +27,7 @@ _BITS = {path: 1 << position for position, path in enumerate(PATHS)}
 
 
 class ReadMask:
-    """A checked mask: keeps some fields of a serialized UserScores.
+    """A checked mask: keeps some fields of a stored UserScores; never the features, those as of the event included.
 
     Args:
         paths: of PATHS.
@@ -41,13 +42,16 @@ class ReadMask:
             tuple(name for name in _SESSION_FIELDS if f"session.{name}" not in paths) if some_of_session else ()
         )
         self._scores = scores if scores and "scores" not in paths else None
+        self._as_of_event = "as_of_event" in parts
 
     def apply(self, message: bytes) -> bytes:
         """A serialized UserScores with the fields of the mask only; of a map's missing key, nothing."""
-        kept = UserScores.FromString(message)
+        kept = UserScores.FromString(split_features(message)[1] if self._as_of_event else served(message))
         kept.DiscardUnknownFields()  # type: ignore[attr-defined]  # its stub lacks it
         for name in self._dropped:
             kept.ClearField(name)
+        if self._as_of_event and kept.HasField("as_of_event"):
+            kept.as_of_event.ClearField("feature_values")
         if self._dropped_of_session and kept.HasField("session"):
             for name in self._dropped_of_session:
                 kept.session.ClearField(name)

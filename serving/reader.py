@@ -22,14 +22,15 @@ from sink_connectors.score_value import (
     catalogue_key,
     user_key,
     user_keys,
+    version_of,
 )
 
 
 class Found(NamedTuple):
     """What is known of one user. Without scores (none yet, or forgotten) the message is empty."""
 
-    version: bytes  # sorts as the writes did
-    message: bytes  # a serialized UserScores, the features first where they are stored
+    version: bytes  # sorts as the writes did (`version_of`)
+    message: bytes  # a serialized UserScores as it is stored (driftline/score_message.py)
     stale: bool = False
 
 
@@ -131,7 +132,7 @@ class ScoreReader:
         """The versions of these users, each in its namespace; empty where there is nothing, not even a tombstone."""
         live = self.namespace or await self._first_namespace()
         keys = [user_key(name or live, user_id) for user_id, name in zip(user_ids, namespaces, strict=True)]
-        return await self._guard.read(self._source.versions(keys), users=len(keys))
+        return list(map(version_of, await self._guard.read(self._source.versions(keys), users=len(keys))))
 
     async def read_catalogue(self, namespace: str) -> bytes | None:
         """What a job has told of a namespace (`driftline.catalogue_message`); None where none has."""
@@ -186,4 +187,4 @@ def _found(value: bytes | None) -> Found:
     if len(value) < VERSION_BYTES:
         message = f"a stored value has {len(value)} bytes; its version alone takes {VERSION_BYTES}"
         raise ValueError(message)
-    return Found(value[:VERSION_BYTES], value[VERSION_BYTES:])
+    return Found(version_of(value), value[VERSION_BYTES:])

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import grpc
 
 from driftline.limits import BATCH_IDS_MAX, LISTED_MEMBERS_MAX
-from driftline.score_message import split_features
+from driftline.score_message import served
 from driftline.serving.v1 import score_service_pb2 as pb
 from serving.arrivals import Arrivals
 from serving.catalogues import Catalogues
@@ -87,8 +87,8 @@ class ScoreService:
         found = await self._reader.read_one(user_id, namespace)
         taken = stored(_scores_of(found))
         async with asyncio.timeout(context.time_remaining()):  # a second read, which _ATTEMPTS_MAX does not count
-            served = await self._catalogues.find(namespace, taken.scores.feature_set, taken.scores.declaration)
-        return explanation(taken, served, stale=found.stale).SerializeToString()
+            known = await self._catalogues.find(namespace, taken.scores.feature_set, taken.scores.declaration)
+        return explanation(taken, known, stale=found.stale).SerializeToString()
 
     async def watch_scores(self, request: pb.WatchScoresRequest, context: Context) -> AsyncIterator[bytes]:
         """WatchScores: first what is known of each user, then what is new."""
@@ -217,9 +217,8 @@ def _scores_of(found: Found) -> bytes:
 
 
 def _shown(message: bytes, mask: ReadMask | None) -> bytes:
-    """What leaves: never the features."""
-    _, scores = split_features(message)
-    return mask.apply(scores) if mask else scores
+    """What leaves: never the features, and what was as of the newest event only where a mask asks for it."""
+    return mask.apply(message) if mask else served(message)
 
 
 def _result(user_id: str, found: Found, mask: ReadMask | None) -> bytes:

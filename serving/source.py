@@ -23,7 +23,7 @@ from serving.replication import Replication
 from sink_connectors.redis_address import FORMS, REDIS_PORT, RedisAddress, read_address
 from sink_connectors.redis_errors import is_outage
 from sink_connectors.redis_memory import RedisMemory, parse_info
-from sink_connectors.score_value import VERSION_BYTES
+from sink_connectors.score_value import HEAD_BYTES
 
 KEYS_MAX = 500  # of a command: Redis serves no one else meanwhile
 CUT_OFF_S_MAX = 10.0
@@ -40,7 +40,7 @@ class ScoreSource(Protocol):
         """The values in the order of the keys; None where there is none."""
 
     async def versions(self, keys: Sequence[str]) -> list[bytes]:
-        """The first VERSION_BYTES of each value; empty where there is none."""
+        """The first HEAD_BYTES of each value, or all of a shorter one; empty where there is none."""
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to commands, each about the one key that is its second word."""
@@ -324,7 +324,7 @@ async def _memory_of(links: Iterable[RedisLink]) -> list[RedisMemory]:
 
 
 def _get_version(key: str) -> bytes:
-    return pack("GETRANGE", key, "0", str(VERSION_BYTES - 1))
+    return pack("GETRANGE", key, "0", str(HEAD_BYTES - 1))
 
 
 def _is_moved(reply: Any) -> bool:

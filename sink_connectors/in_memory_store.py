@@ -9,10 +9,10 @@ from sink_connectors.score_store import Claim, Progress, Recorded, ShardReport, 
 from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
     GENERATION_BYTES,
-    VERSION_BYTES,
     StoredScores,
     check_namespace,
     decode_value,
+    is_newer,
 )
 from sink_connectors.segment_lists import SegmentWrite, decode_row
 
@@ -40,13 +40,13 @@ class InMemoryScoreStore:
         meanwhile: Callable[[], object] = do_nothing,
         members: SegmentWrite | None = None,
     ) -> Written:
-        """See ScoreStore. Bytes of equal length compare like the big-endian numbers that they hold."""
+        """See ScoreStore."""
         accepted = outranked = 0
         if members is not None and not members.segments:
             members = None
         for number, (user_id, value) in enumerate(values):
             stored = self._values.get(user_id, b"")
-            if value[:VERSION_BYTES] > stored[:VERSION_BYTES]:
+            if is_newer(value, stored):
                 self._values[user_id] = value
                 if members is not None:
                     self._list_member(user_id, members, decode_row(members.rows[number]))

@@ -180,13 +180,13 @@ class ScoreStore(Protocol):
     ) -> Written:
         """Store encoded values by user id, and the totals of the shard that they came from.
 
-        A value is accepted if its version is newer than the stored one; accepting it also renews the user's time to
-        live. A batch may hold several values of one user: the newest wins, whatever their order. Called by the job
-        for every block; blocks until the store has answered, so nothing is left to flush. Replays are harmless.
-        Progress is never visible before the values of its batch. With a value that is accepted, and at the same moment,
-        its user's place in the lists of segments becomes that of `members`. User ids are not checked here. `meanwhile`
-        is called once, while the store works, for what would else wait for the answer; what it raises is raised, and
-        may leave the values written.
+        A value is accepted if its version is newer than the stored one (`score_value.is_newer`); accepting it also
+        renews the user's time to live, unless it has an age and there is a value already. A batch may hold several
+        values of one user: the newest wins, whatever their order. Called by the job for every block; blocks until the
+        store has answered, so nothing is left to flush. Replays are harmless. Progress is never visible before the
+        values of its batch. With a value that is accepted, and at the same moment, its user's place in the lists of
+        segments becomes that of `members`. User ids are not checked here. `meanwhile` is called once, while the store
+        works, for what would else wait for the answer; what it raises is raised, and may leave the values written.
 
         Raises:
             ServiceUnavailable: The store could not be reached for `retry_s`; some of a batch may be written.

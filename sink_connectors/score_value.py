@@ -2,6 +2,9 @@
 
 A value is a version of 16 bytes (generation, then accepted events, each 8 bytes big-endian), followed by a serialized
 `driftline.serving.v1.UserScores`. The 16 bytes alone are a tombstone: the user was forgotten, and has no scores.
+
+The age of the scores, `age_s`, belongs to the version, too. It is the first field of the message where it is not 0, so
+HEAD_BYTES of a value are enough to compare it.
 """
 
 from __future__ import annotations
@@ -12,8 +15,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from driftline.limits import ID_BYTES_MAX, NAMESPACE
+from driftline.score_message import AGE_BYTES, age_of
 
 VERSION_BYTES = 16
+HEAD_BYTES = VERSION_BYTES + AGE_BYTES
 GENERATION_BYTES = 8  # of them, in front
 LIVE_KEY = "driftline:live"
 PREVIOUS_KEY = "driftline:previous"  # two parts, as no key of a namespace has
@@ -53,6 +58,25 @@ def decode_value(value: bytes) -> StoredScores:
         raise ValueError(message)
     generation, accepted_events = _VERSION.unpack_from(value)
     return StoredScores(generation, accepted_events, value[VERSION_BYTES:])
+
+
+def version_of(value: bytes) -> bytes:
+    """What a value, or its first HEAD_BYTES, has for a version: bytes that sort as the writes did.
+
+    Of a value with an age the 16 bytes and the age (4 bytes big-endian), of others the 16 bytes. Empty for no value.
+    """
+    age_s = age_of(value[VERSION_BYTES:HEAD_BYTES])
+    return value[:VERSION_BYTES] + age_s.to_bytes(4, "big") if age_s else value[:VERSION_BYTES]
+
+
+def is_newer(value: bytes, stored: bytes) -> bool:
+    """Whether a value is written over a stored one, as write_scores.lua has it; empty: nothing is stored.
+
+    Bytes of equal length compare like the big-endian numbers that they hold. A tombstone is outranked by no age.
+    """
+    if len(stored) == VERSION_BYTES:
+        return value[:VERSION_BYTES] > stored
+    return version_of(value) > version_of(stored)
 
 
 def check_user_id(user_id: str) -> None:

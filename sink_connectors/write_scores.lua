@@ -9,19 +9,30 @@
 -- where a sweep goes on, if there was one.
 --
 -- A version is the first 16 bytes of a value, compared as four unsigned 32-bit numbers: a Lua number is exact only
--- below 2^53, and `<` on strings follows the server's locale.
+-- below 2^53, and `<` on strings follows the server's locale. Where they are equal, the age behind them decides: the
+-- field age_s of UserScores, which is the first one where it is not 0. A value with an age keeps the time to live that
+-- its key has: silence does not prolong it. (score_value.py, is_newer, says the same.)
 
-local VERSION_LAST, FIRST_VALUE = 15, 10
+local VERSION_BYTES, HEAD_LAST, FIRST_VALUE = 16, 21, 10
+local AGE_TAG = string.char(149, 1)
 local DIGEST_BYTES, TIMES_FIRST, TIME_BYTES = 8, 9, 8
 
--- Whether the value is newer, and whether the stored one's generation is the later of the two.
-local function is_newer(value, stored)
+-- The age in seconds of a value, of which its first 22 bytes are enough; 0: as of the newest event.
+local function age_of(value)
+  if #value <= HEAD_LAST or string.sub(value, VERSION_BYTES + 1, VERSION_BYTES + 2) ~= AGE_TAG then return 0 end
+  return struct.unpack('<I4', value, VERSION_BYTES + 3)
+end
+
+-- Whether a value of this age is newer, and whether the stored one's generation is the later of the two. A tombstone,
+-- which ends behind its version, is outranked by no age.
+local function is_newer(value, age, stored)
   local a1, a2, a3, a4 = struct.unpack('>I4I4I4I4', value)
   local b1, b2, b3, b4 = struct.unpack('>I4I4I4I4', stored)
   if a1 ~= b1 then return a1 > b1, a1 < b1 end
   if a2 ~= b2 then return a2 > b2, a2 < b2 end
   if a3 ~= b3 then return a3 > b3, false end
-  return a4 > b4, false
+  if a4 ~= b4 then return a4 > b4, false end
+  return age > 0 and #stored > VERSION_BYTES and age > age_of(stored), false
 end
 
 local ttl_ms, shard, totals, offsets, types = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -52,14 +63,18 @@ end
 local accepted, outranked = 0, 0
 for i = 1, users do
   local key, value = KEYS[i], ARGV[FIRST_VALUE + i - 1]
-  local stored = redis.call('GETRANGE', key, 0, VERSION_LAST)
+  local stored, age = redis.call('GETRANGE', key, 0, HEAD_LAST), age_of(value)
   local newer, later = true, false
-  if #stored > VERSION_LAST then
-    newer, later = is_newer(value, stored)
+  if #stored >= VERSION_BYTES then
+    newer, later = is_newer(value, age, stored)
   end
   if newer then
     if segments > 0 then list_member(key, ARGV[FIRST_VALUE + users + i - 1]) end
-    redis.call('SET', key, value, 'PX', ttl_ms)
+    if age > 0 and #stored > 0 then
+      redis.call('SET', key, value, 'KEEPTTL')
+    else
+      redis.call('SET', key, value, 'PX', ttl_ms)
+    end
     accepted = accepted + 1
   elseif later then
     outranked = outranked + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from driftline.catalogue import V1
-from driftline.score_message import with_features
+from driftline.score_message import with_age, with_features
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
 from sink_connectors.score_value import encode_value
 
@@ -34,3 +34,12 @@ def stored_user(user_id: str, *, accepted: int = 42, generation: int = 1) -> tup
     )
     features = struct.pack(f"<{len(V1)}f", *(_KNOWN.get(feature.name, feature.default) for feature in V1))
     return user_id, encode_value(generation, accepted, with_features(features, message.SerializeToString()))
+
+
+def with_age_in_front(message: UserScores, features: bytes = b"") -> bytes:
+    """A UserScores with an age, in the order in which the job writes it; `features` are as of the age."""
+    rest = UserScores()
+    rest.CopyFrom(message)
+    for name in ("age_s", "as_of_event"):
+        rest.ClearField(name)
+    return with_age(message.age_s, features, message.as_of_event.SerializeToString(), rest.SerializeToString())

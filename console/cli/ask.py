@@ -70,7 +70,7 @@ def _explain(client: ScoresClient, users: Sequence[str], json_lines: bool) -> bo
 
     from console.cli.scores_table import print_explanation
     from driftline.client import NotFoundError, Result
-    from driftline.client.types import explanation_message
+    from driftline.client.messages import explanation_message
 
     found = False
     for user_id in users:
@@ -107,7 +107,7 @@ def _line(result: Result) -> str:
     """The scores in the proto3 mapping, or the status; `stale` as there: left out where it is false."""
     from google.protobuf.json_format import MessageToDict
 
-    from driftline.client.types import scores_message
+    from driftline.client.messages import scores_message
 
     if result.scores is None:
         line = {"status": result.status, "userId": result.user_id}

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from console.as_of import AsOf
 from console.settings import StackSettings
 from driftline.errors import InputError
 
@@ -36,6 +37,9 @@ def diff(  # noqa: PLR0917  (options, each by name)
     limit: Annotated[
         int, typer.Option(min=0, max=_LIMIT_MAX, help="List so many users who differ, the largest difference first.")
     ] = 10,
+    as_of: Annotated[
+        AsOf, typer.Option(help="Compare the scores as of each user's newest event, or as they are served now.")
+    ] = AsOf.EVENT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on one line.")] = False,
 ) -> None:
     """Compare the scores of two namespaces, before promoting one. Exits 0 if nothing differs, 1 otherwise.
@@ -43,7 +47,8 @@ def diff(  # noqa: PLR0917  (options, each by name)
     All that `driftline export-scores` prints is compared: scores and affinities within the tolerance, the rest (model,
     session, segments, as-of time, accepted events ...) as it is. Generation, hash of the declarations and time of
     writing are not. Users are ranked by the largest difference of a score that both namespaces have; a score that one
-    of them lacks is counted beside that.
+    of them lacks is counted beside that. As of the newest event, scores follow from the events alone; as they are
+    served now, those of silent users are as of the ages that the clock has written on either side.
 
     Memory is bounded, and neither side is a snapshot: where jobs still write, drain both first, or differences are
     those of the moment. For example: driftline diff main rebuild --tolerance 0.01 --features
@@ -68,12 +73,13 @@ def diff(  # noqa: PLR0917  (options, each by name)
             features=features,
             limit=limit,
             catalogues=(told[0].get(), told[1].get()),
+            as_of=as_of,
             seen=lambda users: status.update(f"{users:,} users of both looked at"),
         )
         found = comparing.run(one, other)
     _require_users(found, first, second)
     if as_json:
-        typer.echo(json.dumps(_as_json(found, first, second, tolerance)))
+        typer.echo(json.dumps({"as_of": as_of.value} | _as_json(found, first, second, tolerance)))
     else:
         _print(found, first, second)
     if not found.same:

@@ -21,6 +21,7 @@ from jobs.register import JOBS, JobSpec, spec_of
 if TYPE_CHECKING:
     from console.progress import Drained, TopicProgress
 
+_AS_OF = "scores are as of each user's newest event; of users who stay silent the clock writes them as of their age"
 _LOST_S = 3.0  # as long stands still what looks as if it were missing: it may be inside the job
 _JOB_ID = re.compile("[0-9a-f]{32}")
 
@@ -158,6 +159,7 @@ def drain(
     for note in _notes(seen):
         typer.echo(note, err=True)
     _require_drained(seen, job, settings.events_topic, f"after {timeout:g} s", progress.namespace)
+    typer.echo(_AS_OF, err=True)
 
 
 def _require_drained(seen: Drained, job: str, topic: str, waited: str, namespace: str) -> None:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import SecretStr
 
+from console.as_of import AsOf, evaluated_at_ms, to_event
 from console.settings import StackSettings, serve_settings
 from serving.settings import ServeSettings
 
 if TYPE_CHECKING:
-    from driftline.serving.v1.scores_pb2 import UserScores
     from sink_connectors.score_store import ScoreStore
 
 EXPORT_PAGE = 1_000  # users read at a time
@@ -106,10 +106,17 @@ def export_scores(
     namespace: Annotated[
         str | None, typer.Option(help="Namespace to read. [default: DRIFTLINE_NAMESPACE, else the live one]")
     ] = None,
+    as_of: Annotated[
+        AsOf, typer.Option(help="Print the scores as of each user's newest event, or as they are served now.")
+    ] = AsOf.EVENT,
 ) -> None:
     """Print every user's scores from Redis: one JSON line each, sorted by user, comparable with diff.
 
     Leaves out what differs between two runs over the same events: writtenAtMs and generation.
+
+    As of the newest event (--as-of event), the scores follow from the events alone. As they are served now (--as-of
+    now), those of a user who has been silent are as of an age, which the clock has written: ageS is how long after the
+    newest event, in seconds, and evaluatedAtMs the time that the scores are evaluated at.
     """
     from sink_connectors.score_store import RedisScoreStore, read_live_namespace
 
@@ -117,35 +124,39 @@ def export_scores(
     chosen = namespace if namespace is not None else settings.namespace
     chosen = chosen or read_live_namespace(settings.redis_address, retry_s=0)
     with closing(RedisScoreStore.connect(settings.redis_address, namespace=chosen, retry_s=0)) as store:
-        for lines in export_lines(store):
+        for lines in export_lines(store, as_of):
             sys.stdout.write(lines)
 
 
-def export_lines(store: ScoreStore) -> Iterator[str]:
+def export_lines(store: ScoreStore, as_of: AsOf = AsOf.EVENT) -> Iterator[str]:
     """Pages of JSON lines. Holds all user ids, to sort them (some 150 MB a million), but one page of scores."""
-    from driftline.score_message import split_features
-    from driftline.serving.v1.scores_pb2 import UserScores
-
     user_ids = sorted(set(store.user_ids()))  # by code point, which is the order of their UTF-8 bytes
     for start in range(0, len(user_ids), EXPORT_PAGE):
         lines = []
         for stored in store.read(user_ids[start : start + EXPORT_PAGE]):
             if stored is None or stored.is_tombstone:
                 continue
-            _, scores = split_features(stored.scores)  # what the model saw, which ExplainScores shows
-            message = UserScores.FromString(scores)
-            message.ClearField("written_at_ms")
-            message.ClearField("generation")
-            message.ClearField("lists_digest")
-            lines.append(scores_json(message) + "\n")
+            lines.append(_exported(stored.scores, as_of) + "\n")
         yield "".join(lines)
 
 
-def scores_json(message: UserScores) -> str:
-    """The message in the proto3 JSON mapping, on one line, keys sorted: equal messages give equal lines."""
+def _exported(scores: bytes, as_of: AsOf) -> str:
+    """A stored UserScores in the proto3 JSON mapping, on one line, keys sorted: equal messages give equal lines."""
     from google.protobuf.json_format import MessageToDict
 
-    return as_json(MessageToDict(message))
+    from driftline.score_message import served, split_features
+    from driftline.serving.v1.scores_pb2 import UserScores
+
+    if as_of is AsOf.NOW:
+        message = UserScores.FromString(served(scores))
+        times = {"ageS": message.age_s, "evaluatedAtMs": str(evaluated_at_ms(message))}  # also where the age is 0
+    else:
+        message = UserScores.FromString(split_features(scores)[1])
+        to_event(message)
+        times = {}
+    for name in ("written_at_ms", "generation", "lists_digest", "feature_values"):  # ExplainScores shows the features
+        message.ClearField(name)
+    return as_json(MessageToDict(message) | times)
 
 
 def as_json(value: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ AFFINITIES_SHOWN = 3
 PIPE_WIDTH = 160  # columns where the output is not a terminal, so that nothing wraps
 _FLOAT32 = 1e-6  # what a float32 cannot tell apart
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_WORDS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 def print_results(results: Sequence[Result], *, now_ms: int) -> None:
@@ -69,13 +70,14 @@ def features_table(explanation: Explanation) -> Table:
 
 
 def watch_line(result: Result) -> str:
-    """One line: as-of time, user, scores."""
+    """One line: the time that the scores are as of, user, scores."""
     scores = result.scores
     if scores is None:
         return _printable(f"{'-':19}  {result.user_id}  {without_scores(result)}").plain
     named = "  ".join(f"{name} {score:.3f}" for name, score in sorted(scores.scores.items()))
+    age = f"  (as of {in_words(scores.age_s)} after the last event)" if scores.age_s else ""
     stale = "  (stale)" if scores.stale else ""
-    return _printable(f"{_utc(scores.as_of_event_time_ms)}  {result.user_id}  {named}{stale}").plain
+    return _printable(f"{_utc(_as_of_ms(scores))}  {result.user_id}  {named}{age}{stale}").plain
 
 
 def without_scores(result: Result) -> str:
@@ -93,6 +95,27 @@ def duration(span_ms: int) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2]) or "0 s"
+
+
+def in_words(age_s: int) -> str:
+    """An age, exactly: 1 day 12 hours."""
+    parts = []
+    left_s = age_s
+    for word, size_s in _WORDS:
+        count, left_s = divmod(left_s, size_s)
+        if count:
+            parts.append(f"{count:,} {word}" if count == 1 else f"{count:,} {word}s")
+    return " ".join(parts) or "0 seconds"
+
+
+def _as_of_ms(scores: Scores) -> int:
+    return scores.as_of_event_time_ms + 1000 * scores.age_s
+
+
+def _as_of(scores: Scores) -> str:
+    """The time, and what it has to do with the user's events."""
+    at = _utc(_as_of_ms(scores))
+    return f"{at}\n{in_words(scores.age_s)} after\nthe last event" if scores.age_s else at
 
 
 def _differs(feature: FeatureValue) -> bool:
@@ -115,7 +138,7 @@ def _cells(scores: Scores, now_ms: int) -> list[Text]:
         _printable("\n".join(affinities)),
         _printable(_session(scores.session) if scores.session else ""),
         Text(f"{scores.accepted_events:,}"),
-        Text(_utc(scores.as_of_event_time_ms)),
+        Text(_as_of(scores)),
         Text(duration(now_ms - scores.as_of_event_time_ms) + (", stale" if scores.stale else "")),
         _printable(scores.model_version or "none"),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from driftline import client
-from driftline.client.types import scores_message
+from driftline.client.messages import scores_message
 from driftline.serving.v1.scores_pb2 import UserScores
 
 DEADLINE_S = 2.0

@@ -43,8 +43,7 @@ class Shopper:
     def update(self, scores: UserScores, now_s: float) -> None:
         """Take scores as they were read; only new ones count."""
         before = self._scores
-        version = (scores.generation, scores.accepted_events)
-        if before is not None and version == (before.generation, before.accepted_events):
+        if before is not None and _version(scores) == _version(before):
             return
         self._scores = scores
         self._changed_s = now_s if before is not None else self._changed_s
@@ -110,6 +109,10 @@ class Watchlist:
     def rows(self, now_s: float) -> list[ShopperRow]:
         """The shoppers who have scores, from the top."""
         return [row for shopper in self._shoppers if (row := shopper.row(now_s)) is not None]
+
+
+def _version(scores: UserScores) -> tuple[int, int, int]:
+    return scores.generation, scores.accepted_events, scores.age_s
 
 
 def sparkline(values: Sequence[float]) -> str:

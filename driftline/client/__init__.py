@@ -20,6 +20,7 @@ from driftline.client.face_async import AsyncScoresClient
 from driftline.client.face_sync import ScoresClient
 from driftline.client.types import (
     Affinity,
+    AsOfEvent,
     Explanation,
     FeatureValue,
     Membership,
@@ -34,6 +35,7 @@ from driftline.client.types import (
 
 __all__ = [
     "Affinity",
+    "AsOfEvent",
     "AsyncScoresClient",
     "DeadlineExceededError",
     "Explanation",

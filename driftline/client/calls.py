@@ -19,7 +19,7 @@ RECONNECT_S_MAX = 60.0  # how long a watch tries to get its stream back
 Metadata = tuple[tuple[str, str], ...]
 Token = str | Callable[[], str]
 
-_VERSION_PATHS = ("generation", "accepted_events")
+_VERSION_PATHS = ("generation", "accepted_events", "age_s")
 
 
 class Options(TypedDict, total=False):

@@ -16,19 +16,8 @@ from driftline.client.calls import Calls, Metadata, Options
 from driftline.client.channel import channel_options
 from driftline.client.errors import ScoresError, UnauthenticatedError, UnavailableError
 from driftline.client.listing import Listing
-from driftline.client.types import (
-    Explanation,
-    Result,
-    Scores,
-    SegmentCount,
-    SegmentMember,
-    SegmentPage,
-    counts_of,
-    explanation_of,
-    members_of,
-    result_of,
-    scores_of,
-)
+from driftline.client.messages import counts_of, explanation_of, members_of, result_of, scores_of
+from driftline.client.types import Explanation, Result, Scores, SegmentCount, SegmentMember, SegmentPage
 from driftline.client.watching import ACCESS_RENEWED, Reconnects, WatchState
 from driftline.limits import LISTED_MEMBERS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from driftline.client.types import SegmentMember, members_of
+from driftline.client.messages import members_of
+from driftline.client.types import SegmentMember
 from driftline.serving.v1 import score_service_pb2 as pb
 
 

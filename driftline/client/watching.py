@@ -27,7 +27,8 @@ class WatchState:
     def __init__(self, fields: Sequence[str]) -> None:
         self._generation = not fields or "generation" in fields
         self._accepted_events = not fields or "accepted_events" in fields
-        self._versions: dict[str, tuple[int, int]] = {}
+        self._age_s = not fields or "age_s" in fields
+        self._versions: dict[str, tuple[int, int, int]] = {}
         self._statuses: dict[str, str] = {}
 
     def news(self, result: Result) -> Result | None:
@@ -47,6 +48,7 @@ class WatchState:
             scores,
             generation=scores.generation if self._generation else 0,
             accepted_events=scores.accepted_events if self._accepted_events else 0,
+            age_s=scores.age_s if self._age_s else 0,
         )
 
 

@@ -24,13 +24,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from driftline.client import AsyncScoresClient, Result, ScoresError, SegmentPage
-from driftline.client.types import (
-    counts_message,
-    explanation_message,
-    page_message,
-    result_message,
-    scores_message,
-)
+from driftline.client.messages import counts_message, explanation_message, page_message, result_message, scores_message
 from driftline.limits import BATCH_IDS_MAX, LISTED_MEMBERS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.units import MIB

@@ -8,10 +8,11 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 _INTEGERS_AS_TEXT = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 _NUMBERS = {FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT}
-_SIMPLE = {
+_SIMPLE: dict[int, dict[str, Any]] = {
     FieldDescriptor.CPPTYPE_STRING: {"type": "string"},
     FieldDescriptor.CPPTYPE_BOOL: {"type": "boolean"},
     FieldDescriptor.CPPTYPE_INT32: {"type": "integer"},
+    FieldDescriptor.CPPTYPE_UINT32: {"type": "integer", "minimum": 0},
 }
 
 

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from driftline.errors import ServiceUnavailable, SettingError
+from driftline.score_message import age_of
+from driftline.serving.v1.scores_pb2 import AsOfEvent, UserScores
 from sink_connectors.in_memory_store import InMemoryScoreStore
 from sink_connectors.score_store import (
     BATCH_BYTES_MAX,
@@ -26,6 +28,7 @@ from sink_connectors.score_store import (
 )
 from sink_connectors.score_value import StoredScores, encode_value, job_key, progress_key, user_key
 from tests.redis_server import RedisServer, wait_until
+from tests.stored import with_age_in_front
 
 ODD_IDS = [
     "ü",
@@ -47,6 +50,15 @@ NAMESPACES = (f"test-{number}" for number in itertools.count())
 
 def value(accepted_events: int, *, generation: int = 1, scores: bytes = b"scores") -> bytes:
     return encode_value(generation, accepted_events, scores)
+
+
+def aged(accepted_events: int, age_s: int, *, generation: int = 1) -> bytes:
+    """A value of scores as of an age; 0: as of the newest event."""
+    message = UserScores(user_id="u", accepted_events=accepted_events, age_s=age_s)
+    if not age_s:
+        return value(accepted_events, generation=generation, scores=message.SerializeToString())
+    message.as_of_event.CopyFrom(AsOfEvent(scores={"engagement": 0.5}))
+    return value(accepted_events, generation=generation, scores=with_age_in_front(message, b"1234"))
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
@@ -130,6 +142,27 @@ class TestWrite:
         (stored,) = store.read(["u"])
         assert stored is not None
         assert stored.is_tombstone
+
+    @pytest.mark.parametrize("older_s", [0, 1, 255, 256, 2**16, 2**31, 2**32 - 2])
+    def test_of_equal_versions_the_larger_age_wins(self, store: ScoreStore, older_s: int) -> None:
+        assert store.write([("u", aged(3, older_s))], None).accepted == 1
+        assert store.write([("u", aged(3, older_s))], None).accepted == 0
+        assert store.write([("u", aged(3, older_s + 1))], None).accepted == 1
+        assert store.write([("u", aged(3, older_s)), ("u", aged(3, 0)), ("u", aged(2, 2**32 - 1))], None).accepted == 0
+        (stored,) = store.read(["u"])
+        assert stored is not None
+        assert age_of(stored.scores) == older_s + 1
+
+    def test_an_event_beats_every_age_before(self, store: ScoreStore) -> None:
+        store.write([("u", aged(3, 2**32 - 1))], None)
+        assert store.write([("u", aged(4, 0))], None).accepted == 1
+        assert store.write([("u", aged(3, 2**32 - 1))], None) == Written(accepted=0, outranked=0)
+        assert store.write([("u", aged(9, 5, generation=0))], None) == Written(accepted=0, outranked=1)
+
+    def test_a_tombstone_is_outranked_by_no_age(self, store: ScoreStore) -> None:
+        store.write([("u", encode_value(1, 4, b""))], None)
+        assert store.write([("u", aged(4, 60)), ("u", aged(3, 90))], None).accepted == 0
+        assert store.write([("u", aged(5, 60))], None).accepted == 1
 
     def test_batch_larger_than_one_command(self, store: ScoreStore) -> None:
         values = [(f"u{number}", value(1)) for number in range(2 * BATCH_MAX + 1)]
@@ -358,6 +391,35 @@ def test_any_order_and_duplication_of_writes_ends_alike(
     real.close()
 
 
+aged_writes = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]), st.integers(1, 2), st.integers(0, 3), st.sampled_from([0, 0, 1, 300, 2**32 - 1])
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+@given(versions=aged_writes, data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_order_of_events_and_ages_ends_with_the_largest_and_never_goes_back(
+    request: pytest.FixtureRequest, versions: list[tuple[str, int, int, int]], data: st.DataObject
+) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(versions)), max_size=6)))
+    real = connected(request.getfixturevalue("redis_server"), namespace=next(NAMESPACES))
+    for store in (InMemoryScoreStore(), real):
+        seen: dict[str, tuple[int, int, int]] = {}
+        for start, end in itertools.pairwise([0, *cuts, len(versions)]):
+            values = [(user, aged(count, age_s, generation=born)) for user, born, count, age_s in versions[start:end]]
+            store.write(values, None)
+            for user, stored in store.scan():
+                version = stored.generation, stored.accepted_events, age_of(stored.scores)
+                assert version >= seen.get(user, (0, 0, 0))
+                seen[user] = version
+        assert seen == {user: max(one[1:] for one in versions if one[0] == user) for user, *_ in versions}
+    real.close()
+
+
 @pytest.mark.redis
 class TestRedis:
     def test_a_command_is_bounded_in_users_and_in_bytes(self, redis_server: RedisServer) -> None:
@@ -419,6 +481,23 @@ class TestRedis:
             store_key = job_key("ttl")
             long.claim(claim({1: 1}))
             assert client.pttl(store_key) == -1
+        short.close()
+        long.close()
+
+    def test_a_write_of_an_age_keeps_the_time_to_live_that_there_is(self, redis_server: RedisServer) -> None:
+        short, long = (connected(redis_server, namespace="ages", ttl_s=ttl_s) for ttl_s in (50.5, 100))
+        key = user_key("ages", "u")
+        with redis_server.client() as client:
+            long.write([("u", aged(2, 60))], None)  # nothing is there: as every write
+            assert 95_000 < client.pttl(key) <= 100_000
+            short.write([("u", aged(3, 0))], None)
+            assert 45_000 < client.pttl(key) <= 50_500
+            assert long.write([("u", aged(3, 60)), ("u", aged(3, 90))], None).accepted == 2
+            assert 0 < client.pttl(key) <= 50_500
+            long.write([("u", aged(4, 60))], None)
+            assert 0 < client.pttl(key) <= 50_500
+            long.write([("u", aged(5, 0))], None)
+            assert 95_000 < client.pttl(key) <= 100_000
         short.close()
         long.close()
 

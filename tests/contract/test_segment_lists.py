@@ -17,6 +17,7 @@ from sink_connectors.score_store import BATCH_MAX, Claim, Progress, RedisScoreSt
 from sink_connectors.score_value import encode_value
 from sink_connectors.segment_lists import SWEEP_S, Rows, SegmentWrite, Sweeps, decode_row, segment_key, with_digest
 from tests.redis_server import RedisServer
+from tests.stored import with_age_in_front
 
 NAMESPACES = (f"lists-{number}" for number in itertools.count())
 FANS, LIKELY = "fans", "likely"
@@ -106,6 +107,22 @@ def test_a_tombstone_takes_its_user_off_every_list(store: ScoreStore) -> None:
     (stored,) = store.read(["u1"])
     assert stored is not None
     assert stored.is_tombstone
+
+
+def test_a_write_of_an_age_moves_its_user_between_the_lists(store: ScoreStore) -> None:
+    write(store, {"u1": (1, [T0, -1]), "u2": (1, [T0, -1])})
+    rows = Rows(7, [FANS, LIKELY], 1)
+
+    def write_age(user_id: str, age_s: int, since_ms: Sequence[int]) -> int:
+        message = UserScores(user_id=user_id, age_s=age_s)
+        members = SegmentWrite(3, [FANS, LIKELY], [rows.encode(since_ms)])
+        return store.write([(user_id, encode_value(7, 1, with_age_in_front(message)))], None, members=members).accepted
+
+    assert write_age("u1", 3_600, [-1, T0 + 3_600_000]) == 1
+    assert members_of(store) == ({"u2": T0}, {"u1": T0 + 3_600_000})
+    assert write_age("u1", 60, [T0, -1]) == 0
+    assert write_age("u1", 7_200, [-1, T0 + 3_600_000]) == 1
+    assert members_of(store) == ({"u2": T0}, {"u1": T0 + 3_600_000})
 
 
 def test_a_write_without_segments_touches_no_list(store: ScoreStore) -> None:

@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.as_of import AsOf
 from console.comparing import EDGES, PAGE, Comparing, Comparison, Spread
 from driftline.catalogue import V1
 from driftline.catalogue_message import Catalogue, catalogue_of
 from driftline.score_message import with_features
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, DimensionShares, SegmentMembership, UserScores
+from driftline.serving.v1.scores_pb2 import AsOfEvent, CategoryAffinity, DimensionShares, SegmentMembership, UserScores
 from sink_connectors.in_memory_store import InMemoryScoreStore
 from sink_connectors.score_value import encode_value
-from tests.stored import stored_user
+from tests.stored import stored_user, with_age_in_front
 
 Scored = Mapping[str, Mapping[str, float] | None]
 
@@ -144,6 +145,31 @@ class TestFeatures:
     def test_of_a_set_that_is_not_known(self, other: tuple[str, bytes]) -> None:
         found = compare(store_of(value("u", {}, packed())), store_of(other), features=True)
         assert (found.unnamed, found.features) == (1, {})
+
+
+class TestAges:
+    """One namespace whose user has been silent for an hour, and one whose clock has not said so yet."""
+
+    event = UserScores(user_id="u", scores={"x": 0.5}, feature_set="v1", as_of_event_time_ms=7)
+    young = store_of(("u", encode_value(1, 1, with_features(packed(sessions=1), event.SerializeToString()))))
+
+    @staticmethod
+    def aged(age_s: int) -> InMemoryScoreStore:
+        values = struct.unpack(f"<{len(V1)}f", packed(sessions=1))
+        message = UserScores(user_id="u", scores={"x": 0.25}, feature_set="v1", as_of_event_time_ms=7, age_s=age_s)
+        message.as_of_event.CopyFrom(AsOfEvent(scores={"x": 0.5}, feature_values=values))
+        return store_of(("u", encode_value(1, 1, with_age_in_front(message, packed(sessions=2)))))
+
+    @pytest.mark.parametrize("features", [False, True])
+    def test_as_of_the_event_they_are_equal(self, features: bool) -> None:
+        assert compare(self.young, self.aged(3_600), features=features).same
+        assert compare(self.aged(3_600), self.aged(60), features=features).same
+
+    def test_as_they_are_served_they_differ(self) -> None:
+        found = compare(self.young, self.aged(3_600), features=True, as_of=AsOf.NOW)
+        assert (found.scores["x"].largest, found.features["sessions"].largest) == (0.25, 1.0)
+        assert found.fields == {"age_s": 1}
+        assert compare(self.aged(60), self.aged(60), features=True, as_of=AsOf.NOW).same
 
 
 def catalogue(*names: str, declaration: str = "d1") -> Catalogue:

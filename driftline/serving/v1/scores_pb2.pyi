@@ -149,7 +149,9 @@ class UserScores(google.protobuf.message.Message):
 
     @property
     def as_of_event(self) -> Global___AsOfEvent:
-        """Where age_s is set: what they were as of the newest event."""
+        """Where age_s is set: what they were as of the newest event. In Redis it comes behind feature_values; it is served
+        only to a read mask that names it, and without its feature_values.
+        """
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ class TestCalls:
         assert (scores.user_id, scores.scores, scores.version, scores.stale) == (
             "u1",
             {"engagement": 0.25},
-            (1, 1),
+            (1, 1, 0),
             True,
         )
 

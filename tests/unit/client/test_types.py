@@ -5,8 +5,18 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.client import types as t
-from driftline.client.types import Affinity, Explanation, FeatureValue, Membership, Result, Scores, Session, Top
+from driftline.client import messages as t
+from driftline.client.types import (
+    Affinity,
+    AsOfEvent,
+    Explanation,
+    FeatureValue,
+    Membership,
+    Result,
+    Scores,
+    Session,
+    Top,
+)
 from driftline.serving.v1 import score_service_pb2 as pb
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -29,6 +39,16 @@ SCORES = st.builds(
     traits=st.dictionaries(TEXT, TEXT, max_size=2),
     tops=st.lists(st.builds(Top, TEXT, st.lists(st.builds(Affinity, TEXT, SHARE), max_size=2).map(tuple))).map(tuple),
     model_versions=st.dictionaries(TEXT, TEXT, max_size=2),
+    age_s=st.integers(0, 2**32 - 1),
+    as_of_event=st.none()
+    | st.builds(
+        AsOfEvent,
+        st.dictionaries(TEXT, SHARE, max_size=2),
+        st.lists(st.builds(Affinity, TEXT, SHARE), max_size=2).map(tuple),
+        st.lists(st.builds(Membership, TEXT, INT64), max_size=2).map(tuple),
+        st.dictionaries(TEXT, TEXT, max_size=2),
+        st.lists(st.builds(Top, TEXT)).map(tuple),
+    ),
     stale=st.booleans(),
 )
 FEATURES = st.lists(
@@ -72,3 +92,9 @@ def test_status_of_a_newer_contract_is_no_scores() -> None:
 
 def test_as_of_is_utc() -> None:
     assert Scores("u", as_of_event_time_ms=1_500).as_of == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
+
+
+def test_as_of_an_age_is_so_long_after_the_newest_event() -> None:
+    aged = Scores("u", as_of_event_time_ms=1_500, age_s=86_400, generation=7, accepted_events=3)
+    assert aged.as_of == datetime(1970, 1, 2, 0, 0, 1, 500_000, tzinfo=UTC)
+    assert aged.version == (7, 3, 86_400)

@@ -10,8 +10,8 @@ from driftline.client.watching import LOST_CODES, WAIT_S_MAX, Reconnects, WatchS
 NONE = Result("u", "NOT_FOUND")
 
 
-def scored(generation: int, accepted: int) -> Result:
-    return Result("u", "OK", Scores("u", generation=generation, accepted_events=accepted))
+def scored(generation: int, accepted: int, age_s: int = 0) -> Result:
+    return Result("u", "OK", Scores("u", generation=generation, accepted_events=accepted, age_s=age_s))
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,9 @@ def scored(generation: int, accepted: int) -> Result:
         ([scored(1, 2), scored(1, 1), scored(1, 3)], [scored(1, 2), scored(1, 3)]),
         ([scored(2, 1), scored(1, 9), scored(2, 2)], [scored(2, 1), scored(2, 2)]),
         ([scored(1, 9), scored(2, 1)], [scored(1, 9), scored(2, 1)]),
+        ([scored(1, 1), scored(1, 1, 60), scored(1, 1, 60)], [scored(1, 1), scored(1, 1, 60)]),
+        ([scored(1, 1, 60), scored(1, 1), scored(1, 1, 90)], [scored(1, 1, 60), scored(1, 1, 90)]),
+        ([scored(1, 1, 60), scored(1, 2)], [scored(1, 1, 60), scored(1, 2)]),
         ([NONE, NONE, scored(1, 1), NONE, NONE], [NONE, scored(1, 1), NONE]),
         ([scored(1, 5), NONE, scored(1, 4), scored(1, 5)], [scored(1, 5), NONE, scored(1, 5)]),
     ],
@@ -30,21 +33,26 @@ def test_only_what_is_new(arriving: list[Result], yielded: list[Result]) -> None
     assert [news for result in arriving if (news := state.news(result))] == yielded
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.none() | st.tuples(st.integers(1, 3), st.integers(1, 5)))))
-def test_versions_never_fall(arriving: list[tuple[str, tuple[int, int] | None]]) -> None:
-    state, newest = WatchState(()), dict[str, tuple[int, int]]()
+VERSIONS = st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(0, 2))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.none() | VERSIONS)))
+def test_versions_never_fall(arriving: list[tuple[str, tuple[int, int, int] | None]]) -> None:
+    state, newest = WatchState(()), dict[str, tuple[int, int, int]]()
     for user_id, version in arriving:
-        scores = Scores(user_id, generation=version[0], accepted_events=version[1]) if version else None
+        scores = None
+        if version:
+            scores = Scores(user_id, generation=version[0], accepted_events=version[1], age_s=version[2])
         news = state.news(Result(user_id, "OK" if scores else "NOT_FOUND", scores))
         if news is not None and news.scores is not None:
-            assert news.scores.version >= newest.get(user_id, (0, 0))
+            assert news.scores.version >= newest.get(user_id, (0, 0, 0))
             newest[user_id] = news.scores.version
 
 
 def test_version_that_was_not_asked_for_is_not_shown() -> None:
     state = WatchState(["generation"])
-    news = [state.news(result) for result in (scored(1, 1), scored(1, 1), scored(1, 2))]
-    assert news == [scored(1, 0), None, scored(1, 0)]
+    news = [state.news(result) for result in (scored(1, 1), scored(1, 1), scored(1, 2), scored(1, 2, 60))]
+    assert news == [scored(1, 0), None, scored(1, 0), scored(1, 0)]
 
 
 def test_first_connection_is_not_tried_again() -> None:

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from driftline.limits import MASK_PATHS_MAX
 from driftline.serving.v1 import score_service_pb2 as pb
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, SessionSummary, UserScores
+from driftline.serving.v1.scores_pb2 import AsOfEvent, CategoryAffinity, SessionSummary, UserScores
 from serving.masks import PATHS, _resolved, read_mask
 from serving.requests import Refused
+from tests.stored import with_age_in_front
 
 WHOLE = UserScores(
     user_id="u",
@@ -18,6 +19,8 @@ WHOLE = UserScores(
     session=SessionSummary(session_id="s", events=3),
     feature_set="v1",
     accepted_events=7,
+    age_s=3_600,
+    as_of_event=AsOfEvent(scores={"engagement": 0.5}, affinities=[CategoryAffinity(category="hats", share=1)]),
 )
 
 
@@ -53,6 +56,7 @@ def test_every_known_path_keeps_a_part_of_the_message(paths: list[str]) -> None:
         both.CopyFrom(WHOLE)
         both.MergeFrom(masked(*paths))
         del both.affinities[1:]
+        del both.as_of_event.affinities[1:]
         assert both == WHOLE
 
 
@@ -70,6 +74,23 @@ def test_what_a_newer_writer_stored_is_not_in_a_mask() -> None:
     assert mask is not None
     unknown = b"\xa0\x06\x01"  # field 100, which the contract has not
     assert mask.apply(WHOLE.SerializeToString() + unknown) == UserScores(user_id="u").SerializeToString()
+
+
+def test_what_was_as_of_the_event_comes_without_its_features_and_only_when_asked_for() -> None:
+    whole = UserScores()
+    whole.CopyFrom(WHOLE)
+    whole.as_of_event.feature_values.extend([1, 2])
+    stored = with_age_in_front(whole, b"1234")
+
+    def of(*paths: str) -> UserScores:
+        request = pb.GetScoresRequest(user_id="u")
+        request.read_mask.paths.extend(paths)
+        mask = read_mask(request)
+        assert mask is not None
+        return UserScores.FromString(mask.apply(stored))
+
+    assert of("as_of_event", "age_s") == UserScores(age_s=3_600, as_of_event=WHOLE.as_of_event)
+    assert of("scores.engagement", "age_s") == UserScores(scores={"engagement": 0.25}, age_s=3_600)
 
 
 def test_at_most_64_paths_however_they_repeat() -> None:

@@ -18,12 +18,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from console.as_of import AsOf
 from console.cli import ask
 from console.cli import scores as commands
-from console.cli.scores_table import duration, results_table
+from console.cli.scores_table import duration, in_words, results_table, watch_line
 from driftline.client import Result, Scores
 from driftline.errors import ServiceUnavailable, StackError
-from driftline.serving.v1.scores_pb2 import CategoryAffinity, SegmentMembership, SessionSummary, UserScores
+from driftline.serving.v1.scores_pb2 import AsOfEvent, CategoryAffinity, SegmentMembership, SessionSummary, UserScores
 from serving.server import serve
 from serving.settings import ServeSettings
 from sink_connectors.in_memory_store import InMemoryScoreStore
@@ -31,6 +32,7 @@ from sink_connectors.score_store import RedisScoreStore
 from sink_connectors.score_value import encode_value
 from tests.grpc_server import Client, running_server
 from tests.redis_server import RedisServer, free_port
+from tests.stored import with_age_in_front
 
 REPOSITORY = Path(__file__).parents[3]
 SERVE = "import typer; from console.cli.scores import serve; typer.run(serve)"
@@ -59,6 +61,20 @@ def full_scores(user_id: str) -> UserScores:
 
 def stored(user_id: str) -> tuple[str, bytes]:
     return user_id, encode_value(5, 1_234, full_scores(user_id).SerializeToString())
+
+
+DAY_S = 86_400
+
+
+def aged(user_id: str, age_s: int) -> tuple[str, bytes]:
+    """The user of `stored`, silent for so long."""
+    message = full_scores(user_id)
+    event = AsOfEvent(scores=message.scores, affinities=message.affinities, feature_values=[1.0, 2.0])
+    message.MergeFrom(UserScores(age_s=age_s, as_of_event=event))
+    message.scores["churn_risk"] = 0.75
+    del message.affinities[:]
+    message.segments.add(name="away", since_ms=1_760_000_060_000)
+    return user_id, encode_value(5, 1_234, with_age_in_front(message, b"12345678"))
 
 
 @pytest.fixture
@@ -130,6 +146,16 @@ class TestScores:
             *("s-1", "12 events, 1 purchases, 1 min 1 s", "1,234", "2025-10-09 08:53:20", "m-7", "nobody", "no scores"),
         ):
             assert shown in result.stdout
+
+    def test_age_in_words(self, stack: RedisScoreStore) -> None:
+        stack.write([aged("u1", 7 * DAY_S)], None)
+        result = CliRunner().invoke(app, ["scores", "u1"])
+        assert result.exit_code == 0, result.output
+        for shown in ("churn_risk 0.750", "2025-10-16 08:53:20", "7 days after", "the last event", "away"):
+            assert shown in result.stdout
+        line = json.loads(CliRunner().invoke(app, ["scores", "--json", "u1"]).stdout)
+        assert (line["ageS"], line["asOfEventTimeMs"]) == (7 * DAY_S, "1760000000000")
+        assert not {"asOfEvent", "featureValues"} & line.keys()
 
     def test_json_lines(self) -> None:
         result = CliRunner().invoke(app, ["scores", "--json", "日本", "nobody"])
@@ -243,6 +269,46 @@ def test_export_of_several_pages() -> None:
     store.write([stored(user_id) for user_id in reversed(user_ids)], None)
     lines = "".join(commands.export_lines(store)).splitlines()
     assert [json.loads(line)["userId"] for line in lines] == user_ids
+
+
+def exported(*values: tuple[str, bytes], as_of: AsOf = AsOf.EVENT) -> list[str]:
+    store = InMemoryScoreStore()
+    store.write(values, None)
+    return "".join(commands.export_lines(store, as_of)).splitlines()
+
+
+def test_an_export_as_of_the_event_is_that_of_a_job_without_ages() -> None:
+    assert exported(aged("u1", 60), stored("u2")) == exported(stored("u1"), stored("u2"))
+
+
+def test_an_export_as_of_now_has_what_is_served_and_when_it_is_evaluated_at() -> None:
+    silent, active = map(json.loads, exported(aged("u1", 60), stored("u2"), as_of=AsOf.NOW))
+    assert (silent["ageS"], silent["evaluatedAtMs"], silent["scores"]["churn_risk"]) == (60, "1760000060000", 0.75)
+    assert (active["ageS"], active["evaluatedAtMs"], active["scores"]["churn_risk"]) == (0, "1760000000000", 0)
+    assert silent["segments"] == [{"name": "away", "sinceMs": "1760000060000"}]
+    assert not {"asOfEvent", "featureValues", "generation", "writtenAtMs", "affinities"} & silent.keys()
+
+
+@pytest.mark.parametrize(
+    ("age_s", "shown"),
+    [
+        (0, "0 seconds"),
+        (1, "1 second"),
+        (3_600, "1 hour"),
+        (7 * DAY_S, "7 days"),
+        (DAY_S + 12 * 3_600 + 90, "1 day 12 hours 1 minute 30 seconds"),
+        (1_000 * DAY_S, "1,000 days"),
+    ],
+)
+def test_ages_in_words(age_s: int, shown: str) -> None:
+    assert in_words(age_s) == shown
+
+
+def test_a_watch_says_what_scores_are_as_of() -> None:
+    scores = Scores("u1", {"churn_risk": 0.75}, as_of_event_time_ms=1_760_000_000_000, age_s=3_600)
+    assert watch_line(Result("u1", "OK", scores)) == (
+        "2025-10-09 09:53:20  u1  churn_risk 0.750  (as of 1 hour after the last event)"
+    )
 
 
 @pytest.mark.parametrize(

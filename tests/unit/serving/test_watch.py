@@ -21,15 +21,16 @@ from driftline.catalogue_message import catalogue_of
 from driftline.score_message import with_features
 from driftline.serving.v1 import score_service_pb2 as pb
 from driftline.serving.v1.score_service_pb2_grpc import ScoreServiceStub
-from driftline.serving.v1.scores_pb2 import UserScores
+from driftline.serving.v1.scores_pb2 import AsOfEvent, UserScores
 from serving import server
 from serving.reader import Found
 from serving.watch import is_news
 from sink_connectors.catalogue_store import CatalogueStore
 from sink_connectors.score_store import RedisScoreStore
-from sink_connectors.score_value import encode_value
+from sink_connectors.score_value import encode_value, version_of
 from tests.grpc_server import Client, running_server
 from tests.redis_server import RedisServer, wait_until
+from tests.stored import with_age_in_front
 
 SERVICE = "/driftline.serving.v1.ScoreService"
 PUSH_S = 0.2
@@ -43,6 +44,13 @@ def value(
         user_id=user_id, accepted_events=generation, feature_set=feature_set, declaration=declaration
     ).SerializeToString()
     return user_id, encode_value(generation, 1, with_features(features, scores) if features else scores)
+
+
+def aged_value(user_id: str, age_s: int, generation: int = 1, features: bytes = b"1234") -> tuple[str, bytes]:
+    """A value as `value` makes it, as of an age."""
+    message = UserScores(user_id=user_id, accepted_events=generation, age_s=age_s, feature_set="v1")
+    message.as_of_event.CopyFrom(AsOfEvent(scores={"engagement": 0.75}, feature_values=[1.0]))
+    return user_id, encode_value(generation, 1, with_age_in_front(message, features))
 
 
 class Watching:
@@ -88,6 +96,7 @@ def end_of_silent_watch(stack: ExitStack, address: str, seconds: float) -> Calla
 
 
 FOUND = Found(b"2", b"x")
+YOUNG, OLD = (Found(version_of(stored), b"x") for _, stored in (aged_value("u", 255), aged_value("u", 256)))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +106,9 @@ FOUND = Found(b"2", b"x")
         (None, Found(b"", b""), True),
         (FOUND, FOUND, False),
         (FOUND, Found(b"1", b"y"), False),
+        (YOUNG, OLD, True),
+        (OLD, YOUNG, False),
+        (OLD, OLD, False),
         (FOUND, Found(b"3", b"x"), True),
         (FOUND, Found(b"3", b""), True),
         (FOUND, Found(b"", b""), True),
@@ -135,6 +147,22 @@ class TestWatch:
         assert sorted(took_s)[len(took_s) // 2] < PUSH_S
         own_store.write([("u2", encode_value(9, 1, b""))], None)
         assert watching.next() == pb.UserResult(user_id="u2", status=pb.RESULT_STATUS_NOT_FOUND)
+        watching.stop()
+        assert watching.results.empty()
+
+    def test_every_age_is_news_and_an_older_one_is_not(self, client: Client, own_store: RedisScoreStore) -> None:
+        own_store.write([value("u1", features=b"1234")], None)
+        watching = Watching(client, "u1")
+        assert watching.next().scores.age_s == 0
+        for age_s in (3_600, 86_400):
+            own_store.write([aged_value("u1", age_s)], None)
+            pushed = watching.next().scores
+            assert (pushed.age_s, pushed.accepted_events) == (age_s, 1)
+            assert not (pushed.HasField("as_of_event") or pushed.feature_values)
+        own_store.write([aged_value("u1", 3_600), value("u1")], None)
+        own_store.write([value("u1", generation=2)], None)
+        newest = watching.next().scores
+        assert (newest.age_s, newest.accepted_events) == (0, 2)
         watching.stop()
         assert watching.results.empty()
 
@@ -236,6 +264,14 @@ class TestExplain:
         ]
         assert not client.get("u1").scores.feature_values
         assert not client.batch(["u1"])[0].scores.feature_values
+
+    def test_explains_what_is_served(self, client: Client, own_store: RedisScoreStore) -> None:
+        values = [float(number) for number in range(len(V1))]
+        own_store.write([aged_value("u1", 3_600, features=struct.pack(f"<{len(values)}f", *values))], None)
+        explained = self.explain(client, "u1")
+        assert [feature.value for feature in explained.features] == values
+        expected = UserScores(user_id="u1", accepted_events=1, age_s=3_600, feature_set="v1")
+        assert explained.scores == client.get("u1").scores == client.batch(["u1"])[0].scores == expected
 
     def test_names_the_features_that_users_have_declared(
         self, client: Client, own_redis: RedisServer, own_store: RedisScoreStore
