@@ -30,7 +30,7 @@ OF_THE_JOBS = {
     *(counter.value.name for counter in JobNamed),
 }
 OF_OTHERS = re.compile(r"^.*python -m kafka\.admin .*$", re.MULTILINE)  # lines with flags of another program
-NOT_SETTINGS = {"as_of_event_time_ms", "reconnect_s"}  # a field of the contract, an option of the client
+NOT_SETTINGS = {"as_of_event_time_ms", "as_of_event", "reconnect_s"}  # fields of the contract, an option of the client
 
 
 def _parameters(command: Any) -> Iterator[Any]:
