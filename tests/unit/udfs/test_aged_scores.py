@@ -1,0 +1,199 @@
+"""Scores of users with an age: both evaluations in one message, and one call of each model."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from driftline.catalogue import PURCHASE_PROPENSITY
+from driftline.score_message import age_of, served, split_features
+from driftline.serving.v1.scores_pb2 import AsOfEvent, UserScores
+from tests.builders import bounds
+from tests.unit.udfs.strategies import histories
+from tests.v1 import plan
+from udfs import profile as p
+from udfs.event import Event
+from udfs.plan.reading import Reading
+from udfs.profile import Profile
+from udfs.score_bytes import Evaluated, Scorable, ScoreWriter
+from udfs.scoring import Scorer
+from udfs.segments import Membership
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+T0 = 1_767_225_600_000
+DAY_S = 86_400
+BOUNDS = bounds(categories_max=12).profile
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=140)
+UNIT = st.floats(0, 1)
+SHARES = st.lists(st.tuples(TEXT, UNIT), max_size=3)
+
+
+class Counting:
+    """A model whose score is the first feature's bytes, and which notes its calls."""
+
+    version = "v9"
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+
+    def predict(self, vectors: Sequence[bytes]) -> list[float]:
+        self.calls.append(len(vectors))
+        return [_of(vector) for vector in vectors]
+
+
+def _of(vector: bytes) -> float:
+    return sum(vector) / (255 * len(vector))
+
+
+def golden_user() -> tuple[ScoreWriter, Profile]:
+    """The one whose bytes are in tests/golden/user_scores_*."""
+    profile = Profile()
+    v = profile.values
+    v[p.SESSION_START_MS], v[p.LAST_MS], v[p.SESSION_EVENTS], v[p.SESSION_PURCHASES] = (
+        T0 - 90_000.0,
+        float(T0),
+        7.0,
+        1.0,
+    )
+    versions = {"é": "2-x", "purchase_propensity": "1"}
+    return ScoreWriter("media", "3f9c0d1a2b4c", ["churn_risk", "é"], versions, 1_760_000_000_000, T0 + 40), profile
+
+
+def event_evaluated() -> Evaluated:
+    tops = [("by_artist", [("a", 1.0), ("b", 0.0)])]
+    vector = struct.pack("<3f", 1.5, -2, 0)
+    reading = Reading(vector, [], [("shoes", 0.75), ("hats", 0.0)], [("plan", "gold")], tops)
+    return Evaluated(reading, [0.0, 0.5], [Membership("fans", T0 - 5)])
+
+
+def test_bytes_without_an_age_are_those_of_the_release_before() -> None:
+    writer, profile = golden_user()
+    event = event_evaluated()
+    made = writer.write(Scorable("u1", profile, 300, {}), event.reading, event.scores, event.segments)
+    assert made == (GOLDEN / "user_scores_v1.bin").read_bytes()
+
+
+def test_golden_bytes_with_an_age() -> None:
+    writer, profile = golden_user()
+    reading = Reading(struct.pack("<3f", 1.5, -2, 7), [], [("shoes", 1.0)], [("plan", "gold")], [("by_artist", [])])
+    now = Evaluated(reading, [0.25, 0.5], [Membership("away", T0 + 1_000 * 7 * DAY_S)])
+    made = writer.write_aged(Scorable("u1", profile, 300, {}, 7 * DAY_S, profile), now, event_evaluated())
+    assert made == (GOLDEN / "user_scores_aged_v1.bin").read_bytes()
+    assert made[:6] == b"\x95\x01" + (7 * DAY_S).to_bytes(4, "little")
+    assert made[6:8] == b"\x5a\x0c"  # the features, as ever
+
+
+@given(
+    st.integers(1, 2**32 - 1),
+    st.dictionaries(TEXT, st.tuples(UNIT, UNIT), max_size=3),
+    st.tuples(SHARES, SHARES),
+    st.lists(st.tuples(TEXT, st.integers(0, 2**53)), max_size=3),
+    st.lists(st.tuples(TEXT, TEXT), max_size=2, unique_by=lambda pair: pair[0]),
+    st.lists(st.tuples(TEXT, SHARES), max_size=2),
+    st.lists(st.floats(width=32, allow_nan=False), max_size=5_000 // 4),
+)
+def test_any_message_with_an_age_is_written_as_the_generated_class_writes_it(  # noqa: PLR0917  (by name)
+    age_s: int,
+    scores: dict[str, tuple[float, float]],
+    shares: tuple[list[tuple[str, float]], list[tuple[str, float]]],
+    segments: list[tuple[str, int]],
+    traits: list[tuple[str, str]],
+    tops: list[tuple[str, list[tuple[str, float]]]],
+    features: list[float],
+) -> None:
+    names = sorted(scores, key=str.encode)
+    traits = sorted(traits, key=lambda pair: pair[0].encode())
+    vector = struct.pack(f"<{len(features)}f", *features)
+    profile = golden_user()[1]
+    members = [Membership(*one) for one in segments]
+    now = Evaluated(Reading(b"1234", [], shares[0], [], []), [scores[name][0] for name in names])
+    event = Evaluated(Reading(vector, [], shares[1], traits, tops), [scores[name][1] for name in names], members)
+    writer = ScoreWriter("s", "", names, {}, 3, 4)
+    made = writer.write_aged(Scorable("u1", profile, 2, {}, age_s, profile), now, event)
+    before, content, rest = _taken_apart(made)
+    expected = AsOfEvent(scores={name: scores[name][1] for name in names}, feature_values=features)
+    for category, share in shares[1]:
+        expected.affinities.add(category=category, share=share)
+    for name, since_ms in segments:
+        expected.segments.add(name=name, since_ms=since_ms)
+    expected.traits.update(traits)
+    for name, entries in tops:
+        listed = [{"category": key, "share": share} for key, share in entries]
+        expected.tops.add(feature=name, entries=listed)
+    assert content == expected.SerializeToString(deterministic=True)
+    unaged = writer.write(Scorable("u1", profile, 2, {}), now.reading, now.scores)
+    assert (age_of(made), before, rest) == (age_s, b"1234", split_features(unaged)[1])
+    assert served(made) == made[:6] + rest
+
+
+def _taken_apart(made: bytes) -> tuple[bytes, bytes, bytes]:
+    """The features, as_of_event, and what is behind it."""
+    features, rest = split_features(made)
+    parsed = UserScores.FromString(rest)
+    behind = served(made)[6:]
+    field = rest[6 : len(rest) - len(behind)]
+    body = parsed.as_of_event.SerializeToString(deterministic=True)
+    assert field.endswith(body)
+    assert field[:2] == b"\x9a\x01"
+    return features, body, behind
+
+
+USERS = st.lists(st.tuples(histories(), st.integers(0, 60 * DAY_S)), min_size=1, max_size=4)
+
+
+@given(USERS, st.booleans())
+def test_an_aged_user_has_what_there_is_at_both_times(users: list[tuple[list[Event], int]], modelled: bool) -> None:
+    scorable = []
+    for number, (history, age_s) in enumerate(users):
+        profile = BOUNDS.plan.blank()
+        for each in sorted(history):
+            profile.fold(each, BOUNDS)
+        if not profile.empty:
+            aged = plan().aged(profile, age_s) if age_s else None
+            scorable.append(Scorable(f"u{number}", profile, 7, {}, age_s, aged))
+    model = Counting()
+    scorer = Scorer(plan(), {PURCHASE_PROPENSITY: lambda: model} if modelled else {})
+    made = [UserScores.FromString(one.message) for one in scorer.score(scorable, 5, 6)]
+    plain = [Scorable(user.user_id, user.profile, 7, {}) for user in scorable]
+    as_of_event = [UserScores.FromString(one.message) for one in scorer.score(plain, 5, 6)]
+    aged_users = sum(user.aged is not None for user in scorable)
+    assert model.calls == ([len(scorable) + aged_users, len(scorable)] if modelled and scorable else [])
+    for user, message, event in zip(scorable, made, as_of_event, strict=True):
+        if user.aged is None:
+            assert message == event
+            continue
+        _assert_event(message, event)
+        reading = plan().reading(user.aged, user.profile.values[p.LAST_MS] + 1_000.0 * user.age_s)
+        assert struct.pack(f"<{len(message.feature_values)}f", *message.feature_values) == reading.vector
+        assert [(one.category, one.share) for one in message.affinities] == reading.affinities
+        for (name, _), score in zip(plan().formulas, reading.scores, strict=True):
+            assert message.scores[name] == score
+        assert (PURCHASE_PROPENSITY in message.scores) is modelled
+        assert message.scores.get(PURCHASE_PROPENSITY, 0) == (_of(reading.vector) if modelled else 0)
+
+
+def _assert_event(message: UserScores, event: UserScores) -> None:
+    """The message's as_of_event is what the event alone gave; what does not depend on time is the same."""
+    for field in AsOfEvent.DESCRIPTOR.fields:
+        assert getattr(message.as_of_event, field.name) == getattr(event, field.name), field.name
+    for name in ("user_id", "as_of_event_time_ms", "accepted_events", "generation", "session", "model_version"):
+        assert getattr(message, name) == getattr(event, name)
+
+
+def test_no_users_are_no_call() -> None:
+    model = Counting()
+    assert Scorer(plan(), {PURCHASE_PROPENSITY: lambda: model}).score([], 5, 6) == []
+    assert model.calls == []
+
+
+@pytest.mark.parametrize("age_s", [1, 3_600, 2**31])
+def test_the_event_time_stays_that_of_the_newest_event(age_s: int) -> None:
+    writer, profile = golden_user()
+    event = event_evaluated()
+    made = UserScores.FromString(writer.write_aged(Scorable("u1", profile, 3, {}, age_s, profile), event, event))
+    assert (made.as_of_event_time_ms, made.age_s, made.session.last_event_time_ms) == (T0, age_s, T0)
