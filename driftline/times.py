@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
+from driftline.time_units import UNIT_NAMES, unit_of_digits
+
 UNITS_MS: Final = {"s": Decimal(1_000), "ms": Decimal(1), "us": Decimal("0.001"), "ns": Decimal("0.000001")}
 FORMS = "2019-10-01T00:00:00Z, 2019-10-01 00:00:00.123 UTC or 2019-10-01T02:00:00+02:00"
 _FORM = re.compile(
@@ -76,6 +78,22 @@ def number_time_ms(text: str, unit: str) -> int:
     except ValueError:
         message = f"a number of {unit}"
         raise ValueError(message) from None
+
+
+def other_form(text: str, unit: str) -> str:
+    """Say that a time which could not be read has the other form, as a clause behind the error; empty if it has not.
+
+    Args:
+        text: a date with a time of day where a number was due, or the other way round. The clause holds nothing of it.
+        unit: as it is declared: one of UNITS_MS, or text.
+    """
+    if unit != "text":
+        return '; it looks like a date: time_unit is "text" for those' if _FORM.fullmatch(text.strip()) else ""
+    try:
+        found = unit_of_digits(int(decimal_of(text)))
+    except ValueError:
+        return ""
+    return f"; it looks like a number of {UNIT_NAMES[found]}: time_unit is {found!r} for those" if found else ""
 
 
 _PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}

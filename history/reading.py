@@ -17,6 +17,7 @@ from history.documents import DOCUMENT_BYTES_MAX, TOO_LONG, Document, FileError,
 from history.json_documents import documents_of
 from history.refused_counts import RefusedCounts
 from history.rows import rows_of
+from history.time_unit_counts import TimeUnitCounts
 from udfs.refused import RefusedIds
 
 STDIN = Path("-")
@@ -66,6 +67,7 @@ class EventReader:
         self.good = self.bad = self.left_out = 0
         self.unknown_types = NameCounts()
         self._refused = RefusedCounts(refused)
+        self._time_units = TimeUnitCounts(None if mapping is None else mapping.time_units())
         self._declared = frozenset(plain(name) for name in declared)
         self._newest = Document("line", 0, b"")
         self._first_bad = ""  # where it stood, and what was wrong with it
@@ -108,7 +110,7 @@ class EventReader:
             lines.append(f"warning: no event had what the mapping names: {', '.join(missing)}")
         if unknown := unknown_types_text(self.unknown_types.counts):
             lines.append(f"warning: {unknown}")
-        return lines + [f"warning: {warning}" for warning in self._refused.warnings()]
+        return lines + [f"warning: {text}" for text in (*self._time_units.warnings(), *self._refused.warnings())]
 
     @property
     def place(self) -> str:
@@ -145,6 +147,7 @@ class EventReader:
             self.unknown_types(event.type_word)
         if event.type != UserEvent.FORGET:
             self._refused.look(event.user_id, event.event_id)
+            self._time_units.look(event.event_time_ms)
 
     def _documents(self, source: BinaryIO, name: str) -> Iterator[Document]:
         text = text_of(source)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Literal
 
 from google.protobuf.message import DecodeError
@@ -13,6 +12,7 @@ from google.protobuf.message import DecodeError
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import parse_event
 from driftline.limits import CATEGORY_BYTES_MAX, ID_BYTES_MAX, VALUE_MAX
+from driftline.time_units import day_of, likely_times_ms, unit_note
 from driftline.values.reading import ValueReader
 from driftline.words import NameCounts
 from udfs.declared_events import EventTypes
@@ -21,8 +21,6 @@ from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
 from udfs.pipeline import Gate
 from udfs.rejects import InvalidEventError, Reason, Stage
-
-_UNITS = (("seconds", 1), ("microseconds", 1_000_000), ("nanoseconds", 1_000_000_000))  # name, and units per second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,22 +119,25 @@ class Decoder:
                 event.time_ms = event.known_ms = received_ms
                 return
             if not within:
-                raise InvalidEventError(Reason.INVALID_VALUE, self._wrong_time(time_ms))
+                raise InvalidEventError(Reason.INVALID_VALUE, self._wrong_time(time_ms, timestamp_ms))
             text = f"event_time_ms is {ahead_ms} ms ahead of the record; the bound is {self.clock_skew_ms_max} ms"
-            raise InvalidEventError(Reason.CLOCK_SKEW, text)
+            raise InvalidEventError(Reason.CLOCK_SKEW, text + self._unit_note(time_ms, timestamp_ms))
         if 0 <= timestamp_ms < time_ms:
             event.known_ms = timestamp_ms
 
-    def _wrong_time(self, time_ms: int) -> str:
+    def _wrong_time(self, time_ms: int, timestamp_ms: int) -> str:
         early = time_ms < self.event_time_min_ms
         name, bound_ms = (
             ("event_time_min_ms", self.event_time_min_ms) if early else ("event_time_max_ms", self.event_time_max_ms)
         )
-        text = f"event_time_ms is {'before' if early else 'after'} the bound {name} ({bound_ms}, {_date(bound_ms)})"
-        for unit, a_second in _UNITS:
-            if self.event_time_min_ms <= time_ms * 1000 // a_second <= self.event_time_max_ms:
-                return f"{text}; it looks like {unit}, and must be in milliseconds"
-        return text
+        text = f"event_time_ms is {'before' if early else 'after'} the bound {name} ({bound_ms}, {day_of(bound_ms)})"
+        return text + self._unit_note(time_ms, timestamp_ms)
+
+    def _unit_note(self, time_ms: int, timestamp_ms: int) -> str:
+        """Say which unit a refused time looks like; empty if like none."""
+        bounds_ms = (self.event_time_min_ms, self.event_time_max_ms)
+        within_ms = likely_times_ms(timestamp_ms, bounds_ms, self.clock_skew_ms_max)
+        return unit_note(time_ms, None if self.values is None else self.values.time_units, within_ms)
 
     def _parse(self, key: bytes | None, value: bytes | None) -> UserEvent:
         if value is None:
@@ -263,10 +264,6 @@ def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:
             kind, value = REFUND, -value
         value, currency = currencies.amount(value, message.currency)
     return Event(time_ms, event_id, kind, value, category, time_ms, currency)
-
-
-def _date(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms // 1000, UTC):%Y-%m-%d}"
 
 
 def _check_id(field: str, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from driftline.mapping.device_clock import CLOCK_KEYS, check_clock
 from driftline.mapping.keys import FIELDS, FIRST, KINDS, LISTS, OF_SECTIONS, PROPERTY
 from driftline.times import UNITS_MS
 
@@ -55,6 +56,8 @@ def _checked_section(given: dict[str, Any]) -> dict[str, Any]:
             _known(f"field in {key}", [name for name in made[key] if not name.startswith(PROPERTY)], FIELDS)
     _check_columns(made.get("columns", {}))
     _check_words(made)
+    _known("key in device_clock", given.get("device_clock", {}), CLOCK_KEYS)
+    check_clock(given.get("device_clock", {}))
     for key in LISTS:
         if not _are_texts(made.get(key, [])):
             message = f"{key} must be a list of columns"

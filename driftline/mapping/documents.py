@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 from driftline.jsonlines import load_object, property_text
+from driftline.mapping.device_clock import DeviceClock, corrected_ms
 from driftline.mapping.keys import FIRST, OTHERS, PROPERTY
 from driftline.mapping.spec import Mapping
-from driftline.times import decimal_of, number_time_ms, parse_time_ms
+from driftline.times import decimal_of, number_time_ms, other_form, parse_time_ms
 from driftline.words import plain
 
 
@@ -46,6 +47,7 @@ class _CaseMaker:
     def __init__(self, mapping: Mapping) -> None:
         self._mapping = mapping
         self._zone = mapping.zone()
+        self._clock = mapping.clock()
         self._leave_out = {column: frozenset(words) for column, words in mapping.leave_out.items()}
         self._types = mapping.types
         self._folded_types = _folded(mapping.types)
@@ -72,6 +74,8 @@ class _CaseMaker:
             if given and (first or len(given) == len(columns)):
                 chosen = given[:1] if first else columns
                 _put(document, properties, name, self._field(name, [(column, row[column]) for column in chosen]))
+        if self._clock and (time_ms := self._corrected_ms(self._clock, row)) is not None:
+            document["eventTimeMs"] = time_ms
         if properties:
             document["properties"] = properties
         return document
@@ -98,7 +102,7 @@ class _CaseMaker:
             return only  # a property may be anything
         text = _cell(*given[0]) if len(given) == 1 else "-".join([_cell(column, value) for column, value in given])
         if name == "eventTimeMs":
-            return self._time_ms(text)
+            return self._time_ms(name, text)
         if name == "type":
             return self._types.get(text) or self._folded_types.get(plain(text), text)
         if table is not None and (text in table or OTHERS in table):
@@ -106,12 +110,22 @@ class _CaseMaker:
         # A number is left as it is: it may be one that is no id.
         return text if len(given) > 1 or isinstance(only, str) else only
 
-    def _time_ms(self, text: str) -> int:
+    def _corrected_ms(self, clock: DeviceClock, row: dict[str, Any]) -> int | None:
+        """When the event happened by the receiver's clock; None where that cannot be told."""
+        columns = clock.columns()
+        if any(is_empty(row[column]) for column in columns.values()):
+            return None
+        device_ms, sent_ms, received_ms = (
+            self._time_ms(f"{name} of device_clock", _cell(column, row[column])) for name, column in columns.items()
+        )
+        return corrected_ms(device_ms, sent_ms, received_ms, clock.tolerance_ms)
+
+    def _time_ms(self, name: str, text: str) -> int:
         unit = self._mapping.time_unit
         try:
             return parse_time_ms(text, self._zone) if unit == "text" else number_time_ms(text, unit)
         except ValueError as error:
-            message = f"eventTimeMs must be {error}"
+            message = f"{name} must be {error}{other_form(text, unit)}"
             raise ValueError(message) from None
 
 

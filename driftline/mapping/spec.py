@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from driftline.errors import InputError
 from driftline.mapping.checks import checked
+from driftline.mapping.device_clock import DeviceClock
 from driftline.mapping.keys import FIRST, LISTS, TABLES
 
 Columns: TypeAlias = "str | list[str] | dict[str, list[str]]"
@@ -34,6 +35,8 @@ class Mapping:
         whole_numbers: columns of whole numbers that were written with a fraction, like 17850.0.
         leave_out_where_empty: columns without which a row is no event.
         leave_out: column -> words; a row with one of them is no event.
+        device_clock: the columns whose times correct the device's clock (device_clock.py), in the unit of eventTimeMs;
+            empty: it is not corrected. Where one of them is empty, eventTimeMs is what `columns` says.
         time_unit: of eventTimeMs: s, ms, us, ns, or text for a date with a time of day.
         time_zone: of a text that names none, like UTC or Europe/London.
         delimiter: between cells.
@@ -53,6 +56,7 @@ class Mapping:
     whole_numbers: list[str] = field(default_factory=list)
     leave_out_where_empty: list[str] = field(default_factory=list)
     leave_out: dict[str, list[str]] = field(default_factory=dict)
+    device_clock: dict[str, Any] = field(default_factory=dict)
     time_unit: str = "ms"
     time_zone: str = ""
     delimiter: str = ","
@@ -82,6 +86,11 @@ class Mapping:
                 message = f"{place}columns or constants must name {needed}"
                 raise ValueError(message)
         mapping = cls(**{"columns": {}} | given)
+        try:
+            mapping.clock()
+        except ValueError as error:
+            message = f"{place}{error}"
+            raise ValueError(message) from None
         mapping.zone()
         return mapping
 
@@ -94,8 +103,19 @@ class Mapping:
         named = [column for columns in self.sources().values() for column in columns]
         named += (*self.properties, *self.whole_numbers, *self.leave_out_where_empty)
         named += (*self.properties_of, *self.leave_out, *([self.by] if self.by else []))
+        if clock := self.clock():
+            named += clock.columns().values()
         named += [name for case in self.cases.values() for name in case.names()]
         return list(dict.fromkeys(named))
+
+    def clock(self) -> DeviceClock | None:
+        """The columns that correct the device's clock; None where it is not corrected."""
+        return DeviceClock.of(self.device_clock) if self.device_clock else None
+
+    def time_units(self) -> tuple[str, ...]:
+        """The units of times that are numbers, of this and of its cases."""
+        units = [self.time_unit, *(unit for case in self.cases.values() for unit in case.time_units())]
+        return tuple(dict.fromkeys(unit for unit in units if unit != "text"))
 
     def zone(self) -> ZoneInfo | None:
         """The zone of times that name none."""

@@ -29,10 +29,14 @@ class ValueReader(Protocol):
 
     Attributes:
         framed: whether they begin with a zero byte and a schema's id.
+        time_units: those of the times that a mapping reads as numbers; None where there is no mapping, so milliseconds.
     """
 
     @property
     def framed(self) -> bool: ...  # noqa: D102
+
+    @property
+    def time_units(self) -> tuple[str, ...] | None: ...  # noqa: D102
 
     def event(self, value: bytes) -> UserEvent:
         """Return the event of a value.
@@ -57,6 +61,7 @@ class JsonValues:
 
     def __init__(self, mapping: Mapping | None, framed: bool) -> None:
         self.framed = framed
+        self.time_units = None if mapping is None else mapping.time_units()
         self._documents = _Documents(mapping)
 
     def event(self, value: bytes) -> UserEvent:
@@ -71,6 +76,7 @@ class FramedProtobuf:
     """UserEvents of protobuf in a frame."""
 
     framed = True
+    time_units = None
 
     def event(self, value: bytes) -> UserEvent:
         """Return the event of a value; see ValueReader."""
@@ -83,6 +89,7 @@ class AvroValues:
     framed = True
 
     def __init__(self, mapping: Mapping | None, schemas: Schemas) -> None:
+        self.time_units = None if mapping is None else mapping.time_units()
         self._documents = _Documents(mapping)
         self._schemas = schemas
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from driftline.jsonlines import format_event, parse_event
+from driftline.mapping.device_clock import DeviceClock
 from driftline.mapping.keys import KINDS
 from driftline.mapping.spec import Mapping
 from driftline.words import CHANNEL_SPELLINGS, TYPE_SPELLINGS
@@ -35,10 +36,13 @@ def test_the_sample_is_a_complete_event() -> None:
 
 
 def test_the_mapping_that_it_shows_is_one() -> None:
-    whole, cases = re.findall(r"^```toml\n(.+?)^```$", DOC.read_text(), re.MULTILINE | re.DOTALL)
+    whole, cases, clock = re.findall(r"^```toml\n(.+?)^```$", DOC.read_text(), re.MULTILINE | re.DOTALL)
     given = tomllib.loads(whole)
     assert Mapping.of(given | tomllib.loads(cases)).cases["track"].columns["type"] == "event"
     assert set(KINDS) - {*given, "when", "by"} == {"root"}
+    assert Mapping.of(given | tomllib.loads(clock)).clock() == DeviceClock(
+        "originalTimestamp", "sentAt", "receivedAt", 60_000
+    )
 
 
 @pytest.mark.parametrize(

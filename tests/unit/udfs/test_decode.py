@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import math
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +17,9 @@ from hypothesis import strategies as st
 import udfs.event
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event
+from driftline.limits import TIME_MS_MAX
+from driftline.mapping.spec import Mapping
+from driftline.values.reading import JsonValues
 from jobs.pipeline import decoder_of
 from tests.builders import DAY, NOW, T0, job_settings, message
 from udfs.decode import Decoder
@@ -97,9 +102,9 @@ INT64_MAX = 2**63 - 1
     [
         (1200, "before the bound event_time_min_ms (946684800000, 2000-01-01)"),
         (Y2000 - 1, "before the bound event_time_min_ms (946684800000, 2000-01-01)"),
-        (949_778_714, "it looks like seconds, and must be in milliseconds"),
-        (1_650_950_229_000_000, "it looks like microseconds, and must be in milliseconds"),
-        (1_755_933_141_855_875_000, "it looks like nanoseconds, and must be in milliseconds"),
+        (949_778_714, "it looks like seconds (2000-02-05), and must be in milliseconds"),
+        (1_650_950_229_000_000, "it looks like microseconds (2022-04-26), and must be in milliseconds"),
+        (1_755_933_141_855_875_000, "it looks like nanoseconds (2025-08-23), and must be in milliseconds"),
         (Y2100 + 1, "after the bound event_time_max_ms (4102444800000, 2100-01-01)"),
         (INT64_MAX, "after the bound event_time_max_ms (4102444800000, 2100-01-01)"),
     ],
@@ -111,6 +116,88 @@ def test_a_time_that_cannot_be_right_is_refused_and_its_unit_named(time_ms: int,
     assert named in str(caught.value)
     assert ("looks like" in str(caught.value)) == ("looks like" in named)
     assert str(time_ms) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "unit"),
+    [
+        (T0 // 1_000, "seconds"),
+        ((T0 - 2 * DAY) // 1_000, "seconds"),
+        ((T0 + 300_000) // 1_000, "seconds"),
+        (T0 * 1_000, "microseconds"),
+        (T0 * 1_000_000, "nanoseconds"),
+        ((T0 + 300_000) // 1_000 + 1, ""),  # it would be ahead of its record
+        ((T0 - 4_000 * DAY) // 1_000, ""),  # eleven years: a clock that was never set, rather
+        (11 * DAY, ""),
+        (1_200, ""),
+        (T0 * 60, ""),
+    ],
+)
+def test_a_unit_is_named_where_it_puts_the_event_near_its_record(time_ms: int, unit: str) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        decode(event_time_ms=time_ms, timestamp_ms=T0)
+    assert caught.value.reason is Reason.INVALID_VALUE
+    assert (f"it looks like {unit} (" in str(caught.value)) == bool(unit)
+    assert ("looks like" in str(caught.value)) == bool(unit)
+
+
+def test_a_time_ahead_of_its_record_may_be_in_another_unit_where_the_bounds_are_wide() -> None:
+    decoder = decoder_of(job_settings(event_time_min_ms=0, event_time_max_ms=TIME_MS_MAX))
+    record_ms = 100_000_000_000  # in 1973
+    value = message(event_time_ms=record_ms * 1_000).SerializeToString()
+    with pytest.raises(
+        InvalidEventError, match=r"bound is 300000 ms; it looks like microseconds \(1973-03-03\)"
+    ) as caught:
+        decoder.decode(b"u1", value, record_ms, NOW)
+    assert caught.value.reason is Reason.CLOCK_SKEW
+    with pytest.raises(InvalidEventError) as caught:
+        decoder.decode(b"u1", message(event_time_ms=T0).SerializeToString(), T0 - DAY, NOW)
+    assert caught.value.reason is Reason.CLOCK_SKEW
+    assert "looks like" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("unit", "at", "noted"),
+    [
+        ("s", T0, "; it looks like milliseconds (2026-01-01) where time_unit is s"),
+        ("ms", T0 // 1_000, "; it looks like seconds (2026-01-01) where time_unit is ms"),
+        ("us", T0, "; it looks like milliseconds (2026-01-01) where time_unit is us"),
+        ("ns", T0 * 1_000, "; it looks like microseconds (2026-01-01) where time_unit is ns"),
+        ("text", "1970-01-21T10:53:45Z", ")"),
+    ],
+)
+def test_a_wrong_unit_of_a_mapping_is_named(unit: str, at: Any, noted: str) -> None:
+    columns = {"userId": "u", "type": "t", "eventTimeMs": "at"}
+    values = JsonValues(Mapping.of({"time_unit": unit, "columns": columns}), framed=False)
+    decoder = replace(JSON, values=values)
+    with pytest.raises(InvalidEventError) as caught:
+        decoder.decode(b"u1", json.dumps({"u": "u1", "t": "view", "at": at}).encode(), T0, NOW)
+    assert caught.value.reason is Reason.INVALID_VALUE
+    assert str(caught.value).endswith(noted)
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "expected"),
+    [
+        (-(2**63), Reason.INVALID_VALUE),
+        (-T0, Reason.INVALID_VALUE),
+        (-1, Reason.INVALID_VALUE),
+        (0, Reason.MISSING_FIELD),
+        (1, None),
+        (Y2100 + 1, None),
+        (TIME_MS_MAX, None),
+        (TIME_MS_MAX + 1, Reason.INVALID_VALUE),
+    ],
+)
+def test_the_widest_bounds_are_from_1970_to_the_year_9999(time_ms: int, expected: Reason | None) -> None:
+    decoder = decoder_of(job_settings(event_time_min_ms=0, event_time_max_ms=TIME_MS_MAX))
+    value = message(event_time_ms=time_ms).SerializeToString()
+    if expected is None:
+        assert decoder.decode(b"u1", value, time_ms, TIME_MS_MAX)[1].time_ms == time_ms
+        return
+    with pytest.raises(InvalidEventError) as caught:
+        decoder.decode(b"u1", value, -1, TIME_MS_MAX)
+    assert caught.value.reason is expected
 
 
 @pytest.mark.parametrize("time_ms", [Y2000, Y2100])
