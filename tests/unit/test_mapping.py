@@ -201,3 +201,34 @@ def test_what_no_json_document_had_is_warned_of(tmp_path: Path) -> None:
     reader = EventReader([tmp_path / "f"], mapping=Mapping.load(tmp_path / "m.toml"))
     assert len(list(reader)) == 1
     assert reader.summary() == ["warning: no event had what the mapping names: p, page"]
+
+
+UNITS = [
+    ("", '{"t":"view","at":1767603600}', "seconds (2026-01-05) where time_unit is ms"),
+    ("time_unit = 's'", '{"t":"view","at":1767603600000}', "milliseconds (2026-01-05) where time_unit is s"),
+    ("time_unit = 'us'", '{"t":"view","at":1767603600000}', "milliseconds (2026-01-05) where time_unit is us"),
+    ("time_unit = 'text'", '{"t":"view","at":"1970-01-21T10:00:00Z"}', ""),
+    ("", '{"t":"view","at":1767603600000}', ""),
+    ("", '{"t":"view","at":5}', ""),
+    ("", '{"t":"forget","at":1767603600}', ""),
+]
+
+
+@pytest.mark.parametrize(("unit", "event", "looks"), UNITS)
+def test_a_file_in_another_unit_than_the_mapping_says_is_warned_of(
+    tmp_path: Path, unit: str, event: str, looks: str
+) -> None:
+    (tmp_path / "m.toml").write_text(unit + "\n[columns]\nuserId = 'u'\ntype = 't'\neventTimeMs = 'at'\n")
+    (tmp_path / "f").write_text((event.replace("{", '{"u":"u1",') + "\n") * 2)
+    reader = EventReader([tmp_path / "f"], mapping=Mapping.load(tmp_path / "m.toml"))
+    assert len(list(reader)) == 2
+    said = f"warning: events with a time in another unit, which the job refuses: 2 (the first looks like {looks})"
+    assert reader.summary() == ([said] if looks else [])
+
+
+def test_a_file_without_a_mapping_is_in_milliseconds(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text('{"eventId":"e","userId":"u1","type":"VIEW","eventTimeMs":1767603600000000}')
+    reader = EventReader([tmp_path / "f"])
+    assert len(list(reader)) == 1
+    (line,) = reader.summary()
+    assert line.endswith(": 1 (the first looks like microseconds (2026-01-05), and must be in milliseconds)")

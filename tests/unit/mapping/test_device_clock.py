@@ -160,6 +160,13 @@ def test_a_section_that_leaves_its_clock_unfinished_is_named() -> None:
         Mapping.of(given | {"by": "t", "when": {"x": {"device_clock": {"time": "at"}}}})
 
 
+def test_a_clock_travels_as_data() -> None:
+    given = GIVEN | {"device_clock": CLOCK | {"tolerance_ms": 1_000}}
+    mapping = Mapping.of(json.loads(json.dumps(given)))
+    assert mapping == Mapping.of(given)
+    assert mapping.names() == ["u", "t", "at", "sent", "got"]
+
+
 def offered(name: str, tmp_path: Path) -> Mapping:
     """A mapping of docs/mappings with the correction that stands in it as a comment."""
     text = (MAPPINGS / f"{name}.toml").read_text()

@@ -182,6 +182,18 @@ def test_what_stands_for_nothing_is_the_default_or_missing(kind: str, text: str 
         (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-01-01 01:00:00", float(T0)),
         (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-01-01T00:00:00Z", float(T0)),
         (field("f", "timestamp", unit="iso", zone="UTC"), "2026-01-01", float(T0)),
+        # Where clocks are changed: what there is not is of the clock that was not set, what comes twice is the first.
+        (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-03-29 02:30:00", 1_774_747_800_000.0),
+        (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-03-29 03:30:00", 1_774_747_800_000.0),
+        (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-10-25 02:30:00", 1_792_888_200_000.0),
+        (field("f", "timestamp", unit="iso", zone="Europe/Berlin"), "2026-10-25", 1_792_879_200_000.0),
+        (
+            field("f", "timestamp", unit="iso", zone="America/Sao_Paulo"),
+            "2018-11-04",
+            1_541_300_400_000.0,
+        ),  # no midnight
+        (field("f", "timestamp", unit="iso"), "0001-01-01", -62_135_596_800_000.0),
+        (field("f", "timestamp", unit="iso"), "9999-12-31 23:59:59.999", float(TIME_MS_MAX)),
         (field("f", "timestamp", unit="iso"), "2026-01-01 00:00:00", float(T0)),
         (field("f", "timestamp", unit="iso"), "2026-01-01T01:00:00+01:00", float(T0)),
         (field("f", "strings"), '["a", " b ", "", null, 7, true]', "a\x1fb\x1f7\x1ftrue"),

@@ -79,7 +79,7 @@ def test_events_of_one_millisecond_give_one_answer_in_any_order(seed: int) -> No
 
 
 def test_thousands_do_where_the_tail_holds_them() -> None:
-    events, changed = same_millisecond(4_000), {"tail_events_max": 5_000, "dedupe_ids_max": 10_000}
+    events, changed = same_millisecond(2_500), {"tail_events_max": 3_000, "dedupe_ids_max": 6_000}
     forward, _ = folded(events, **changed)
     backward, outcomes = folded(events[::-1], **changed)
     assert set(outcomes) == {Outcome.ACCEPTED}

@@ -91,6 +91,13 @@ def test_no_event_is_in_an_hour_that_is_left_out() -> None:
     assert [by_day.read(["nth", day]) for day in range(7)] == [0.0] * 6 + [92.0]
 
 
+def test_a_day_that_comes_again_is_counted_once() -> None:
+    # In St John's clocks were set back by an hour at a minute past midnight: from the 7th to the 6th.
+    shown = ["2010-11-07T00:30:00Z", "2010-11-07T02:30:30Z", "2010-11-07T02:31:00Z", "2010-11-07T12:00:00Z"]
+    days = [folded("streak", [ms(text) for text in shown[:n]], "America/St_Johns").read(["days"]) for n in range(1, 5)]
+    assert days == [1.0, 2.0, 2.0, 2.0]
+
+
 @given(st.lists(st.integers(0, 400 * 24 * 4), min_size=1, max_size=12), st.sampled_from([BERLIN, NEW_YORK, LORD_HOWE]))
 def test_a_streak_is_that_of_the_days_that_the_zone_knows(quarters: list[int], zone: str) -> None:
     times_ms = [ms("2026-01-01T00:00:00Z") + n * 15 * MINUTE_MS for n in sorted(quarters)]
