@@ -13,7 +13,7 @@ from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.wire import tag, varint
 
 AGE_BYTES: Final = 6  # of the field age_s, with its tag
-_AGE: Final = varint(UserScores.AGE_S_FIELD_NUMBER << 3 | 5)  # 5: a value of four bytes
+AGE_TAG: Final = varint(UserScores.AGE_S_FIELD_NUMBER << 3 | 5)  # 5: a value of four bytes
 _FEATURES: Final = tag(UserScores.FEATURE_VALUES_FIELD_NUMBER, delimited=True)
 _AS_OF_EVENT: Final = tag(UserScores.AS_OF_EVENT_FIELD_NUMBER, delimited=True)
 
@@ -34,32 +34,34 @@ def with_age(age_s: int, features: bytes, as_of_event: bytes, scores: bytes) -> 
     """
     before = _AS_OF_EVENT + varint(len(as_of_event))
     return b"".join(
-        (_AGE, age_s.to_bytes(4, "little"), _FEATURES, varint(len(features)), features, before, as_of_event, scores)
+        (AGE_TAG, age_s.to_bytes(4, "little"), _FEATURES, varint(len(features)), features, before, as_of_event, scores)
     )
 
 
 def age_of(scores: bytes) -> int:
     """Return the age of a serialized UserScores in seconds, 0 for none; its first AGE_BYTES are enough."""
-    if not scores.startswith(_AGE) or len(scores) < AGE_BYTES:
+    if not scores.startswith(AGE_TAG) or len(scores) < AGE_BYTES:
         return 0
     return int.from_bytes(scores[2:AGE_BYTES], "little")
 
 
 def split_features(scores: bytes) -> tuple[bytes, bytes]:
     """Return the feature values and the rest, which is a UserScores, too; without features the first is empty."""
-    at = AGE_BYTES if scores.startswith(_AGE) else 0
-    if not scores.startswith(_FEATURES, at):
+    if scores.startswith(_FEATURES):
+        size, start = scores[1], 2
+        if size > 0x7F:  # noqa: PLR2004  (varint)
+            size, start = size & 0x7F | scores[2] << 7, 3
+        return scores[start : start + size], scores[start + size :]
+    if not scores.startswith(AGE_TAG) or not scores.startswith(_FEATURES, AGE_BYTES):
         return b"", scores
-    start, end = _content(scores, at + 1)
-    if not at:
-        return scores[start:end], scores[end:]
-    return scores[start:end], scores[:at] + scores[end:]
+    start, end = _content(scores, AGE_BYTES + len(_FEATURES))
+    return scores[start:end], scores[:AGE_BYTES] + scores[end:]
 
 
 def served(scores: bytes) -> bytes:
     """Return the message as it is served to who asks for nothing more: without feature_values and as_of_event."""
-    _, rest = split_features(scores)
-    if not rest.startswith(_AGE) or not rest.startswith(_AS_OF_EVENT, AGE_BYTES):
+    rest = split_features(scores)[1]
+    if not rest.startswith(AGE_TAG) or not rest.startswith(_AS_OF_EVENT, AGE_BYTES):
         return rest
     _, end = _content(rest, AGE_BYTES + len(_AS_OF_EVENT))
     return rest[:AGE_BYTES] + rest[end:]

@@ -132,7 +132,7 @@ class ScoreReader:
         """The versions of these users, each in its namespace; empty where there is nothing, not even a tombstone."""
         live = self.namespace or await self._first_namespace()
         keys = [user_key(name or live, user_id) for user_id, name in zip(user_ids, namespaces, strict=True)]
-        return list(map(version_of, await self._guard.read(self._source.versions(keys), users=len(keys))))
+        return list(map(version_of, await self._guard.read(self._source.heads(keys), users=len(keys))))
 
     async def read_catalogue(self, namespace: str) -> bytes | None:
         """What a job has told of a namespace (`driftline.catalogue_message`); None where none has."""

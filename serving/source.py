@@ -39,8 +39,8 @@ class ScoreSource(Protocol):
     async def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """The values in the order of the keys; None where there is none."""
 
-    async def versions(self, keys: Sequence[str]) -> list[bytes]:
-        """The first HEAD_BYTES of each value, or all of a shorter one; empty where there is none."""
+    async def heads(self, keys: Sequence[str]) -> list[bytes]:
+        """The first HEAD_BYTES of each value, of which the version is a part; empty where there is none."""
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to commands, each about the one key that is its second word."""
@@ -78,9 +78,9 @@ class NodeSource:
         replies = await self._link.call(b"".join([pack("MGET", *chunk) for chunk in chunks]), len(chunks))
         return [value for reply in replies for value in self._checked(reply)]
 
-    async def versions(self, keys: Sequence[str]) -> list[bytes]:
+    async def heads(self, keys: Sequence[str]) -> list[bytes]:
         """See ScoreSource."""
-        replies = await self._link.call(b"".join(map(_get_version, keys)), len(keys))
+        replies = await self._link.call(b"".join(map(_get_head, keys)), len(keys))
         return [self._checked(reply) for reply in replies]
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
@@ -146,9 +146,9 @@ class ClusterSource:
         """See ScoreSource."""
         return await self._each(keys, [pack("GET", key) for key in keys])
 
-    async def versions(self, keys: Sequence[str]) -> list[bytes]:
+    async def heads(self, keys: Sequence[str]) -> list[bytes]:
         """See ScoreSource."""
-        return await self._each(keys, [_get_version(key) for key in keys])
+        return await self._each(keys, [_get_head(key) for key in keys])
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """See ScoreSource."""
@@ -323,7 +323,7 @@ async def _memory_of(links: Iterable[RedisLink]) -> list[RedisMemory]:
     return [parse_info(b"\n".join(reply)) for reply in replies if all(isinstance(part, bytes) for part in reply)]
 
 
-def _get_version(key: str) -> bytes:
+def _get_head(key: str) -> bytes:
     return pack("GETRANGE", key, "0", str(HEAD_BYTES - 1))
 
 

@@ -10,7 +10,7 @@ import redis
 
 from driftline.errors import SettingError
 from serving.source import KEYS_MAX, open_source
-from sink_connectors.score_value import user_key
+from sink_connectors.score_value import HEAD_BYTES, user_key
 from tests.grpc_server import running_server
 from tests.redis_server import RedisServer, free_port, redis_process, wait_until
 
@@ -19,9 +19,9 @@ def values(url: str, *keys: str, replicas: bool = False) -> list[bytes | None]:
     async def read() -> list[bytes | None]:
         source = open_source(url, timeout_s=2, read_from_replicas=replicas)
         try:
-            versions = await source.versions(keys)
+            heads = await source.heads(keys)
             found = await source.values(keys)
-            assert versions == [(value or b"")[:16] for value in found]
+            assert heads == [(value or b"")[:HEAD_BYTES] for value in found]
             return found
         finally:
             await source.close()
