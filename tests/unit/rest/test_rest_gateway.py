@@ -16,6 +16,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
 from driftline.client import AsyncScoresClient
+from driftline.serving.v1.scores_pb2 import AsOfEvent, UserScores
 from serving.rest import openapi
 from serving.rest.app import create_app
 from serving.rest.problems import HTTP_STATUS
@@ -64,6 +65,19 @@ class TestAnswers:
                 "generation": "1",
             }
         }
+
+    def test_an_age_and_what_was_as_of_the_event(self, fake: FakeScores, gateway: httpx.Client) -> None:
+        silent = user("u1")
+        silent.MergeFrom(UserScores(age_s=3_600, as_of_event=AsOfEvent(scores={"engagement": 0.75})))
+        fake.put(silent)
+        answer = gateway.get("/v1/users/u1/scores", params={"fields": "ageS,asOfEvent,scores"}).json()
+        assert answer["scores"]["ageS"] == 3_600
+        assert answer["scores"]["asOfEvent"] == {"scores": {"engagement": 0.75}}
+        assert fake.calls[-1][1].read_mask.paths == ["age_s", "as_of_event", "scores"]
+        assert gateway.get("/v1/users/u1/scores:explain").json()["scores"]["ageS"] == 3_600
+        schemas = gateway.get("/openapi.json").json()["components"]["schemas"]
+        assert schemas["UserScores"]["properties"]["ageS"] == {"type": "integer", "minimum": 0}
+        assert schemas["UserScores"]["properties"]["asOfEvent"] == {"$ref": "#/components/schemas/AsOfEvent"}
 
     def test_stale_mask_and_namespace(self, fake: FakeScores, gateway: httpx.Client) -> None:
         fake.put(user("u1"))

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.score_message import age_of, served, split_features
 from driftline.serving.v1.scores_pb2 import AsOfEvent, UserScores
-from tests.builders import bounds
+from jobs.pipeline import bounds_of
+from tests.builders import HOUR, bounds, job_settings
+from tests.unit.declarations.projects import plan_of_files
 from tests.unit.udfs.strategies import histories
 from tests.v1 import plan
 from udfs import profile as p
-from udfs.event import Event
+from udfs.event import CLICK, Event
+from udfs.plan.plan import Plan
 from udfs.plan.reading import Reading
 from udfs.profile import Profile
 from udfs.score_bytes import Evaluated, Scorable, ScoreWriter
@@ -197,3 +200,67 @@ def test_the_event_time_stays_that_of_the_newest_event(age_s: int) -> None:
     event = event_evaluated()
     made = UserScores.FromString(writer.write_aged(Scorable("u1", profile, 3, {}, age_s, profile), event, event))
     assert (made.as_of_event_time_ms, made.age_s, made.session.last_event_time_ms) == (T0, age_s, T0)
+
+
+HERE = """
+project: {name: here, ages: [1h, 1d]}
+features:
+  clicks: {count: CLICK}
+  hours_away: {expr: (as_of_ms - last_event_ms) / 3600000}
+scores:
+  presence: {expr: 1 / (1 + hours_away)}
+  staying: {model: classification, label: {event: CLICK, within: 1h}, features: [hours_away]}
+segments:
+  here: {when: hours_away < 1}
+  away: {when: hours_away >= 1}
+  stayers: {when: staying > 0.5}
+  leavers: {when: staying <= 0.5}
+"""
+
+
+class Staying:
+    """A model whose score is 1 at an event and 0.25 from an hour on."""
+
+    version = "s1"
+
+    def predict(self, vectors: Sequence[bytes]) -> list[float]:
+        return [0.25 if struct.unpack("<2f", vector)[1] >= 1 else 1.0 for vector in vectors]
+
+
+def here_scored(published: dict[str, int], age_s: int, model: Staying | None) -> tuple[UserScores, list[Membership]]:
+    """A user who has clicked at T0, scored; the message and the memberships that go to the lists."""
+    made = Plan(plan_of_files(here=HERE), 64)
+    profile = made.blank()
+    profile.fold(Event(T0, "e1", CLICK, 0.0, "", T0), bounds_of(job_settings(), made).profile)
+    user = Scorable("u", profile, 1, published)
+    if age_s:
+        user = Scorable("u", profile, 1, published, age_s, made.aged(profile, age_s))
+    (one,) = Scorer(made, {"staying": lambda: model}).score([user], 5, 6)
+    return UserScores.FromString(one.message), list(one.segments)
+
+
+def listed(segments: object) -> list[tuple[str, int]]:
+    return [(one.name, (one.since_ms - T0) // HOUR) for one in segments]  # type: ignore[attr-defined]
+
+
+def test_memberships_are_as_of_the_age_and_beside_them_those_as_of_the_event() -> None:
+    message, segments = here_scored({"here": T0, "stayers": T0}, 7 * 3_600, Staying())
+    assert listed(message.segments) == listed(segments) == [("away", 1), ("leavers", 7)]
+    assert listed(message.as_of_event.segments) == [("here", 0), ("stayers", 0)]
+    assert dict(message.scores) == {"presence": 0.125, "staying": 0.25}
+    assert dict(message.as_of_event.scores) == {"presence": 1.0, "staying": 1.0}
+
+
+def test_what_an_earlier_age_began_goes_on_and_was_not_so_as_of_the_event() -> None:
+    published = {"here": -(T0 + HOUR), "away": T0 + HOUR, "stayers": -(T0 + 2 * HOUR), "leavers": T0 + 2 * HOUR}
+    message, segments = here_scored(published, 24 * 3_600, Staying())
+    assert listed(message.segments) == listed(segments) == [("away", 1), ("leavers", 2)]
+    assert listed(message.as_of_event.segments) == [("here", 0), ("stayers", 0)]
+
+
+def test_while_a_model_is_missing_members_stay_at_either_time() -> None:
+    published = {"stayers": T0, "leavers": T0 + 2 * HOUR}
+    message, _ = here_scored(published, 24 * 3_600, None)
+    assert listed(message.segments) == [("away", 1), ("stayers", 0), ("leavers", 2)]
+    assert listed(message.as_of_event.segments) == [("here", 0), ("stayers", 0)]
+    assert "staying" not in message.scores
