@@ -23,6 +23,7 @@ from udfs.results import Due
 from udfs.timeline import Timeline
 
 T0_MS = 1_767_225_600_000
+GAP_MS = 1_800_000
 LISTED = 60  # users of a block that are listed, as at 10,000 events/s in 8 shards
 BLOCKS = 200
 EVENTS = 20  # of a user, one every five seconds: his last session
@@ -54,10 +55,10 @@ def main() -> None:
 
 def listing_s(waiting: int) -> float:
     """Processor seconds of a block's listing."""
-    queue = DueQueue(_Entries(), _Entries(), grid_ms=10_000, offset_ms=0)
+    queue = DueQueue(_Entries(), _Entries(), grid_ms=10_000, offset_ms=0, fine_ms=GAP_MS)
     queue.put(T0_MS, [Due(f"user-{n:012d}", T0_MS) for n in range(waiting)])
     listed = [Due(f"more-{n:012d}", T0_MS) for n in range(LISTED)]
-    return _seconds(lambda: [queue.add(listed) for _ in range(BLOCKS)]) / BLOCKS
+    return _seconds(lambda: [queue.add(listed, T0_MS - GAP_MS) for _ in range(BLOCKS)]) / BLOCKS
 
 
 def look_s(users: int, *, active: bool) -> float:
@@ -71,7 +72,7 @@ def look_s(users: int, *, active: bool) -> float:
     ids = [f"user-{n:012d}" for n in range(users)]
     kept = Timelines(_Entries(dict.fromkeys(ids, encode_user(timeline))), bounds, users, 2**40)
     processor = processor_of(settings, {})
-    queue = DueQueue(_Entries(), _Entries(), grid_ms=10_000, offset_ms=0)
+    queue = DueQueue(_Entries(), _Entries(), grid_ms=10_000, offset_ms=0, fine_ms=GAP_MS)
     now_ms = T0_MS + settings.session_gap_ms + 10_000
     for start in range(0, users, PAGE_USERS_MAX):
         part = {user_id: kept.get(user_id) for user_id in ids[start : start + PAGE_USERS_MAX]}

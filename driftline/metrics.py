@@ -24,7 +24,8 @@ class JobMetric(StrEnum):
     BLOCKS_EMPTY = "blocks_empty"  # not 0: the clock was set back; slew it, and compare the totals with the offsets
     SCORES_WRITTEN = "scores_written"  # accepted by Redis as newer
     SCORES_OUTRANKED = "scores_outranked"  # not 0: a job of a later generation wrote there; resubmit --new-generation
-    QUIET_CHECKS = "quiet_checks"  # users looked at whether they went quiet; docs/capacity.md has the price
+    QUIET_CHECKS = "quiet_checks"  # users looked at because they were due: quiet, or older; docs/capacity.md: the price
+    SCORES_AGED = "scores_aged"  # of them, scored at an age; near 0 with ages declared: see the runbook, ages
     SESSIONS_CLOSED = "sessions_closed"  # published
     DEDUPE_IDS_OVERFLOW = (
         "dedupe_ids_overflow"  # ids dropped before their horizon: raise dedupe_ids_max, or find the bot

@@ -16,6 +16,7 @@ from jobs.bundle import Bound, bound_for
 from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
 from udfs.block import BlockProcessor
+from udfs.checks import Checks
 from udfs.declared_events import EventTypes
 from udfs.decode import Decoder
 from udfs.money import Currencies
@@ -24,6 +25,7 @@ from udfs.plan.plan import Plan
 from udfs.profile import ProfileBounds
 from udfs.refused import EVENT_PLACEHOLDERS, USER_PLACEHOLDERS, RefusedIds, refused_of
 from udfs.scoring import Model
+from udfs.stages.ages import Ages
 from udfs.stages.overflows import Overflows
 from udfs.stages.scores import Scores
 from udfs.stages.segments import Segments
@@ -56,10 +58,17 @@ def refused_ids_of(settings: ScoreEventsSettings) -> RefusedIds:
     )
 
 
+def checks_of(made: Made) -> Checks:
+    """Return what says when users are due."""
+    settings, plan = made.settings, made.plan
+    return Checks(settings.session_gap_ms, settings.user_ttl_ms, plan.ages_s, sessions=plan.sessions)
+
+
 GATES: tuple[Callable[[ScoreEventsSettings], Gate], ...] = (refused_ids_of,)
 STAGES: tuple[StageEntry, ...] = (
     StageEntry(lambda made: Scores(made.plan, made.models), writes=(SCORES,)),
-    StageEntry(lambda made: Sessions(made.settings.session_gap_ms, published=made.plan.sessions), writes=(SESSIONS,)),
+    StageEntry(lambda made: Sessions(checks_of(made), published=made.plan.sessions), writes=(SESSIONS,)),
+    StageEntry(lambda made: Ages(made.plan, checks_of(made))),
     StageEntry(lambda made: Segments(made.plan.segments), writes=(SEGMENTS,)),
     StageEntry(lambda _: Overflows()),
 )

@@ -21,5 +21,8 @@ class Greetings:
         batch.result.emit(GREETINGS.role, user_id, b"bye")
         return False
 
+    def checked(self, batch: Batch) -> None:
+        pass
+
 
 ENTRY = StageEntry(lambda _: Greetings(), writes=(GREETINGS,))

@@ -21,6 +21,7 @@ from udfs.timeline import ALL_READ_MS, Outcome, Timeline, TimelineBounds
 
 UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
 _CHECK_EVENTS_MAX: Final = 2_000  # in the tails of the due users that one call checks
+CHECK_AGED_MAX: Final = 64  # users whom one call scores at an age, which takes longer than a quiet check
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ class BlockProcessor:
         batch = Batch(result.timelines, shard.generation, now_ms, result)
         events = users.taken_bytes = 0
         for user_id, due_ms in due:
-            if result.taken and (events > _CHECK_EVENTS_MAX or users.taken_bytes > self.bytes_max):
+            full = events > _CHECK_EVENTS_MAX or len(batch.aged) >= CHECK_AGED_MAX
+            if result.taken and (full or users.taken_bytes > self.bytes_max):
                 break
             result.taken += 1
             timeline = users.peek(user_id) if user_id not in result.timelines else None
@@ -147,6 +149,8 @@ class BlockProcessor:
                 events += len(timeline.tail)
         for stage in self.stages:
             stage.checked(batch)
+        for timeline in batch.aged.values():
+            timeline.aged = None
         return result
 
     def _count_names(self, shard: ShardState, result: BlockResult) -> None:

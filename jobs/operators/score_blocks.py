@@ -36,7 +36,7 @@ from jobs.pipeline import processor_of, stage_topics
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.catalogue_store import CatalogueStore
 from sink_connectors.redis_memory import MemoryWatch
-from sink_connectors.score_store import RedisScoreStore
+from sink_connectors.score_store import RedisScoreStore, ShardReport
 from sink_connectors.score_value import encode_values
 from sink_connectors.segment_lists import Rows, SegmentWrite
 from state_schemas import codec, names
@@ -56,7 +56,7 @@ GC_THRESHOLD = (500_000, 20, 50)
 CODE_VERSION = code_version(__name__)
 
 # Due times are rounded up to a grid, so that users share timers. Its width, by which a quiet session may be published
-# late, is a tenth of the session gap, at most 10 s.
+# late, is a tenth of the session gap, at most 10 s; for what is due much later than a session gap it is wider (due.py).
 GRIDS_PER_GAP = 10
 GRID_MS_MAX = 10_000
 
@@ -221,8 +221,9 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         parts = 0
         for part in block.split(self._settings.block_events_max, self._settings.block_bytes_max):
             while len(part):
-                result = self._processor.process(part, shard, self._users, wall_clock_ms(), watermark_ms)
-                outputs += self._flush(result, shard, ctx)
+                now_ms = wall_clock_ms()
+                result = self._processor.process(part, shard, self._users, now_ms, watermark_ms)
+                outputs += self._flush(result, shard, now_ms, ctx)
                 part = part.part(result.taken)  # noqa: PLW2901  (the records that are left)
                 parts += 1
         self._count(JobMetric.BLOCKS, parts)
@@ -234,7 +235,10 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         return outputs
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> list[Any]:
-        """Check some of the shard's users who are due; a timer a moment later checks more."""
+        """Check some of the shard's users who are due; a timer a moment later checks more.
+
+        Raises as `process_element` does: scores of ages are written to Redis.
+        """
         at_ms = max(timestamp, wall_clock_ms())  # the clock may have been set back since the timer was set
         key = int(ctx.get_current_key())
         queue = self._due_queue(key)
@@ -259,25 +263,32 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
     def _check_due(self, queue: DueQueue, at_ms: int, key: int, ctx: Any) -> list[Any]:
         due_ms, due = queue.take(at_ms)
-        result = self._processor.check_due(due, self._shards[key].state, self._users, at_ms)
+        shard = self._shards[key].state
+        result = self._processor.check_due(due, shard, self._users, at_ms)
         queue.put(due_ms, due[result.taken :])
-        self._wait(queue, result, ctx, after_ms=at_ms)
-        self._users.put_all(result.timelines, cache=False)
+        self._wait(queue, result, at_ms, ctx)
+        self._write(result, key, shard.generation, None, cache=False)  # who is silent is not read again soon
         result.count(JobMetric.QUIET_CHECKS, result.taken)
         return self._emit(result)
 
-    def _flush(self, result: BlockResult, shard: ShardState, ctx: Any) -> list[Any]:
-        self._wait(self._due_queue(int(ctx.get_current_key())), result, ctx)
-        # Keyed state is written while Redis works: neither is final before the next checkpoint.
-        write_state = functools.partial(self._users.put_all, result.timelines)
-        report = lineage.report(shard, with_types=JobNamed.UNKNOWN_TYPES in result.named)
-        values = encode_values(shard.generation, result.scored)
+    def _flush(self, result: BlockResult, shard: ShardState, now_ms: int, ctx: Any) -> list[Any]:
         key = int(ctx.get_current_key())
-        members = segment_write(key, shard.generation, self._segments, self._epoch, result)
-        written = self._store.write(values, (key, report), write_state, members)
+        self._wait(self._due_queue(key), result, now_ms, ctx)
+        report = lineage.report(shard, with_types=JobNamed.UNKNOWN_TYPES in result.named)
+        self._write(result, key, shard.generation, (key, report), cache=True)
+        return self._emit(result)
+
+    def _write(
+        self, result: BlockResult, key: int, generation: int, report: tuple[int, ShardReport] | None, *, cache: bool
+    ) -> None:
+        """Write the timelines to keyed state, and the scores and the report, if there are any, to Redis."""
+        # Keyed state is written while Redis works: neither is final before the next checkpoint.
+        write_state = functools.partial(self._users.put_all, result.timelines, cache=cache)
+        values = encode_values(generation, result.scored)
+        members = segment_write(key, generation, self._segments, self._epoch, result)
+        written = self._store.write(values, report, write_state, members)
         result.count(JobMetric.SCORES_WRITTEN, written.accepted)
         result.count(JobMetric.SCORES_OUTRANKED, written.outranked)
-        return self._emit(result)
 
     def _emit(self, result: BlockResult) -> list[Any]:
         """Count, and return the rows and side outputs of the result."""
@@ -290,17 +301,18 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         outputs += [(LATE_EVENTS, reject_row(late)) for late in result.late]
         return outputs + rows_of(result.outputs, self._channels)
 
-    def _wait(self, queue: DueQueue, result: BlockResult, ctx: Any, after_ms: int = 0) -> None:
+    def _wait(self, queue: DueQueue, result: BlockResult, now_ms: int, ctx: Any) -> None:
         due = [Due(user_id, at_ms) for at_ms, user_ids in result.due.items() for user_id in user_ids]
-        for timer_ms in queue.add(due, after_ms):
+        for timer_ms in queue.add(due, now_ms):
             ctx.timer_service().register_processing_time_timer(timer_ms)
 
     def _due_queue(self, key: int) -> DueQueue:
         queue = self._queues.get(key)
         if queue is None:
-            grid_ms = min(GRID_MS_MAX, max(1, self._settings.session_gap_ms // GRIDS_PER_GAP))
+            gap_ms = self._settings.session_gap_ms
+            grid_ms = min(GRID_MS_MAX, max(1, gap_ms // GRIDS_PER_GAP))
             offset_ms = KEYS.index(key) * grid_ms // KEY_GROUPS
-            queue = DueQueue(self._due, self._due_pages, grid_ms=grid_ms, offset_ms=offset_ms)
+            queue = DueQueue(self._due, self._due_pages, grid_ms=grid_ms, offset_ms=offset_ms, fine_ms=gap_ms)
             self._queues[key] = queue
         return queue
 

@@ -1,9 +1,10 @@
-"""Scores: scores every user of a block, for the score store and the topic `scores`."""
+"""Scores: scores the users of a block or, at their ages, of a check, for the score store and the topic `scores`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from driftline.metrics import JobMetric
 from driftline.topics import SCORES
 from udfs.pipeline import Batch
 from udfs.plan.plan import Plan
@@ -20,9 +21,6 @@ class Scores:
         plan: of the features and of the scores by formula.
         models: by score, returns the model to score with, None while there is none.
     """
-
-    def checked(self, batch: Batch) -> None:
-        """Do nothing."""
 
     def __init__(self, plan: Plan, models: Mapping[str, Callable[[], Model | None]]) -> None:
         self._scorer = Scorer(plan, models)
@@ -42,8 +40,28 @@ class Scores:
             self._emit(batch, user.user_id, user.accepted, scored.message)
 
     def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
-        """Do nothing: scores are as of the newest event."""
+        """Do nothing: the users who are to be scored are known once all are checked."""
         return False
+
+    def checked(self, batch: Batch) -> None:
+        """Emit scores as of the age for every user who has reached another one."""
+        scorable = [
+            Scorable(
+                user_id,
+                timeline.profile(),
+                timeline.accepted,
+                timeline.segments_published,
+                timeline.age_s,
+                timeline.aged,
+            )
+            for user_id, timeline in batch.aged.items()
+        ]
+        if not scorable:
+            return
+        for user, scored in zip(scorable, self._scorer.score(scorable, batch.generation, batch.now_ms), strict=True):
+            batch.aged[user.user_id].segments = scored.segments
+            self._emit(batch, user.user_id, user.accepted, scored.message)
+        batch.result.count(JobMetric.SCORES_AGED, len(scorable))
 
     def _emit(self, batch: Batch, user_id: str, accepted: int, scores: bytes | None) -> None:
         batch.result.scored.append(Scored(user_id, accepted, scores))

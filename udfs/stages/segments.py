@@ -18,15 +18,12 @@ _NOT_MEMBER = -1
 class Segments:
     """Publishes changes of memberships to the topic `segments`. Comes after the stage that scores users.
 
-    A user is looked at with each block that has an event of theirs: what fades with time, and is read by a segment, is
-    as of the newest event, as scores are.
+    A user is looked at with each block that has an event of theirs, and at each age that is written: what fades with
+    time, and is read by a segment, is as of the newest event or the age, as scores are.
 
     Args:
         segments: those that are declared, none for a job without segments.
     """
-
-    def checked(self, batch: Batch) -> None:
-        """Do nothing."""
 
     def __init__(self, segments: Sequence[Segment]) -> None:
         self._segments = list(segments)
@@ -34,13 +31,20 @@ class Segments:
 
     def run(self, batch: Batch) -> None:
         """Emit what has changed since the last publication, and remember what is published now."""
-        for user_id, timeline in batch.touched.items():
-            if self._segments or timeline.segments_published:
-                self._publish(user_id, timeline, batch)
+        self._look(batch.touched, batch)
 
     def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
-        """Do nothing: memberships are as of the newest event."""
+        """Do nothing: users are looked at once they are scored."""
         return False
+
+    def checked(self, batch: Batch) -> None:
+        """Do the same for the users who have reached another age."""
+        self._look(batch.aged, batch)
+
+    def _look(self, timelines: dict[str, Timeline], batch: Batch) -> None:
+        for user_id, timeline in timelines.items():
+            if self._segments or timeline.segments_published:
+                self._publish(user_id, timeline, batch)
 
     def _publish(self, user_id: str, timeline: Timeline, batch: Batch) -> None:
         now = standing(timeline, self._segments)

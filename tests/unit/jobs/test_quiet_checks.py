@@ -16,20 +16,22 @@ from driftline.state.v1.state_pb2 import QuietList
 from jobs.operators.pacing import REST_MS_MAX
 from state_schemas import codec
 from state_schemas.due import PAGE_USERS_MAX
-from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
+from tests.builders import HOUR, MINUTE, SECOND, T0, block, message
 from tests.fake_flink import Task
+from tests.unit.jobs.projects import folder
 from udfs.shards import shard_keys
 
 NOW = T0 + 10 * HOUR
 GAP_MS = 30 * MINUTE
 GRID_MS = 10 * SECOND
 KEYS = shard_keys(8)
+NO_AGES = "project: {name: quiet, ages: []}\n"
 GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 @pytest.fixture
 def task(monkeypatch: pytest.MonkeyPatch) -> Task:
-    return Task(monkeypatch, NOW)
+    return Task(monkeypatch, NOW, declarations=folder(NO_AGES))
 
 
 def send(task: Task, users: list[str], key: int = KEYS[3], at_ms: int | None = None) -> list[Any]:
@@ -142,7 +144,7 @@ def test_a_list_of_an_earlier_release_whose_timer_comes_during_a_rest_is_served_
     send(task, ["u1"])
     at_ms = NOW + GAP_MS
     states = task.backend.maps["users"][KEYS[3]]
-    task.backend.maps["users"][KEYS[3]] = {"u1": _listed_at(at_ms, states["u1"])}
+    task.backend.maps["users"][KEYS[3]] = {"u1": _listed_at(task, at_ms, states["u1"])}
     for name in ("due", "due_pages"):
         task.backend.maps[name].clear()
     task.backend.maps["quiet"][KEYS[3]] = {at_ms: codec.encode(QuietList(user_ids=["u1"]))}
@@ -164,7 +166,7 @@ def test_a_list_of_an_earlier_release_is_served(task: Task) -> None:
     listed = codec.decode(golden, QuietList)
     listed.user_ids.extend(crowd[len(names) :])
     states = task.backend.maps["users"][KEYS[3]]
-    task.backend.maps["users"][KEYS[3]] = {user: _listed_at(at_ms, states[user]) for user in crowd}
+    task.backend.maps["users"][KEYS[3]] = {user: _listed_at(task, at_ms, states[user]) for user in crowd}
     for name in ("due", "due_pages"):
         task.backend.maps[name].clear()
     task.backend.maps["quiet"][KEYS[3]] = {at_ms: codec.encode(listed)}
@@ -182,12 +184,12 @@ def test_a_list_of_an_earlier_release_is_served(task: Task) -> None:
     assert not task.backend.maps["quiet"][KEYS[3]]
 
 
-def _listed_at(at_ms: int, state: bytes) -> bytes:
+def _listed_at(task: Task, at_ms: int, state: bytes) -> bytes:
     from state_schemas.user_state import decode_user, encode_user  # noqa: PLC0415
 
-    timeline = decode_user(state, bounds())
+    timeline = decode_user(state, task.operator._processor.bounds, task.operator._layouts)
     timeline.check_at_ms = at_ms
-    return encode_user(timeline)
+    return encode_user(timeline, task.operator._layouts)
 
 
 PAUSES_MS = st.one_of(
@@ -207,7 +209,7 @@ def test_every_session_is_published_once_and_in_time(
     arrivals: list[tuple[int, str]], restart_at: int, users_kept_max: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        task = Task(patch, NOW, users_kept_max=users_kept_max)
+        task = Task(patch, NOW, users_kept_max=users_kept_max, declarations=folder(NO_AGES))
         times: dict[str, list[int]] = {}
         found: list[tuple[str, int]] = []
 

@@ -121,7 +121,7 @@ def test_quiet_check_publishes_those_who_went_quiet_and_queues_the_others_again(
     (session,) = sessions_of(result)
     assert (session.user_id, session.session_id) == ("quiet", f"quiet:{T0}")
     assert session.closed_by == ClosedSession.CLOSED_BY_QUIET
-    assert result.due == {check_at_ms + MINUTE: ["busy"]}
+    assert result.due[check_at_ms + MINUTE] == ["busy"]
     assert set(result.timelines) == {"quiet"}  # users who are queued again are not written
 
 
