@@ -6,7 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from console.cli import app
+from console.progress import Drained
 from console.submission import Submitted
+from sink_connectors.score_store import Progress
 
 
 def run(*arguments: str) -> str:
@@ -40,3 +42,25 @@ def test_the_new_generation_is_a_setting_of_the_job(monkeypatch: pytest.MonkeyPa
     assert "it goes on from p" in run("submit", "score-events", "--from-savepoint", "p", "--new-generation")
     run("submit", "score-events", "--from-savepoint", "p")
     assert given == [True, False]
+
+
+class Finished:
+    """Everything is processed."""
+
+    namespace = "main"
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def look(self) -> Drained:
+        return Drained(3, Progress(accepted=2, late=1))
+
+    def close(self) -> None:
+        pass
+
+
+def test_drain_ends_by_saying_what_the_scores_are_as_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.progress.TopicProgress", Finished)
+    first, *_, last = run("drain").splitlines()
+    assert first == "published=3 processed=3 accepted=2 duplicate=0 late=1 dead_letter=0"
+    assert last.startswith("scores are as of each user's newest event")
