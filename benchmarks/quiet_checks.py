@@ -1,9 +1,9 @@
-"""What it costs to look whether users went quiet: a listing by a block, and a look at a user. Without Flink.
+"""What it costs to look at users who are due: a listing by a block, and a look at a user. Without Flink.
 
     python -m benchmarks.quiet_checks [--waiting 60000] [--users 20000]
 
 States are in a dictionary, so RocksDB's share comes on top: a read and a write a user who went quiet, of a row that is
-cold by then.
+cold by then; a write to Redis a user who is scored at an age is not in it, either.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from driftline.state.v1.state_pb2 import ShardState
+from driftline.units import DAY_MS
 from jobs.pipeline import bounds_of, processor_of
 from jobs.settings import ScoreEventsSettings
 from state_schemas.due import PAGE_USERS_MAX, DueQueue
@@ -49,8 +50,14 @@ def main() -> None:
     options = parser.parse_args()
     for waiting in (0, options.waiting):
         print(f"a block that lists {LISTED} users, {waiting:,} waiting: {US * listing_s(waiting):,.0f} us")
-    for what, active in (("went quiet", False), ("was active since, kept decoded", True)):
-        print(f"a look at a user who {what}: {US * look_s(options.users, active=active):,.1f} us")
+    looks = (
+        ("went quiet", GAP_MS, False),
+        ("was active since, kept decoded", GAP_MS, True),
+        ("is scored at an age", DAY_MS, False),
+    )
+    for what, silence_ms, active in looks:
+        look_us = US * look_s(options.users, silence_ms, active=active)
+        print(f"a look at a user who {what}: {look_us:,.1f} us")
 
 
 def listing_s(waiting: int) -> float:
@@ -61,19 +68,19 @@ def listing_s(waiting: int) -> float:
     return _seconds(lambda: [queue.add(listed, T0_MS - GAP_MS) for _ in range(BLOCKS)]) / BLOCKS
 
 
-def look_s(users: int, *, active: bool) -> float:
-    """Processor seconds of a look at a user, taking and writing included."""
+def look_s(users: int, silence_ms: int, *, active: bool) -> float:
+    """Processor seconds of a look at a user after a silence, taking and writing included."""
     settings = ScoreEventsSettings.load()
     bounds = bounds_of(settings)
     timeline = Timeline.begin(bounds)
     for number in range(EVENTS):
         timeline.offer(Event(T0_MS + number * 5_000, f"event-{number:020d}", 1, 1.0, "shoes"))
-    timeline.last_arrival_ms, timeline.check_at_ms = T0_MS, T0_MS + settings.session_gap_ms
+    timeline.last_arrival_ms, timeline.check_at_ms = T0_MS, T0_MS + silence_ms
     ids = [f"user-{n:012d}" for n in range(users)]
     kept = Timelines(_Entries(dict.fromkeys(ids, encode_user(timeline))), bounds, users, 2**40)
     processor = processor_of(settings, {})
     queue = DueQueue(_Entries(), _Entries(), grid_ms=10_000, offset_ms=0, fine_ms=GAP_MS)
-    now_ms = T0_MS + settings.session_gap_ms + 10_000
+    now_ms = T0_MS + EVENTS * 5_000 + silence_ms + 10_000
     for start in range(0, users, PAGE_USERS_MAX):
         part = {user_id: kept.get(user_id) for user_id in ids[start : start + PAGE_USERS_MAX]}
         if active:
