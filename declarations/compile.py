@@ -178,9 +178,14 @@ def _meaning(plan: dict[str, Any], types: dict[str, EventType]) -> Any:
     )
     visible = [entry for entry in plan["features"] if not entry.get("hidden")]
     features = [[entry["name"], entry["hash"], entry["vector"], entry["served"]] for entry in visible]
-    scores = sorted([score["name"], score["hash"], score.get("folder", "")] for score in plan["scores"])
+    scores = sorted([score["name"], score["hash"], _folder_of(score)] for score in plan["scores"])
     segments = sorted([segment["name"], segment["hash"]] for segment in plan["segments"])
     settings = [plan["name"], plan["time_zone"], plan["affinities"], plan["sessions"]]
     if plan["ages_s"] != list(AGES_S):  # plans that are older than ages have kept their hashes
         settings.append(plan["ages_s"])
     return [settings, events, features, scores, segments]
+
+
+def _folder_of(score: dict[str, Any]) -> str:
+    """Return where a score's models are, which is a part of what it means where it has no formula."""
+    return "" if "expr" in score else score["folder"]

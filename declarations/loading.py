@@ -22,6 +22,7 @@ _FILE_BYTES_MAX = 1_000_000
 _M = TypeVar("_M", bound=Strict)
 _NAME = re.compile(NAME)
 _SCORES: dict[str, type[Strict]] = {"expr": ExprScore, "model": ModelScore}
+_BOTH = frozenset(_SCORES)  # a model, and a formula while there is none
 
 
 def read_project(folder: File) -> tuple[Project, Problems]:
@@ -157,7 +158,8 @@ class _Sections:
         return self._model(model, entry, ("features", name)) if model else None
 
     def _score(self, name: str, entry: Any) -> ExprScore | ModelScore | None:
-        model = self._chosen(_SCORES, entry, ("scores", name))
+        both = isinstance(entry, dict) and entry.keys() >= _BOTH
+        model = ModelScore if both else self._chosen(_SCORES, entry, ("scores", name))
         found = self._model(model, entry, ("scores", name)) if model else None
         return found if isinstance(found, ExprScore | ModelScore) else None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
-from declarations.value_types import Duration, Expression, Strict, Text, Words
+from declarations.value_types import Duration, Expression, Strict, Text, Truth, Words
 
 _FOLDER: Final = re.compile(r"\.|[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CURRENT: Final = "current"  # driftline/models.py writes there which version is the current one
@@ -34,6 +34,11 @@ class Label(Strict):
     of: Words | None = Field(None, description="the events of `sum`")
     where: Expression | None = Field(None, description="which of the events, as CEL over their fields")
     within: Duration = Field(description="how far the label looks")
+    at_ages: Truth | None = Field(
+        None,
+        description="whether training also looks at users who are silent, at the project's ages; by default where "
+        "`absence_of` is",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -55,7 +60,11 @@ class ExprScore(Strict):
 
 
 class ModelScore(Strict):
-    """A score by a trained model."""
+    """A score by a trained model, or by a formula while there is none."""
+
+    expr: Expression | None = Field(
+        None, description="CEL over features: the score while no model is trained; without it there is none until then"
+    )
 
     model: Literal["classification", "regression"] = Field(
         description="classification: of a probability; regression: of a quantity"

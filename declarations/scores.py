@@ -49,14 +49,14 @@ class ScoreCompiler:
             if name in self._derived.names:
                 self._problems.add(("scores", name), f"{name!r} is the name of a feature, too; take another one")
             if isinstance(score, ExprScore):
-                entries.append(self._formula(name, score))
+                entries.append(self._formula(name, score.expr, score.doc))
                 continue
             folder = score.folder or name
             if folder in folders:
                 message = f"{folder!r} is the folder of {folders[folder]!r}, too"
                 self._problems.add(("scores", name, "folder"), message)
             folders[folder] = name
-            entries.append(self._model(name, score, folder))
+            entries.append(self._learned(name, score, folder))
         return [entry for entry in entries if entry is not None]
 
     def segments(self) -> list[dict[str, Any]]:
@@ -66,9 +66,18 @@ class ScoreCompiler:
         entries = [self._segment(name, segment) for name, segment in self._project.segments.items()]
         return [entry for entry in entries if entry is not None]
 
-    def _formula(self, name: str, score: ExprScore) -> dict[str, Any] | None:
+    def _learned(self, name: str, score: ModelScore, folder: str) -> dict[str, Any] | None:
+        """Return the entry of a score by a model; where it has a formula, too, the one of both."""
+        made = self._model(name, score, folder)
+        if score.expr is None:
+            return made
+        formula = self._formula(name, score.expr, score.doc)
+        # A formula's hash stands for both: what a model adds is there once it is trained, which changes no plan.
+        return None if made is None or formula is None else {**made, **formula}
+
+    def _formula(self, name: str, expr: str, doc: str) -> dict[str, Any] | None:
         path: Path = ("scores", name)
-        typed = self._derived.compiled(score.expr, path, "expr")
+        typed = self._derived.compiled(expr, path, "expr")
         if typed is None:
             return None
         if typed.type not in {"number", "bool"}:
@@ -76,7 +85,7 @@ class ScoreCompiler:
             return None
         self._formulas[name] = typed.expr
         meaning = content_hash(self._features.meaning(typed.expr))
-        return {"name": name, "expr": self._features.resolved(typed.expr), "doc": score.doc, "hash": meaning}
+        return {"name": name, "expr": self._features.resolved(typed.expr), "doc": doc, "hash": meaning}
 
     def _model(self, name: str, score: ModelScore, folder: str) -> dict[str, Any] | None:
         positions = self._positions(name, score)
@@ -137,7 +146,12 @@ class ScoreCompiler:
                 message = "it is not the same of all these events; name one event only"
                 self._problems.add((*path, key if key == "where" else word), message)
                 return None
-        entry = {"kind": kind, "types": [each["type"] for each in on], "where": first["where"]}
+        entry = {
+            "kind": kind,
+            "types": [each["type"] for each in on],
+            "where": first["where"],
+            "at_ages": label.absence_of is not None if label.at_ages is None else label.at_ages,
+        }
         if kind == "sum":
             entry["value"] = first["value"]
         meaning = [kind, dict(taken.selection.meaning), label.within]
