@@ -74,6 +74,10 @@ class ModelScore(Strict):
         BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
         WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True}),
     ] = Field((), description="names of features; the whole vector by default")
+    rises_with: Words | None = Field(
+        None, description="features with which the score never falls, whatever the examples say; of trees alone"
+    )
+    falls_with: Words | None = Field(None, description="features with which it never rises; of trees alone")
     estimator: Annotated[
         Estimator | None,
         BeforeValidator(_estimator),
@@ -98,6 +102,10 @@ class ModelScore(Strict):
             raise ValueError(message)
         if len(set(self.features)) < len(self.features):
             message = "'features' names one twice"
+            raise ValueError(message)
+        both = sorted(set(self.rises_with or ()) & set(self.falls_with or ()))
+        if both:
+            message = f"{both[0]!r} is in 'rises_with' and in 'falls_with'"
             raise ValueError(message)
         return self
 

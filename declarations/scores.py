@@ -11,7 +11,7 @@ from declarations.problems import Path, Problems, instead
 from declarations.rows import Features
 from declarations.score_models import ExprScore, Label, ModelScore, Segment
 from declarations.selecting import Selector, Wanted
-from driftline.estimators import ESTIMATORS
+from driftline.estimators import ESTIMATORS, MONOTONIC
 from driftline.limits import SEGMENTS_MAX
 
 SCORES_MAX: Final = 50
@@ -90,7 +90,8 @@ class ScoreCompiler:
     def _model(self, name: str, score: ModelScore, folder: str) -> dict[str, Any] | None:
         positions = self._positions(name, score)
         made = self._label(("scores", name, "label"), score.label)
-        if positions is None or made is None:
+        monotonic = None if positions is None else self._monotonic(name, score, positions)
+        if positions is None or made is None or monotonic is None:
             return None
         label, label_meaning = made
         hashes = [self._features.hashes[self._features.rows[position].name] for position in positions]
@@ -104,6 +105,7 @@ class ScoreCompiler:
             "task": score.model,
             "features": positions,
             "estimator": None if estimator is None else {"name": estimator.name, "params": dict(estimator.params)},
+            **monotonic,
         }
         meaning = content_hash([score.model, hashes, label_meaning])
         entry = {"name": name, "model": model, "label": label, "folder": folder, "doc": score.doc}
@@ -122,6 +124,24 @@ class ScoreCompiler:
             message = f"{word!r} is not in the vector{instead(word, vector)}"
             self._problems.add((*path, "features", index), message)
         return None if wrong else [vector[word] for word in score.features]
+
+    def _monotonic(self, name: str, score: ModelScore, positions: list[int]) -> dict[str, list[int]] | None:
+        """Return what the score rises and falls with, positions of features; None if there was a problem."""
+        known = {self._features.rows[position].name: position for position in positions}
+        found: dict[str, list[int]] = {}
+        for key, words in (("rises_with", score.rises_with), ("falls_with", score.falls_with)):
+            path: Path = ("scores", name, key)
+            if words is None:
+                continue
+            if score.estimator is not None and score.estimator.name not in MONOTONIC:
+                self._problems.add(path, f"{score.estimator.name} cannot; {', '.join(sorted(MONOTONIC))} can")
+                return None
+            for word in words:
+                if word not in known:
+                    self._problems.add(path, f"{word!r} is none of the model's features{instead(word, known)}")
+                    return None
+            found[key] = [known[word] for word in words]
+        return found
 
     def _label(self, path: Path, label: Label) -> tuple[dict[str, Any], Any] | None:
         """Return a label and what it means, which the numbers of types are no part of; None if there was a problem."""

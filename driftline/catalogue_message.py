@@ -2,10 +2,13 @@
 
     {"feature_set": "media", "declaration": "3f9c0d1a2b4c",
      "features": [{"name", "unit", "default", "formula", "hash", "complete_since_ms"}, ...],   in the vector's order
-     "scores": [{"name", "task", "features"}, ...],           without task and features where a formula makes it
+     "scores": [{"name", "task", "features", "formula"}, ...],        see below
      "segments": [{"name", "hash"}, ...],
      "affinities": "artist_affinity",
      "earlier": [{"feature_set", "declaration", "features"}, ...]}                            newest first
+
+A score that a model makes has `task` and `features`; one that a formula makes has neither. Where a model does once it is
+trained, and a formula until then, `formula` is true beside them.
 
 Scores are stored with the hash of the declaration that they were made with. Those of a user without events since the
 declaration changed are of an earlier one, so the features of some earlier ones stay here.
@@ -125,7 +128,8 @@ def _score_of(plan: Mapping[str, Any], declared: Mapping[str, Any]) -> dict[str,
     if not model:
         return {"name": declared["name"]}
     names = [plan["features"][position]["name"] for position in model.get("features") or ()]
-    return {"name": declared["name"], "task": model["task"], "features": names}
+    found = {"name": declared["name"], "task": model["task"], "features": names}
+    return {**found, "formula": True} if "expr" in declared else found
 
 
 def _set_of(found: Mapping[str, Any]) -> ServedSet:

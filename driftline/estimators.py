@@ -32,3 +32,9 @@ ESTIMATORS: Final[Mapping[str, tuple[str, ...]]] = {
         "TweedieRegressor",
     ),
 }  # the first of each is taken where none is named
+# Those that can be made to rise or fall with a feature, whatever the examples say.
+MONOTONIC: Final = frozenset(
+    f"{family}{task}"
+    for family in ("HistGradientBoosting", "RandomForest", "ExtraTrees", "DecisionTree")
+    for task in ("Classifier", "Regressor")
+)

@@ -80,7 +80,7 @@ class JobNamed(Enum):
 class JobGauge(StrEnum):
     """What is the case now in the job score-events, a slot; whole numbers, as of its newest block."""
 
-    MODEL_PRESENT = "model_present"  # 0 or 1; 0: a score that a model makes is missing; train, or mend its folder
+    MODEL_PRESENT = "model_present"  # 0 or 1; 0: a score that only a model makes is missing; train, or mend its folder
     MODEL_LOOK_AGE_S = "model_look_age_s"  # since the last finished look at the models folder; grows: the folder hangs
     TIMER_MS_MAX = "timer_ms_max"  # the longest look at users who are due, since the task began; above 100: a slow disk
     REDIS_MEMORY_PERCENT = "redis_memory_percent"  # used of maxmemory, 0 without one; 85 and more: give it memory

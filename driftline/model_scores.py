@@ -27,6 +27,7 @@ class ModelScore:
         task: CLASSIFICATION or REGRESSION.
         folder: below models_dir, ROOT for models_dir itself.
         features: what a model is trained on, names of the plan's vector; empty: the whole vector.
+        has_formula: whether a formula makes the score while no model is trained.
 
     Raises:
         ModelError: the folder's name leads elsewhere.
@@ -36,6 +37,7 @@ class ModelScore:
     task: str = CLASSIFICATION
     folder: str = ROOT
     features: tuple[str, ...] = ()
+    has_formula: bool = False
 
     def __post_init__(self) -> None:
         if self.folder != ROOT and (not _FOLDER.fullmatch(self.folder) or self.folder == CURRENT):
@@ -47,7 +49,7 @@ class ModelScore:
         """Return one of the plan's scores, `declared` being its entry in `plan["scores"]`, with a `model`."""
         model, name = declared["model"], declared["name"]
         features = tuple(plan["features"][position]["name"] for position in model.get("features") or ())
-        return cls(name, model["task"], declared.get("folder") or name, features)
+        return cls(name, model["task"], declared.get("folder") or name, features, "expr" in declared)
 
     def models(self, models_dir: Path) -> ModelFolder:
         """Return the folder of its models; that folder need not exist yet, but `models_dir` must where it is used."""

@@ -109,7 +109,7 @@ class ModelSettings(JobSettings):
 
     @property
     def model_folders(self) -> dict[str, Path]:
-        """The folder of the models of each score that a model makes, by score."""
+        """The folder of the models of each score that only a model makes, by score."""
         return {PURCHASE_PROPENSITY: self.models_dir}
 
     @property

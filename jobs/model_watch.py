@@ -173,13 +173,23 @@ class ModelFollower:
         watched: the watcher.
         required: whether to raise ModelError instead of scoring without a model.
         count: adds one to a counter.
+        optional: whether the score can do without a model until one is trained. One that is there and cannot be used
+            is as required as any other: the score would change its meaning and back.
     """
 
-    def __init__(self, watched: ModelWatcher, required: bool, count: Callable[[JobMetric], None]) -> None:
+    def __init__(
+        self,
+        watched: ModelWatcher,
+        required: bool,
+        count: Callable[[JobMetric], None],
+        *,
+        optional: bool = False,
+    ) -> None:
         self.version = ""
         self._watched = watched
         self._required = required
         self._count = count
+        self._optional = optional
         self._model: OnnxModel | None = None
         self._failures = 0
 
@@ -214,7 +224,7 @@ class ModelFollower:
             self._count(JobMetric.MODEL_LOAD_FAILURES)
         if self._model is not None:
             return self
-        if self._required:
+        if self._required and not self._does_without:
             why = watched.problem or f"none is current in {watched.path}"
             message = f"require_model is on and there is no model to score with: {why}"
             raise ModelError(message)
@@ -235,7 +245,13 @@ class ModelFollower:
     def gauges(self) -> dict[JobGauge, int]:
         """Return the current values of the gauges."""
         age_s = int(time.monotonic() - self._watched.looked_at_s)
-        return {JobGauge.MODEL_PRESENT: int(self._model is not None), JobGauge.MODEL_LOOK_AGE_S: age_s}
+        present = self._model is not None or self._does_without
+        return {JobGauge.MODEL_PRESENT: int(present), JobGauge.MODEL_LOOK_AGE_S: age_s}
+
+    @property
+    def _does_without(self) -> bool:
+        """Whether nothing is missing although there is no model: none was trained yet, and the score has a formula."""
+        return self._optional and not self._watched.problem
 
 
 def followers_of(
@@ -258,7 +274,10 @@ def followers_of(
         count: adds one to a counter.
     """
     return {
-        score.name: ModelFollower(watcher(models_dir, poll_s, features, score), required, count) for score in scores
+        score.name: ModelFollower(
+            watcher(models_dir, poll_s, features, score), required, count, optional=score.has_formula
+        )
+        for score in scores
     }
 
 

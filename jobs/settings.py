@@ -151,11 +151,14 @@ class ScoreEventsSettings(InputSettings, ScoreStoreSettings, ModelSettings):
 
     @property
     def model_folders(self) -> dict[str, Path]:
-        """See ModelSettings; those of the declarations, which must be readable where it is asked."""
+        """See ModelSettings; those of the declarations, which must be readable where it is asked.
+
+        A score that has a formula, too, needs no model.
+        """
         from jobs.plans import compile_plan  # noqa: PLC0415  (it needs these settings, and a server needs no core)
 
         scores = json.loads(compile_plan(self))["scores"]
-        folders = {one["name"]: one.get("folder") or one["name"] for one in scores if one.get("model")}
+        folders = {one["name"]: one.get("folder") or one["name"] for one in scores if one.get("model") and "expr" not in one}
         return {name: self.models_dir / folder for name, folder in folders.items()}
 
     @property

@@ -1,4 +1,4 @@
-"""Labelled examples from a history of events, made by the code that serves.
+"""Labelled examples from a history of events and of silence, made by the code that serves.
 
 What the job would refuse, call late or have forgotten makes no example: `udfs.decode` and `udfs.timeline` decide.
 """
@@ -6,6 +6,7 @@ What the job would refuse, call late or have forgotten makes no example: `udfs.d
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from history.reading import EventReader
 from training.labels import PURCHASE_WITHIN_30_MIN, Label
+from training.moments import Moment, Sample, Silences, moments_of, silences_of
 from udfs.decode import Decoder
 from udfs.event import FORGET, Event
 from udfs.hashing import hash64
+from udfs.plan.plan import Plan
 from udfs.profile import ProfileBounds
 from udfs.rejects import InvalidEventError
 from udfs.timeline import Outcome, Timeline, TimelineBounds
@@ -25,7 +28,7 @@ _EVENTS_A_NOTE = 10_000
 
 
 class LeftOut:
-    """Events that make no example, counted by cause.
+    """Events, and moments of silence, that make no example, counted by cause.
 
     A cause is the reason of a dead letter, LATE, DUPLICATE, FORGET, or in words.
 
@@ -58,14 +61,15 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Examples:
-    """n examples, one an event that the job would still know, sorted by user and time.
+    """n examples, one a moment: of an event that the job would still know, or of silence; sorted by user and time.
 
     Attributes:
-        vectors: float32, n x the plan's vector: the features as of the event, with nothing of what came after.
+        vectors: float32, n x the plan's vector: the features as of the moment, with nothing of what came after.
         labels: float64, n: what is to be predicted of each; 0 or 1 of a classification.
-        times_ms: int64, n: the event's time.
+        times_ms: int64, n: the moment's time.
         user_hashes: uint64, n: hash of the user's id, to split by user.
-        left_out: events of the history that make no example, by cause.
+        left_out: events of the history, and moments of silence, that make no example, by cause.
+        ages_s: int64, n: how long the user had been silent, in seconds; 0 at events.
     """
 
     vectors: NDArray[np.float32]
@@ -73,6 +77,7 @@ class Examples:
     times_ms: NDArray[np.int64]
     user_hashes: NDArray[np.uint64]
     left_out: LeftOut
+    ages_s: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -114,9 +119,10 @@ def make_examples(
     left_out: LeftOut | None = None,
     label: Label = PURCHASE_WITHIN_30_MIN,
 ) -> Examples:
-    """Fold what the job would keep of each user's events, in order of time, and label the features after each.
+    """Fold what the job would keep of each user's events, in order of time, and label the features at each moment.
 
-    Events so near the end of the whole history that their label is not known yet are left out.
+    Moments are the events and, where the label asks for it, the ages that a user reached in silence (moments.py).
+    Those so near the end of the whole history that their label is not known yet are left out.
 
     Args:
         users: each user's events in the order in which they arrive.
@@ -127,22 +133,69 @@ def make_examples(
     left_out = LeftOut() if left_out is None else left_out
     kept = {user_id: _kept(users[user_id], bounds, left_out) for user_id in sorted(users)}
     end_ms = max((event.time_ms for events in kept.values() for event in events), default=0)
-    vectors, labels, times_ms, hashes = array("f"), array("d"), array("q"), array("Q")
+    known = {user_id: label.known(events, end_ms) for user_id, events in kept.items()}
+    left_out.add("without a known future", number=sum(map(len, kept.values())) - sum(known.values()))
+    silences = _silences(kept, bounds.profile, label, end_ms)
+    chosen = _chosen(silences, sum(known.values()), left_out)
+    rows = _Rows()
     for user_id, events in kept.items():
-        known = label.known(events, end_ms)
-        left_out.add("without a known future", number=len(events) - known)
-        for time_ms, features in _folded(events[:known], bounds.profile):
-            vectors.extend(features)
-            times_ms.append(time_ms)
-        labels.extend(label.of(events)[:known])
-        hashes.extend([hash64(user_id)] * known)
-    return Examples(
-        np.frombuffer(vectors, np.float32).reshape(len(times_ms), -1) if times_ms else np.empty((0, 0), np.float32),
-        np.frombuffer(labels, np.float64),
-        np.frombuffer(times_ms, np.int64),
-        np.frombuffer(hashes, np.uint64),
-        left_out,
-    )
+        moments = moments_of(events, known[user_id], chosen.get(user_id, ()))
+        rows.add(hash64(user_id), moments, label.of(events, [one.time_ms for one in moments]))
+        for features in _folded(events, moments, bounds.profile):
+            rows.vectors.extend(features)
+    return rows.examples(left_out)
+
+
+class _Rows:
+    """Examples while they are gathered."""
+
+    def __init__(self) -> None:
+        self.vectors = array("f")
+        self._labels, self._times_ms, self._hashes, self._ages_s = array("d"), array("q"), array("Q"), array("q")
+
+    def add(self, user_hash: int, moments: list[Moment], labels: list[float]) -> None:
+        """Add the moments of a user."""
+        self._labels.extend(labels)
+        self._times_ms.extend([one.time_ms for one in moments])
+        self._ages_s.extend([one.age_s for one in moments])
+        self._hashes.extend([user_hash] * len(moments))
+
+    def examples(self, left_out: LeftOut) -> Examples:
+        """Return them."""
+        number = len(self._labels)
+        return Examples(
+            np.frombuffer(self.vectors, np.float32).reshape(number, -1) if number else np.empty((0, 0), np.float32),
+            np.frombuffer(self._labels, np.float64),
+            np.frombuffer(self._times_ms, np.int64),
+            np.frombuffer(self._hashes, np.uint64),
+            left_out,
+            np.frombuffer(self._ages_s, np.int64),
+        )
+
+
+def _silences(
+    kept: dict[str, list[Event]], bounds: ProfileBounds, label: Label, end_ms: int
+) -> dict[str, Silences]:
+    """Return the moments of silence by user; empty where the label does not ask for them."""
+    plan = bounds.plan
+    if not label.at_ages or not isinstance(plan, Plan):
+        return {}
+    return {
+        user_id: silences_of(
+            events, plan.ages_s, within_ms=label.within_ms, end_ms=end_ms, forgotten_after_ms=bounds.user_ttl_ms
+        )
+        for user_id, events in kept.items()
+    }
+
+
+def _chosen(silences: dict[str, Silences], events: int, left_out: LeftOut) -> dict[str, list[Moment]]:
+    """Return the moments of silence that become examples, by user, beside that number of events."""
+    sample = Sample(events, Counter(one.age_s for found in silences.values() for one in found.known))
+    chosen = {user_id: [one for one in found.known if sample.keeps(user_id, one)] for user_id, found in silences.items()}
+    left_out.add("silences without a known future", number=sum(found.unknown for found in silences.values()))
+    number = sum(len(found.known) for found in silences.values())
+    left_out.add("silences beyond the sample", number=number - sum(map(len, chosen.values())))
+    return chosen
 
 
 def _kept(events: list[Event], bounds: TimelineBounds, left_out: LeftOut) -> list[Event]:
@@ -165,8 +218,16 @@ def _kept(events: list[Event], bounds: TimelineBounds, left_out: LeftOut) -> lis
     return sorted(kept)
 
 
-def _folded(events: list[Event], bounds: ProfileBounds) -> Iterable[tuple[int, list[float]]]:
-    profile = bounds.plan.blank()
-    for event in events:
-        profile.fold(event, bounds)
-        yield event.time_ms, bounds.plan.vector(profile)
+def _folded(events: list[Event], moments: list[Moment], bounds: ProfileBounds) -> Iterable[list[float]]:
+    """Yield the features at each moment; the moments are in order of time."""
+    plan = bounds.plan
+    profile = plan.blank()
+    folded = 0
+    for moment in moments:
+        while folded <= moment.event:
+            profile.fold(events[folded], bounds)
+            folded += 1
+        if moment.age_s and isinstance(plan, Plan):
+            yield plan.vector(plan.aged(profile, moment.age_s), moment.time_ms)
+        else:
+            yield plan.vector(profile)

@@ -1,7 +1,7 @@
-"""Labels: what a user did within some time after an event, as a plan declares it. Pure: events in, numbers out.
+"""Labels: what a user did within some time after a moment, as a plan declares it. Pure: events in, numbers out.
 
-A label looks at the time after the event alone: at (t, t + within], t being the event's time. Events of the same
-instant are the event's own present, not its future.
+A moment is that of an event, or a later one at which the user is silent. A label looks at the time after it alone: at
+(t, t + within]. Events of the same instant are its present, not its future.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ class Label:
     Attributes:
         kind: one of KINDS.
         types: numbers of the event types that count; none: any.
-        within_ms: how long after the event.
+        within_ms: how long after the moment.
         where: which of these events count; None: all.
         value: what is summed; None where nothing is.
         money: whether that is the event's own value, of which amounts in another currency than the user's are left out.
+        at_ages: whether moments of silence are examples, too (training/moments.py).
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Label:
     where: Node | None = None
     value: Node | None = None
     money: bool = False
+    at_ages: bool = False
 
     @classmethod
     def of_plan(cls, spec: Mapping[str, Any], zone: str) -> Label:
@@ -70,6 +72,7 @@ class Label:
             None if where is None else build(where, [], zone),
             None if value is None else build(value, [], zone),
             value == _VALUE,
+            bool(spec.get("at_ages", kind == ABSENCE)),
         )
 
     def known(self, events: Sequence[Event], end_ms: int) -> int:
@@ -81,17 +84,18 @@ class Label:
         """
         return bisect_right(events, end_ms - self.within_ms, key=_time_of)
 
-    def of(self, events: Sequence[Event]) -> list[float]:
-        """Return the label of each event.
+    def of(self, events: Sequence[Event], moments_ms: Sequence[int] | None = None) -> list[float]:
+        """Return the label of each moment.
 
         Args:
             events: all of a user, sorted by (time, id).
+            moments_ms: the moments; None: the times of the events.
         """
         times_ms, values = self._following(events)
         labels: list[float] = []
-        for event in events:
-            first = bisect_right(times_ms, event.time_ms)
-            end = bisect_right(times_ms, event.time_ms + self.within_ms)
+        for moment_ms in [event.time_ms for event in events] if moments_ms is None else moments_ms:
+            first = bisect_right(times_ms, moment_ms)
+            end = bisect_right(times_ms, moment_ms + self.within_ms)
             if self.kind == SUM:
                 labels.append(fsum(values[first:end]))  # exactly rounded: the same whatever the machine
             else:

@@ -47,7 +47,7 @@ class LearnedScore:
         return cls(
             score,
             Label.of_plan(declared["label"], plan.get("time_zone", "UTC")),
-            Estimator(score.task, estimator, params),
+            Estimator(score.task, estimator, params | _directions(declared["model"])),
             FeatureSet.of_plan(plan),
         )
 
@@ -71,9 +71,17 @@ class LearnedScore:
 PROPENSITY: Final = LearnedScore(ModelScore(), PURCHASE_WITHIN_30_MIN, Estimator(CLASSIFICATION), SHIPPED)
 
 
-def _estimator_of(model: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def _estimator_of(model: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return name and parameters of `estimator`, which is a name or an object of both; empty where there is none."""
     declared = model.get("estimator") or ""
     if isinstance(declared, str):
-        return declared, model.get("params") or {}
-    return declared.get("name", ""), declared.get("params") or {}
+        return declared, dict(model.get("params") or {})
+    return declared.get("name", ""), dict(declared.get("params") or {})
+
+
+def _directions(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return scikit-learn's parameter for what the score rises and falls with: 1, -1 or 0 a column."""
+    rises, falls = model.get("rises_with", ()), model.get("falls_with", ())
+    if not rises and not falls:
+        return {}
+    return {"monotonic_cst": [int(at in rises) - int(at in falls) for at in model["features"]]}

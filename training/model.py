@@ -12,7 +12,15 @@ from driftline.errors import InputError
 from driftline.onnx_model import INPUT, OnnxModel, depends_on_neighbours
 from training.examples import Examples
 from training.learned_score import PROPENSITY, LearnedScore
-from training.reports import RegressionReport, Report, classification_report, regression_report
+from training.reports import (
+    AT_AGES,
+    AT_EVENTS,
+    RegressionReport,
+    Report,
+    classification_report,
+    parts_of,
+    regression_report,
+)
 
 TEST_USERS = 5  # one user in five is held out
 TRAIN_SHARE = 0.7  # of the examples, in order of time: one stray date must not move the cut
@@ -175,7 +183,13 @@ def evaluate(
     labels = examples.labels[test]
     predicted = np.asarray(predict(model, examples.vectors[test]))
     number, left_out = int(train.sum()), examples.left_out.counts
-    if learned.is_classification:
-        return classification_report(predicted, labels, train_examples=number, left_out=left_out)
     mean = float(examples.labels[train].mean())
-    return regression_report(predicted, labels, train_mean=mean, train_examples=number, left_out=left_out)
+    parts = parts_of(examples.ages_s[test], predicted, labels, None if learned.is_classification else mean)
+    for name, mask in ((AT_EVENTS, examples.ages_s == 0), (AT_AGES, examples.ages_s > 0)):
+        if name in parts:
+            parts[name]["train_examples"] = int((train & mask).sum())
+    if learned.is_classification:
+        return classification_report(predicted, labels, train_examples=number, left_out=left_out, parts=parts)
+    return regression_report(
+        predicted, labels, train_mean=mean, train_examples=number, left_out=left_out, parts=parts
+    )

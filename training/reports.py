@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 BINS: Final = 10
+AT_EVENTS: Final = "at_events"
+AT_AGES: Final = "at_ages"
+Parts = dict[str, dict[str, float | None]]  # numbers by name, by AT_EVENTS and AT_AGES; None: not defined
 Bins = list[tuple[float, float, int]]  # a bin of equal numbers of examples: mean prediction, mean label, examples
 
 
@@ -26,7 +29,8 @@ class Report:
     calibration: Bins
     train_examples: int
     test_examples: int
-    left_out: dict[str, int]  # events of the history that made no example, by cause
+    left_out: dict[str, int]  # what of the history made no example, by cause
+    parts: Parts  # at events and at ages; empty where there are no examples at ages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +48,16 @@ class RegressionReport:
     train_examples: int
     test_examples: int
     left_out: dict[str, int]
+    parts: Parts
 
 
 def classification_report(
-    predicted: NDArray[np.float64], labels: NDArray[np.float64], *, train_examples: int, left_out: dict[str, int]
+    predicted: NDArray[np.float64],
+    labels: NDArray[np.float64],
+    *,
+    train_examples: int,
+    left_out: dict[str, int],
+    parts: Parts | None = None,
 ) -> Report:
     """Report on probabilities. `labels` are 0 and 1, some of either."""
     base_rate = float(labels.mean())
@@ -63,6 +73,7 @@ def classification_report(
         train_examples=train_examples,
         test_examples=len(labels),
         left_out=left_out,
+        parts=parts or {},
     )
 
 
@@ -73,6 +84,7 @@ def regression_report(
     train_mean: float,
     train_examples: int,
     left_out: dict[str, int],
+    parts: Parts | None = None,
 ) -> RegressionReport:
     """Report on estimates. `labels` are not all the same."""
     bins = calibration(predicted, labels)
@@ -89,7 +101,47 @@ def regression_report(
         train_examples=train_examples,
         test_examples=len(labels),
         left_out=left_out,
+        parts=parts or {},
     )
+
+
+def parts_of(
+    ages_s: NDArray[np.int64], predicted: NDArray[np.float64], labels: NDArray[np.float64], train_mean: float | None
+) -> Parts:
+    """Report on test examples at events and at ages apart; empty where none is at an age.
+
+    Args:
+        ages_s: of each example.
+        predicted: for each.
+        labels: of each.
+        train_mean: of a regression, the mean label of the training examples; None: it is a classification.
+    """
+    if not ages_s.any():
+        return {}
+    masks = ((AT_EVENTS, ages_s == 0), (AT_AGES, ages_s > 0))
+    return {name: _part(predicted[mask], labels[mask], train_mean) for name, mask in masks if mask.any()}
+
+
+def _part(
+    predicted: NDArray[np.float64], labels: NDArray[np.float64], train_mean: float | None
+) -> dict[str, float | None]:
+    squared = float(np.square(labels - predicted).mean())
+    if train_mean is not None:
+        return {
+            "test_examples": len(labels),
+            "mean": _digits(labels.mean()),
+            "mae": _digits(np.abs(labels - predicted).mean()),
+            "mae_base": _digits(np.abs(labels - train_mean).mean()),
+        }
+    base_rate = float(labels.mean())
+    differ = 0 < base_rate < 1
+    return {
+        "test_examples": len(labels),
+        "base_rate": round(base_rate, 4),
+        "auc": round(float(roc_auc_score(labels, predicted)), 4) if differ else None,
+        "brier": round(squared, 5),
+        "brier_base": round(base_rate * (1 - base_rate), 5),
+    }
 
 
 def calibration(predicted: NDArray[np.float64], labels: NDArray[np.float64]) -> Bins:

@@ -108,6 +108,8 @@ class ScoreWriter:
         versions: of the models that were used, by score.
         generation: of the state.
         written_at_ms: wall-clock time.
+        formulas: scores that have a formula. Where a model makes one of them, `model_versions` says so, even of one
+            model alone.
     """
 
     __slots__ = ("_declaration", "_event_names", "_names", "_set_and_model", "_versions", "_written")
@@ -120,6 +122,7 @@ class ScoreWriter:
         versions: dict[str, str],
         generation: int,
         written_at_ms: int,
+        formulas: Sequence[str] = (),
     ) -> None:
         self._names = [_score_prefix(UserScores.SCORES_FIELD_NUMBER, name.encode()) for name in score_names]
         self._event_names = [_score_prefix(AsOfEvent.SCORES_FIELD_NUMBER, name.encode()) for name in score_names]
@@ -130,7 +133,7 @@ class ScoreWriter:
         self._written = number_field(_GENERATION, generation) + number_field(_WRITTEN_AT, written_at_ms)
         self._declaration = _text(UserScores.DECLARATION_FIELD_NUMBER, declaration)
         self._versions = b""
-        if len(versions) > 1:
+        if len(versions) > 1 or any([name in formulas for name in versions]):
             for name in sorted(versions):
                 self._versions += _named_text(UserScores.MODEL_VERSIONS_FIELD_NUMBER, name, versions[name])
 

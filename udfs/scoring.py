@@ -57,7 +57,8 @@ class Scorer:
 
     Args:
         plan: of the features and of the scores by formula.
-        models: by score, returns the model of the moment; None while there is none: the score is absent then.
+        models: by score, returns the model of the moment; None while there is none: the score is then its formula's,
+            or absent.
     """
 
     def __init__(self, plan: Plan, models: Mapping[str, Callable[[], Model | None]]) -> None:
@@ -78,8 +79,8 @@ class Scorer:
         rows = _rows(users)
         readings = [plan.reading(row.profile, row.as_of_ms) for row in rows]
         columns, versions = self._predicted([reading.vector for reading in readings])
-        names = sorted([*self._formulas, *columns])
-        writer = ScoreWriter(plan.name, plan.hash, names, versions, generation, now_ms)
+        names = sorted({*self._formulas, *columns})  # a score that has both is the model's
+        writer = ScoreWriter(plan.name, plan.hash, names, versions, generation, now_ms, self._formulas)
         evaluated: list[Evaluated] = []
         for at, (row, reading) in enumerate(zip(rows, readings, strict=True)):
             values = reading.scores

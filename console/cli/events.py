@@ -55,6 +55,10 @@ def simulate(
     duplicates: Annotated[
         float, typer.Option(metavar="SHARE", help="Repeat this share of the events, 0 to 1, up to two minutes later.")
     ] = 0.0,
+    leaving: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="Of the shoppers, how many stop coming during the history, 0 to 1."),
+    ] = 0.0,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Write JSON lines here; - is the standard output.", show_default="to Kafka"),
@@ -87,6 +91,7 @@ def simulate(
         seed=seed,
         disorder_ms=disorder_ms,
         duplicates=duplicates,
+        leaving=leaving,
         start_ms=None if start is None else parse_start(start),
         days=days,
         rate=rate,

@@ -93,9 +93,19 @@ def _table(report: reports.Report | reports.RegressionReport) -> Table:
     for name, value in rows:
         table.add_row(name, value)
     table.add_row("examples", f"{report.train_examples:,} for training, {report.test_examples:,} for the test")
+    for name, part in report.parts.items():
+        table.add_row(name.replace("_", " "), _of_part(part))
     for cause, number in report.left_out.items():
         table.add_row("left out", f"{number:,} {cause}")
     return table
+
+
+def _of_part(part: dict[str, float | None]) -> str:
+    numbers = f"{part['train_examples']:,} for training, {part['test_examples']:,} for the test"
+    if "mae" in part:
+        return f"{numbers}; mean absolute error {part['mae']:g} (the mean alone: {part['mae_base']:g})"
+    auc = "" if part["auc"] is None else f"AUC {part['auc']:.3f}, "
+    return f"{numbers}; {auc}Brier score {part['brier']:.4f} (guessing: {part['brier_base']:.4f})"
 
 
 def _of_classification(report: reports.Report) -> list[tuple[str, str]]:

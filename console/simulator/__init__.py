@@ -40,5 +40,6 @@ def simulate(spec: SimulationSpec) -> Iterator[SimulatedEvent]:
         disorder_ms=spec.disorder_ms,
         duplicates=spec.duplicates,
     )
-    prefix = id_prefix(spec.seed, spec.users, len(users), spec.history_start_ms, spec.history_ms)
+    leaving = (spec.leaving,) if spec.leaving else ()  # ids of before it was an option stay what they were
+    prefix = id_prefix(spec.seed, spec.users, len(users), spec.history_start_ms, spec.history_ms, *leaving)
     return name_events(users[arrivals.rows], events.take(arrivals.rows), arrivals.rows, prefix)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from console.simulator.sessions import Events, act_out, mean_length, plan_sessions
@@ -22,11 +24,31 @@ _REST_S = (300.0, 2_400.0)  # least, and usual least, seconds between two sessio
 def make_history(spec: SimulationSpec, shoppers: Shoppers) -> tuple[Ints, Events]:
     """The user and the event of each row, sorted by time; `time_ms` counts from the epoch."""
     rng = np.random.default_rng([spec.seed, 2])
-    users, events = _enough(rng, spec, shoppers)
-    starts_ms = _place(rng, spec, shoppers, users, events)
+    lives_ms = _lives_ms(spec, shoppers)
+    users, events = _enough(rng, spec, _while_there(shoppers, lives_ms / spec.history_ms))
+    starts_ms = _place(rng, spec, shoppers, users, events, lives_ms)
     order = np.argsort(starts_ms, kind="stable")
     events = events.take(order)
     return users[events.session], _with_times(events, starts_ms[order] + spec.history_start_ms)
+
+
+def _lives_ms(spec: SimulationSpec, shoppers: Shoppers) -> Ints:
+    """How far into the history each user comes: a share of them leaves at any time of it, the others stay."""
+    count = len(shoppers.activity)
+    lives_ms = np.full(count, spec.history_ms, dtype=np.int64)
+    if spec.leaving:
+        rng = np.random.default_rng([spec.seed, 6])
+        leaves = rng.random(count) < spec.leaving
+        lives_ms[leaves] = rng.integers(1, spec.history_ms, int(leaves.sum()), endpoint=True)
+    return lives_ms
+
+
+def _while_there(shoppers: Shoppers, shares: Floats) -> Shoppers:
+    """The users with sessions only for their share of the history: who leaves came no more often before."""
+    if (shares == 1.0).all():
+        return shoppers
+    activity = shoppers.activity * shares
+    return replace(shoppers, activity=activity / activity.sum())
 
 
 def _with_times(events: Events, time_ms: Ints) -> Events:
@@ -83,17 +105,18 @@ def _trimmed(rng: np.random.Generator, users: Ints, events: Events, wanted: int)
     return users, events.take(keep)
 
 
-def _place(rng: np.random.Generator, spec: SimulationSpec, shoppers: Shoppers, users: Ints, events: Events) -> Ints:
+def _place(  # noqa: PLR0917  (what there is of a history)
+    rng: np.random.Generator, spec: SimulationSpec, shoppers: Shoppers, users: Ints, events: Events, lives_ms: Ints
+) -> Ints:
     """When each event happens, in milliseconds from the start of the history.
 
     Sessions keep their order within a user and do not overlap. A user with more sessions than the days can hold lives
     faster: all their times are scaled.
     """
-    span_ms = spec.history_ms
     lasts_s = np.zeros(len(users))
     np.maximum.at(lasts_s, events.session, events.time_ms / 1_000)
     by_user = np.argsort(users, kind="stable")
-    starts_s = _wished_starts_s(rng, spec, shoppers, users)
+    starts_s = _wished_starts_s(rng, spec, shoppers, users, lives_ms[users])
     starts_s = starts_s[np.lexsort((starts_s, users))]  # in time within each user, the users in the order of by_user
     rest_s = _REST_S[0] + rng.exponential(_REST_S[1] - _REST_S[0], len(users))
     apart_s = _pushed_apart(users[by_user], starts_s, lasts_s[by_user] + rest_s)
@@ -102,22 +125,24 @@ def _place(rng: np.random.Generator, spec: SimulationSpec, shoppers: Shoppers, u
     time_ms = session_start_s[events.session] * 1_000 + events.time_ms
     ends_ms = np.zeros(len(shoppers.activity))
     np.maximum.at(ends_ms, users[events.session], time_ms)
-    scale = np.minimum(1.0, (span_ms - 1) / np.maximum(ends_ms, 1.0))
-    placed_ms: Ints = np.clip(time_ms * scale[users[events.session]], 0, span_ms - 1).astype(np.int64)
+    scale = np.minimum(1.0, (lives_ms - 1) / np.maximum(ends_ms, 1.0))
+    whose = users[events.session]
+    placed_ms: Ints = np.clip(time_ms * scale[whose], 0, lives_ms[whose] - 1).astype(np.int64)
     return placed_ms
 
 
-def _wished_starts_s(rng: np.random.Generator, spec: SimulationSpec, shoppers: Shoppers, users: Ints) -> Floats:
-    """When the users would like to come: any day, mostly around the hour they prefer."""
+def _wished_starts_s(
+    rng: np.random.Generator, spec: SimulationSpec, shoppers: Shoppers, users: Ints, spans_ms: Ints
+) -> Floats:
+    """When the users would like to come: any day while they do, mostly around the hour they prefer."""
     count = len(users)
-    span_ms = spec.history_ms
     curve = np.concatenate([[0.0], np.cumsum(_DAY_CURVE / _DAY_CURVE.sum())])
     usual = np.interp(rng.random(count), curve, np.arange(25.0))
     own = (shoppers.peak_hour[users] + rng.normal(0.0, 1.5, count)) % 24
     hour = np.where(rng.random(count) < 0.7, own, usual)  # noqa: PLR2004
     midnight_ms = spec.history_start_ms % DAY_MS
-    day = np.floor(rng.random(count) * max(1.0, span_ms / DAY_MS))
-    starts_s: Floats = ((day * DAY_MS + hour * HOUR_MS - midnight_ms) % span_ms) / 1_000
+    day = np.floor(rng.random(count) * np.maximum(1.0, spans_ms / DAY_MS))
+    starts_s: Floats = ((day * DAY_MS + hour * HOUR_MS - midnight_ms) % spans_ms) / 1_000
     return starts_s
 
 

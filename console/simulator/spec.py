@@ -37,6 +37,7 @@ class SimulationSpec:
     seed: int = 0
     disorder_ms: int = 0
     duplicates: float = 0.0
+    leaving: float = 0.0
     start_ms: int | None = None
     days: float | None = None
     rate: float | None = None
@@ -47,6 +48,7 @@ class SimulationSpec:
         _within("--seed", self.seed, 0, 2**63 - 1)
         _within("--disorder-ms", self.disorder_ms, 0, DISORDER_MS_MAX)
         _within("--duplicates", self.duplicates, 0, 1)
+        _within("--leaving", self.leaving, 0, 1)
         if self.events is not None:
             _within("--events", self.events, 1, EVENTS_MAX)
         if self.start_ms is not None:
@@ -65,6 +67,9 @@ class SimulationSpec:
             raise SettingError(message)
         if self.rate is not None and (self.start_ms is not None or self.days is not None):
             message = "--start and --days are for a history: with --rate, event times follow the clock"
+            raise SettingError(message)
+        if self.rate is not None and self.leaving:
+            message = "--leaving is for a history: with --rate, nobody stays away for long enough to be missed"
             raise SettingError(message)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def examples_of(task: str, number: int = 3_000) -> Examples:
     target = vectors[:, 0] * 20 + np.exp(vectors[:, 2] * 3) + np.where(never < 50, 30.0, 0.0)
     labels = (target > 70).astype(np.float64) if task == "classification" else target
     times_ms = np.sort(rng.integers(0, 10**10, number))
-    return Examples(vectors, labels, times_ms, rng.integers(0, 2**60, number).astype(np.uint64), LeftOut())
+    hashes, ages_s = rng.integers(0, 2**60, number).astype(np.uint64), np.zeros(number, np.int64)
+    return Examples(vectors, labels, times_ms, hashes, LeftOut(), ages_s)
 
 
 EXAMPLES = {task: examples_of(task) for task in ESTIMATORS}
@@ -132,7 +134,7 @@ def test_what_the_conversion_does_not_know_is_refused() -> None:
 
 def test_labels_that_an_estimator_refuses_are_one_error() -> None:
     learned, examples = learned_of("regression", "PoissonRegressor", {}), EXAMPLES["regression"]
-    below_0 = Examples(examples.vectors, -examples.labels, examples.times_ms, examples.user_hashes, LeftOut())
+    below_0 = replace(examples, labels=-examples.labels)
     with pytest.raises(InputError, match="estimator PoissonRegressor: "):
         fit(below_0, np.ones(len(below_0), dtype=np.bool_), learned)
 
@@ -151,7 +153,7 @@ def test_rows_of_a_product_of_matrices_run_alone() -> None:
 )
 def test_a_regression_needs_labels_that_differ(labels: Any, why: str) -> None:
     learned, examples = learned_of("regression", "", {}), EXAMPLES["regression"]
-    some = Examples(examples.vectors, labels, examples.times_ms, examples.user_hashes, LeftOut())
+    some = replace(examples, labels=labels)
     if not why:
         split(some, learned)
         return
