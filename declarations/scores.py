@@ -134,7 +134,8 @@ class ScoreCompiler:
             if words is None:
                 continue
             if score.estimator is not None and score.estimator.name not in MONOTONIC:
-                self._problems.add(path, f"{score.estimator.name} cannot; {', '.join(sorted(MONOTONIC))} can")
+                able = ", ".join(sorted(MONOTONIC.intersection(ESTIMATORS[score.model])))
+                self._problems.add(path, f"{score.estimator.name} cannot; {able} can")
                 return None
             for word in words:
                 if word not in known:

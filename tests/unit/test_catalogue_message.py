@@ -67,10 +67,15 @@ def test_scores_segments_and_affinities_are_told() -> None:
         [{"name": "a", "vector": True}, {"name": "text", "vector": True, "kind": "text"}, {"name": "b", "vector": True}]
     )
     plan["scores"] = [{"name": "e", "expr": 1}, {"name": "f", "model": {"task": "regression", "features": [2]}}]
+    plan["scores"].append({"name": "g", "expr": 1, "model": {"task": "classification", "features": []}})
     plan["segments"] = [{"name": "fans", "hash": "s1", "enter": True}]
     plan["affinities"] = "artists"
     told = json.loads(catalogue_of(plan, {}))
-    assert told["scores"] == [{"name": "e"}, {"name": "f", "task": "regression", "features": ["b"]}]
+    assert told["scores"] == [
+        {"name": "e"},
+        {"name": "f", "task": "regression", "features": ["b"]},
+        {"name": "g", "task": "classification", "features": [], "formula": True},
+    ]
     assert (told["segments"], told["affinities"]) == ([{"name": "fans", "hash": "s1"}], "artists")
     assert [one["name"] for one in told["features"]] == ["a", "b"]
 

@@ -279,12 +279,58 @@ def test_scores_and_labels() -> None:
         "types": [12],
         "where": ["text_==", ["text_field", 0], ["text", "x"]],
         "within_ms": 30 * 60_000,
+        "at_ages": False,
     }
     assert (fan["model"]["features"], fan["folder"]) == ([2], "fan")
     assert spend["label"]["value"] == ["number_field", 2]
     assert (spend["model"]["estimator"], spend["folder"]) == ({"name": "Ridge", "params": {}}, ".")
     assert spend["model"]["features"] == [0, 2]
     assert churn["label"]["types"] == [1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12]
+    assert churn["label"]["at_ages"] and not spend["label"]["at_ages"]
+
+
+BOTH = (
+    "features: {plays: {count: play}, likes: {count: like}, rate: {count: play, half_life: 7d}}\n"
+    "scores:\n"
+    "  churn:\n"
+    "    expr: 1 / (1 + rate)\n"
+)
+MODEL = (
+    "    model: classification\n"
+    "    label: {absence_of: any, within: 14d, at_ages: false}\n"
+    "    features: [rate, plays]\n"
+    "    rises_with: plays\n"
+    "    falls_with: [rate]\n"
+)
+
+
+def test_a_score_may_have_a_formula_and_a_model() -> None:
+    (churn,) = plan_of_text(BOTH + MODEL)["scores"]
+    assert churn["expr"] == ["/", 1.0, ["+", 1.0, ["feature", 2]]]
+    assert churn["model"] == {
+        "task": "classification",
+        "features": [2, 0],
+        "estimator": None,
+        "rises_with": [0],
+        "falls_with": [2],
+    }
+    assert (churn["folder"], churn["label"]["at_ages"]) == ("churn", False)
+
+
+def test_a_model_beside_a_formula_changes_no_meaning() -> None:
+    alone, both = plan_of_text(BOTH), plan_of_text(BOTH + MODEL)
+    elsewhere = plan_of_text(BOTH + MODEL + "    folder: x\n")
+    assert alone["hash"] == both["hash"] == elsewhere["hash"]
+    assert alone["scores"][0]["hash"] == both["scores"][0]["hash"]
+    model_alone = plan_of_text(BOTH.replace("    expr: 1 / (1 + rate)\n", "") + MODEL)
+    assert model_alone["hash"] != alone["hash"]
+
+
+def test_a_segment_over_a_score_with_both_is_of_the_value_that_is_served() -> None:
+    (gone,) = plan_of_text(BOTH + MODEL + "segments: {gone: {when: churn > 0.9}}\n")["segments"]
+    assert gone["on_models"] and gone["enter"] == [">", ["score", "churn"], 0.9]
+    (gone,) = plan_of_text(BOTH + "segments: {gone: {when: churn > 0.9}}\n")["segments"]
+    assert not gone["on_models"]
 
 
 def test_segments() -> None:

@@ -347,6 +347,25 @@ def test_gauges_cross_to_java_only_when_they_change() -> None:
     assert told == [("model_present", 0), ("model_look_age_s", 0), ("model_present", 1)]
 
 
+def test_a_score_with_a_formula_does_without_a_model_until_one_is_there(
+    tmp_path: Path, running: Callable[[str], ModelWatcher]
+) -> None:
+    models = Followed(tmp_path / "models")
+    watched = running("models")
+    follower = ModelFollower(watched, True, uncounted, optional=True)
+    follower.open()
+    assert follower() is None and follower.gauges()[JobGauge.MODEL_PRESENT] == 1
+    models.point(b"gone")
+    assert watched.await_look(30.0)
+    assert follower.gauges()[JobGauge.MODEL_PRESENT] == 0
+    with pytest.raises(ModelError, match=r"require_model is on .*gone"):
+        follower()
+    assert ModelFollower(watched, False, uncounted, optional=True)() is None
+    version = models.store(constant(0.5, 0.5), "1")
+    assert watched.await_look(30.0)
+    assert follower() is not None and follower.version == version
+
+
 FINISH = ModelScore("finish", "classification", "finish")
 SPEND = ModelScore("spend", "regression", "spend")
 

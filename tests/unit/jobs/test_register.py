@@ -234,6 +234,7 @@ def test_models_are_required_later_where_every_score_has_one(tmp_path: Path) -> 
     scores = (
         f"  a: {{model: classification, folder: ., label: {label}}}\n  b: {{model: classification, label: {label}}}"
     )
+    scores += f"\n  c: {{expr: views, model: classification, label: {label}}}"  # is never without
     (folder / "p.yaml").write_text(f"project: {{name: p}}\nfeatures: {{views: {{count: VIEW}}}}\nscores:\n{scores}\n")
     settings: ScoreEventsSettings = ScoreEventsSettings.load(models_dir=tmp_path, declarations=folder)
     assert settings.model_folders == {"a": tmp_path / ".", "b": tmp_path / "b"}

@@ -1,5 +1,6 @@
 """A history is exact, reproducible, and believable."""
 
+import hashlib
 from collections import Counter, defaultdict
 from itertools import pairwise
 
@@ -178,3 +179,43 @@ def test_one_user_with_more_than_the_days_can_hold_stays_within_them() -> None:
     times = [event.event_time_ms for event in made(users=1, events=5_000, days=0.01)]
     assert len(times) == 5_000
     assert times[-1] - times[0] < 0.01 * DAY_MS
+
+
+def digest(**given: object) -> str:
+    spec = SimulationSpec(**given)  # type: ignore[arg-type]
+    lines = "\n".join(json_line(event) for event in simulate(spec))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def test_histories_stay_what_they_were() -> None:
+    assert digest(users=60, events=900, seed=3, days=9, disorder_ms=60_000, duplicates=0.1) == "GOLD1"
+    assert digest(users=300, events=2_000, seed=11) == "GOLD2"
+
+
+def test_who_leaves_comes_as_often_before_and_not_after() -> None:
+    """Of those who come often: when each was last seen, and how often in a week until then."""
+
+    def told(leaving: float) -> tuple[list[float], float]:
+        times: defaultdict[str, list[int]] = defaultdict(list)
+        history = made(users=400, events=24_000, seed=5, days=70, leaving=leaving)
+        assert len(history) == 24_000 == len({event.event_id for event in history})
+        for event in history:
+            times[event.user_id].append(event.event_time_ms)
+        end_ms = max(event.event_time_ms for event in history)
+        often = [own for own in times.values() if len(own) > 60]
+        return [(end_ms - own[-1]) / DAY_MS for own in often], sum(len(own) for own in often) / len(often)
+
+    stayed, left = told(0.0), told(0.5)
+    assert sum(days > 21 for days in stayed[0]) < 0.05 * len(stayed[0])
+    assert 0.2 < sum(days > 21 for days in left[0]) / len(left[0]) < 0.5
+    assert told(0.5) == left
+
+
+@settings(max_examples=15, deadline=None)
+@given(users=st.integers(1, 40), events=st.integers(1, 300), seed=st.integers(0, 99), leaving=st.floats(0, 1))
+def test_a_history_with_leaving_users_is_exact(*, users: int, events: int, seed: int, leaving: float) -> None:
+    told = made(users=users, events=events, seed=seed, days=30, leaving=leaving)
+    times = [event.event_time_ms for event in told]
+    start_ms = SimulationSpec(users=1).history_start_ms
+    assert len({event.event_id for event in told}) == events and times == sorted(times)
+    assert start_ms <= times[0] and times[-1] < start_ms + 30 * DAY_MS

@@ -15,6 +15,8 @@ from driftline.errors import SettingError
         ({"seed": -1}, "--seed must be between 0 and"),
         ({"disorder_ms": -1}, "--disorder-ms must be between 0 and 86,400,000, not -1"),
         ({"duplicates": 1.5}, "--duplicates must be between 0 and 1, not 1.5"),
+        ({"leaving": 1.5}, "--leaving must be between 0 and 1, not 1.5"),
+        ({"rate": 1.0, "leaving": 0.5}, "--leaving is for a history"),
         ({"duplicates": float("nan")}, "--duplicates must be between 0 and 1, not nan"),
         ({"days": 0.0}, "--days must be between 0.001 and 3,660"),
         ({"start_ms": 0}, "--start must be between"),

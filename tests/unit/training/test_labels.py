@@ -92,3 +92,15 @@ def test_another_kind_is_refused() -> None:
 def test_what_is_no_number_adds_nothing() -> None:
     inverse = label("sum", [VIEW], value=["/", 1, ["event", "value"]])
     assert inverse.of([event(0), event(1, value=0.0), event(2, value=4.0)])[0] == 0.25
+
+
+def test_a_moment_of_silence_looks_ahead_from_its_own_time() -> None:
+    events = [event(0), event(100), event(300)]
+    moments_ms = [T0, T0 + 50, T0 + 100, T0 + 150, T0 + 300, T0 + 400]
+    assert label("absence", [], 100).of(events, moments_ms) == [0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
+    assert label("event", [], 150).of(events, moments_ms) == [1.0, 1.0, 0.0, 1.0, 0.0, 0.0]
+
+
+def test_absence_is_looked_at_in_silence_unless_it_is_declared_otherwise() -> None:
+    assert label("absence", []).at_ages and not label("event", []).at_ages
+    assert label("event", [], at_ages=True).at_ages and not label("absence", [], at_ages=False).at_ages

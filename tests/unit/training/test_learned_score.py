@@ -41,6 +41,18 @@ def test_all_that_training_needs_is_in_the_plan() -> None:
     assert selected(vectors, learned).tolist() == [[3, 1], [6, 4]]
 
 
+def test_what_a_score_rises_and_falls_with_is_by_column() -> None:
+    learned = LearnedScore.of_plan(plan(declared("finish", features=[3, 0, 2], rises_with=[0], falls_with=[2, 3])))
+    assert learned.estimator.params["monotonic_cst"] == [-1, 1, -1]
+    given = declared("finish", estimator={"name": "ExtraTreesClassifier", "params": {}}, rises_with=[3])
+    assert LearnedScore.of_plan(plan(given)).estimator.params["monotonic_cst"] == [1, 0]
+
+
+def test_a_score_with_a_formula_and_a_model_is_trained_by_its_name() -> None:
+    learned = LearnedScore.of_plan(plan(declared("churn") | {"expr": 1.0}), "churn")
+    assert learned.score == ModelScore("churn", "classification", "churn", ("c", "a"), has_formula=True)
+
+
 def test_without_names_it_is_the_whole_vector_and_the_usual_estimator() -> None:
     learned = LearnedScore.of_plan(plan(declared("finish", features=[], estimator=None)))
     assert (learned.names, learned.columns) == (("a", "b", "c"), (0, 1, 2))

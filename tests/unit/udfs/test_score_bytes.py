@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from driftline.catalogue import CHURN_RISK, ENGAGEMENT, FEATURE_SET, PURCHASE_PROPENSITY, V1
 from driftline.score_message import split_features
 from driftline.serving.v1.scores_pb2 import UserScores
-from tests.builders import bounds
+from tests.builders import bounds, event
 from tests.unit.udfs.strategies import histories
 from tests.v1 import affinities, churn_risk, engagement, plan, vector
 from udfs import profile as p
@@ -88,6 +88,29 @@ class _Model:
 
     def predict(self, vectors: object) -> list[float] | None:
         return [0.25]
+
+
+def scored_with(**models: Model | None) -> UserScores:
+    """What is said of a user with one event."""
+    profile = BOUNDS.plan.blank()
+    profile.fold(event(0), BOUNDS)
+    scorer = Scorer(plan(), {name: lambda model=model: model for name, model in models.items()})  # type: ignore[misc]
+    (scored,) = scorer.score([Scorable("u", profile, 1, {})], 5, 6)
+    return UserScores.FromString(scored.message)
+
+
+def test_a_score_with_a_formula_and_a_model_is_the_model_s_and_says_so() -> None:
+    formula = scored_with(churn_risk=None, purchase_propensity=None)
+    assert formula.scores[CHURN_RISK] != 0.25 and not formula.model_version and not formula.model_versions
+    model = scored_with(churn_risk=_Model(), purchase_propensity=None)
+    assert model.scores.keys() == formula.scores.keys() == {CHURN_RISK, ENGAGEMENT}
+    assert model.scores[CHURN_RISK] == 0.25 and model.scores[ENGAGEMENT] == formula.scores[ENGAGEMENT]
+    assert (model.model_version, dict(model.model_versions)) == ("v9", {CHURN_RISK: "v9"})
+    other = scored_with(churn_risk=None, purchase_propensity=_Model())
+    assert other.scores[CHURN_RISK] == formula.scores[CHURN_RISK]
+    assert (other.model_version, dict(other.model_versions)) == ("v9", {})
+    both = scored_with(churn_risk=_Model(), purchase_propensity=_Model())
+    assert dict(both.model_versions) == {CHURN_RISK: "v9", PURCHASE_PROPENSITY: "v9"}
 
 
 @given(histories(), st.sampled_from([_Model(), None]))
