@@ -83,12 +83,29 @@ def fit(examples: Examples, train: NDArray[np.bool_], learned: LearnedScore = PR
     """
     labels = examples.labels[train]
     try:
-        return learned.estimator.pipeline().fit(
+        fitted = learned.estimator.pipeline().fit(
             selected(examples.vectors[train], learned), labels.astype(np.int8) if learned.is_classification else labels
         )
     except ValueError as error:
         message = f"estimator {learned.estimator.name}: {str(error).splitlines()[0]}"
         raise InputError(message) from error
+    _cut_as_served(fitted)
+    return fitted
+
+
+def _cut_as_served(pipeline: Pipeline) -> None:
+    """Round the thresholds of histogram trees down to float32, which compare the same with every float32.
+
+    They lie between two values that were seen. Where these are neighbours in float32, the conversion to ONNX would
+    round up to the larger one, which then falls on the other side. Of other trees the conversion takes care itself.
+    """
+    for trees in getattr(pipeline.steps[-1][1], "_predictors", ()):
+        for tree in trees:
+            thresholds = tree.nodes["num_threshold"]
+            held = thresholds.astype(np.float32)
+            above = held > thresholds
+            held[above] = np.nextafter(held[above], np.float32(-np.inf))
+            thresholds[:] = held
 
 
 def selected(vectors: NDArray[np.float32], learned: LearnedScore) -> NDArray[np.float32]:

@@ -123,6 +123,29 @@ def test_randomness_has_a_seed() -> None:
     assert Estimator("classification", "", {"random_state": 7}).params["random_state"] == 7
 
 
+def test_values_that_are_neighbours_in_float32_are_told_apart_as_they_were_fitted() -> None:
+    """As means of the same events are, that were added up in another order."""
+    low = np.float32(9.1)
+    pairs = [(low, np.nextafter(low, np.float32(10)))]
+    while len(pairs) < 40:
+        pairs.append((pairs[-1][1] + np.float32(1), np.nextafter(pairs[-1][1] + np.float32(1), np.float32(100))))
+    for below, above in pairs:
+        rows = np.where(np.arange(2_000) % 2, above, below).astype(np.float32)
+        vectors = np.zeros((2_000, len(NAMES)), np.float32)
+        vectors[:, 0] = rows
+        examples = replace(
+            EXAMPLES["classification"],
+            vectors=vectors,
+            labels=(rows == above).astype(np.float64),
+            times_ms=np.arange(2_000),
+            user_hashes=np.arange(2_000, dtype=np.uint64),
+            ages_s=np.zeros(2_000, np.int64),
+        )
+        learned = learned_of("classification", "", {"max_iter": 2})
+        pipeline = fit(examples, np.ones(2_000, dtype=np.bool_), learned)
+        check_parity(pipeline, served(to_onnx(pipeline, learned), learned), vectors, learned)
+
+
 def test_what_the_conversion_does_not_know_is_refused() -> None:
     learned = learned_of("regression", "HistGradientBoostingRegressor", {"loss": "poisson", "max_iter": 5})
     examples = EXAMPLES["regression"]
