@@ -7,8 +7,8 @@
      "affinities": "artist_affinity",
      "earlier": [{"feature_set", "declaration", "features"}, ...]}                            newest first
 
-A score that a model makes has `task` and `features`; one that a formula makes has neither. Where a model does once it is
-trained, and a formula until then, `formula` is true beside them.
+A score that a model makes has `task` and `features`; one that a formula makes has neither. Where a model does once it
+is trained, and a formula until then, `formula` is true beside them.
 
 Scores are stored with the hash of the declaration that they were made with. Those of a user without events since the
 declaration changed are of an earlier one, so the features of some earlier ones stay here.

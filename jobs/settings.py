@@ -158,7 +158,9 @@ class ScoreEventsSettings(InputSettings, ScoreStoreSettings, ModelSettings):
         from jobs.plans import compile_plan  # noqa: PLC0415  (it needs these settings, and a server needs no core)
 
         scores = json.loads(compile_plan(self))["scores"]
-        folders = {one["name"]: one.get("folder") or one["name"] for one in scores if one.get("model") and "expr" not in one}
+        folders = {
+            one["name"]: one.get("folder") or one["name"] for one in scores if one.get("model") and "expr" not in one
+        }
         return {name: self.models_dir / folder for name, folder in folders.items()}
 
     @property

@@ -173,9 +173,7 @@ class _Rows:
         )
 
 
-def _silences(
-    kept: dict[str, list[Event]], bounds: ProfileBounds, label: Label, end_ms: int
-) -> dict[str, Silences]:
+def _silences(kept: dict[str, list[Event]], bounds: ProfileBounds, label: Label, end_ms: int) -> dict[str, Silences]:
     """Return the moments of silence by user; empty where the label does not ask for them."""
     plan = bounds.plan
     if not label.at_ages or not isinstance(plan, Plan):
@@ -191,7 +189,9 @@ def _silences(
 def _chosen(silences: dict[str, Silences], events: int, left_out: LeftOut) -> dict[str, list[Moment]]:
     """Return the moments of silence that become examples, by user, beside that number of events."""
     sample = Sample(events, Counter(one.age_s for found in silences.values() for one in found.known))
-    chosen = {user_id: [one for one in found.known if sample.keeps(user_id, one)] for user_id, found in silences.items()}
+    chosen = {
+        user_id: [one for one in found.known if sample.keeps(user_id, one)] for user_id, found in silences.items()
+    }
     left_out.add("silences without a known future", number=sum(found.unknown for found in silences.values()))
     number = sum(len(found.known) for found in silences.values())
     left_out.add("silences beyond the sample", number=number - sum(map(len, chosen.values())))

@@ -207,6 +207,4 @@ def evaluate(
             parts[name]["train_examples"] = int((train & mask).sum())
     if learned.is_classification:
         return classification_report(predicted, labels, train_examples=number, left_out=left_out, parts=parts)
-    return regression_report(
-        predicted, labels, train_mean=mean, train_examples=number, left_out=left_out, parts=parts
-    )
+    return regression_report(predicted, labels, train_mean=mean, train_examples=number, left_out=left_out, parts=parts)

@@ -100,4 +100,3 @@ def moments_of(events: Sequence[Event], known: int, silences: Sequence[Moment]) 
     """Return the moments of the first events, and of silence, each behind its event: in order of time."""
     at_events = [Moment(at, 0, event.time_ms) for at, event in enumerate(events[:known])]
     return sorted([*at_events, *silences])
-

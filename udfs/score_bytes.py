@@ -133,7 +133,7 @@ class ScoreWriter:
         self._written = number_field(_GENERATION, generation) + number_field(_WRITTEN_AT, written_at_ms)
         self._declaration = _text(UserScores.DECLARATION_FIELD_NUMBER, declaration)
         self._versions = b""
-        if len(versions) > 1 or any([name in formulas for name in versions]):
+        if len(versions) > 1 or not versions.keys().isdisjoint(formulas):
             for name in sorted(versions):
                 self._versions += _named_text(UserScores.MODEL_VERSIONS_FIELD_NUMBER, name, versions[name])
 

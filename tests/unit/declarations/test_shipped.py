@@ -32,7 +32,8 @@ def test_scores_are_those_of_v1() -> None:
 def test_churn_risk_is_its_formula_and_may_be_a_model_of_absence() -> None:
     plan = plan_of(None)
     churn = next(score for score in plan["scores"] if score["name"] == CHURN_RISK)
-    assert (churn["label"]["kind"], churn["label"]["within_ms"], churn["label"]["at_ages"]) == ("absence", 14 * DAY_MS, True)
+    label = churn["label"]
+    assert (label["kind"], label["within_ms"], label["at_ages"]) == ("absence", 14 * DAY_MS, True)
     assert (churn["folder"], churn["model"]["task"]) == (CHURN_RISK, "classification")
     names = [plan["features"][at]["name"] for at in churn["model"]["features"]]
     assert not {"hour_sin", "hour_cos", "tenure_days", "top_category_share", "current_category_share"} & set(names)

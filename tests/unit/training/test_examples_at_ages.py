@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -121,10 +119,10 @@ def test_nothing_of_what_comes_later_is_in_an_example(
     """The features at a moment are the same whether the user comes back or not."""
 
     def told(drawn: list[tuple[int, int]], since_hour: int, name: str) -> list[Event]:
-        times = sorted(since_hour + hour for hour, _ in drawn)
-        kinds = [kind for _, kind in drawn]
+        hours = sorted(since_hour + hour for hour, _ in drawn)
         return [
-            event(hour * HOUR, kind, event_id=f"{name}{n}") for n, (hour, kind) in enumerate(zip(times, kinds, strict=True))
+            event(hour * HOUR, kind, event_id=f"{name}{n}")
+            for n, (hour, (_, kind)) in enumerate(zip(hours, drawn, strict=True))
         ]
 
     begun = told(first, 0, "a")

@@ -14,9 +14,9 @@ from udfs.profile import LAST_MS, Profile
 
 PLAN = plan()
 ALL_AGES_S = (1, 60, 3_600, 21_600, 86_400, 3 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400, 60 * 86_400, 90 * 86_400)
-long_histories = st.lists(
-    st.tuples(st.integers(0, 40 * 24), st.integers(VIEW, CUSTOM)), min_size=1, max_size=30
-).map(lambda drawn: sorted(event(hour * HOUR, kind, event_id=f"e{n}") for n, (hour, kind) in enumerate(drawn)))
+long_histories = st.lists(st.tuples(st.integers(0, 40 * 24), st.integers(VIEW, CUSTOM)), min_size=1, max_size=30).map(
+    lambda drawn: sorted(event(hour * HOUR, kind, event_id=f"e{n}") for n, (hour, kind) in enumerate(drawn))
+)
 
 
 def folded(history: list[Event], made: Plan) -> Profile:

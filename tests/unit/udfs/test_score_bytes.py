@@ -116,8 +116,8 @@ def test_a_score_with_a_formula_and_a_model_is_the_model_s_and_says_so() -> None
 @given(histories(), st.sampled_from([_Model(), None]))
 def test_the_message_holds_what_was_scored(history: list[object], model: Model | None) -> None:
     profile = BOUNDS.plan.blank()
-    for event in sorted(history):  # type: ignore[type-var]
-        profile.fold(event, BOUNDS)  # type: ignore[arg-type]
+    for each in sorted(history):  # type: ignore[type-var]
+        profile.fold(each, BOUNDS)  # type: ignore[arg-type]
     if profile.empty:
         assert Scorer(plan(), {}).score([], 5, 6) == []
         return
