@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from console.cli.scores import scores_json
+from google.protobuf.json_format import MessageToDict
+
 from driftline.catalogue import FeatureSet
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.segment_pb2 import SegmentChange
@@ -127,7 +128,7 @@ def _take(outcome: Outcome, user_id: str, stored: bytes) -> None:
     message = UserScores.FromString(scores)
     for name in ("written_at_ms", "generation", "lists_digest"):
         message.ClearField(name)
-    outcome.scores[user_id] = json.loads(scores_json(message))
+    outcome.scores[user_id] = MessageToDict(message)
     outcome.vectors[user_id] = struct.unpack(f"<{len(vector) // 4}f", vector)
 
 
