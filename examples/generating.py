@@ -11,6 +11,7 @@ from typing import Any, Final
 START_MS: Final = 1_748_736_000_000  # 2025-06-01T00:00:00Z
 SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS = 1_000, 60_000, 3_600_000, 86_400_000
 USERS_MAX, DAYS_MAX = 20_000, 730  # a history is held in memory, to be sorted
+LEAVING_SHARE: Final = 0.3  # of the users: they stop coming, at any time after they came first
 
 Timed = tuple[int, dict[str, Any]]  # an event, with its time in milliseconds
 Life = Callable[[Random, str, int], Iterator[Timed]]  # of a user, by id, for so many days from START_MS on
@@ -36,8 +37,18 @@ def history(life: Life, prefix: str, users: int, days: int, seed: int) -> list[s
     for number in range(users):
         user_id = f"{prefix}-{number}"
         rng = Random(f"{seed} {user_id}")  # a text is hashed in the same way in every process
-        timed += [(time_ms, json.dumps(event)) for time_ms, event in life(rng, user_id, days)]
+        told = [(time_ms, json.dumps(event)) for time_ms, event in life(rng, user_id, days)]
+        timed += _until_leaving(told, Random(f"{seed} {user_id} leaves"), START_MS + days * DAY_MS)
     return [line for _, line in sorted(timed)]
+
+
+def _until_leaving(told: list[tuple[int, str]], rng: Random, end_ms: int) -> list[tuple[int, str]]:
+    """Return the events of a user until the user leaves, which most do not: that is what models of absence learn."""
+    if not told or rng.random() >= LEAVING_SHARE:
+        return told
+    first_ms = min(time_ms for time_ms, _ in told)
+    left_ms = first_ms + rng.random() * (end_ms - first_ms)
+    return [one for one in told if one[0] <= left_ms]
 
 
 def visits(rng: Random, days: int, pause_days: float, hour: float, first_day: float = 0.0) -> Iterator[int]:

@@ -80,7 +80,7 @@ def _example(package: Any, life: generating.Life, users: int, days: int, mapping
     return Example(folder.name, folder / "personalization", life, users, days, mapping)
 
 
-MEDIA = _example(media, of_media.life, 80, 30)
+MEDIA = _example(media, of_media.life, 120, 45)
 BANK = _example(bank, of_bank.life, 200, 150)
 SEGMENT = _example(segment, of_segment.life, 150, 60, ROOT / "docs" / "mappings" / "segment.toml")
 EXAMPLES = (MEDIA, BANK, SEGMENT)
