@@ -185,8 +185,10 @@ scores:
     model: regression
     label: {sum: seconds, of: play, within: 7d}
   leaving:
+    expr: 1 / (1 + plays_30d)        # until a model is trained
     model: classification
-    label: {absence_of: any, within: 14d}"""
+    label: {absence_of: any, within: 14d}
+    falls_with: plays_30d"""
 _SEGMENTS: Final = """\
 When a user is a member: [segments](segments.md). `enter` and `leave` see features and scores; over the score of a model
 there is neither `leave` nor `min_stay`.
@@ -201,7 +203,8 @@ segments:
 def _scores() -> str:
     return _section(
         "## scores",
-        "A score has `expr` or `model`. [Models](models.md) says what labels and estimators there are.",
+        "A score has `expr`, or `model`, or both: the formula then stands in until a model is trained. "
+        "[Models](models.md) says what labels and estimators there are, and what a model learns of silent users.",
         key_table(ExprScore),
         key_table(ModelScore),
         "### Label",
