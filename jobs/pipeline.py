@@ -123,6 +123,7 @@ def bounds_of(settings: ScoreEventsSettings, plan: Plan | None = None) -> Timeli
         dedupe_horizon_ms=settings.dedupe_horizon_ms,
         dedupe_ids_max=settings.dedupe_ids_max,
         tail_events_max=settings.tail_events_max,
+        tail_bytes_max=settings.tail_bytes_max,
         clock_skew_ms_max=settings.clock_skew_ms_max,
         profile=ProfileBounds(
             session_gap_ms=settings.session_gap_ms,

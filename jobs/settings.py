@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 from driftline import topics
 from driftline.limits import TIME_MS_MAX, USER_TTL_DAYS
 from driftline.settings import IsolationLevel, nearest
-from driftline.units import DAY_MS, MIB, MINUTE_MS
+from driftline.units import DAY_MS, KIB, MIB, MINUTE_MS
 from driftline.words import PLACEHOLDERS
 from jobs.base_settings import ModelSettings, ScoreStoreSettings, names_in, only_names_of
 from jobs.input_settings import InputSettings
@@ -37,6 +37,7 @@ REMEMBERED = (
     "session_gap_ms",
     "user_ttl_ms",
     "tail_events_max",
+    "tail_bytes_max",
     "categories_max",
     "event_bytes_max",
     "currency",
@@ -77,8 +78,9 @@ class ScoreEventsSettings(InputSettings, ScoreStoreSettings, ModelSettings):
         1_000, ge=1, le=100_000, description="events folded, scored and written at a time; a larger block is split"
     )
     disorder_ms: int = Field(
-        MINUTE_MS,
+        DAY_MS,
         ge=0,
+        le=30 * DAY_MS,
         description="how far behind its user's newest event, and its partition's newest record, one may be",
     )
     partition_drift_ms_max: int = Field(
@@ -103,7 +105,12 @@ class ScoreEventsSettings(InputSettings, ScoreStoreSettings, ModelSettings):
     user_ttl_ms: int = Field(
         USER_TTL_DAYS * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten"
     )
-    tail_events_max: int = Field(2_000, ge=1, description="uncommitted events kept a user")
+    tail_events_max: int = Field(
+        2_000, ge=1, description="uncommitted events kept a user; the oldest of more count as committed"
+    )
+    tail_bytes_max: int = Field(
+        256 * KIB, ge=4 * KIB, description="bytes of the uncommitted events kept a user, likewise"
+    )
     categories_max: int = Field(32, ge=10, le=1_000, description="categories whose affinity is kept a user")
     block_bytes_max: int = Field(
         32 * MIB,

@@ -1,4 +1,4 @@
-"""Encodes timelines as UserState and decodes them. Equal timelines give equal bytes."""
+"""Encodes timelines as UserState and decodes them."""
 
 from __future__ import annotations
 
@@ -7,37 +7,24 @@ import struct
 from array import array
 from typing import Final
 
-from driftline.state.v1.state_pb2 import UserState
-from driftline.wire import number_field, tag
+from driftline.state.v1.state_pb2 import TailChunk, UserState
+from driftline.wire import number_field, tag, varint
 from state_schemas import codec, profile_bytes
 from state_schemas.layouts import FIRST, StoredLayouts
-from state_schemas.profile_bytes import payload, strings, with_fields
 from udfs.event import FORGET, Event
+from udfs.packed_profile import nested, pack_profile, payload, strings, unpack_profile
 from udfs.plan.layout import BASE, Layout
 from udfs.profile import SLOTS, Profile
 from udfs.published import Published, PublishedSessions
 from udfs.seen_ids import SeenIds
-from udfs.timeline import Timeline, TimelineBounds
+from udfs.tail import Chunk
+from udfs.timeline import Timeline, TimelineBounds, tail_of
 
 _VALUES: Final = struct.Struct(f"<{SLOTS}d")
-_SLOTS_ALWAYS: Final = 37  # the slots after these are rarely used: zeros at their end are not written, and read as 0
 
 _SEEN_HASHES: Final = tag(UserState.SEEN_HASHES_FIELD_NUMBER, delimited=True)
 _SEEN_TIMES_MS: Final = tag(UserState.SEEN_TIMES_MS_FIELD_NUMBER, delimited=True)
-_VALUES_TAG: Final = tag(UserState.VALUES_FIELD_NUMBER, delimited=True)
-_CATEGORIES: Final = tag(UserState.CATEGORIES_FIELD_NUMBER, delimited=True)
-_CATEGORY_WEIGHTS: Final = tag(UserState.CATEGORY_WEIGHTS_FIELD_NUMBER, delimited=True)
-_LAST_CATEGORY: Final = tag(UserState.LAST_CATEGORY_FIELD_NUMBER, delimited=True)
-_TAIL_TIMES_MS: Final = tag(UserState.TAIL_TIMES_MS_FIELD_NUMBER, delimited=True)
-_TAIL_EVENT_IDS: Final = tag(UserState.TAIL_EVENT_IDS_FIELD_NUMBER, delimited=True)
-_TAIL_TYPES: Final = tag(UserState.TAIL_TYPES_FIELD_NUMBER, delimited=True)
-_TAIL_VALUES: Final = tag(UserState.TAIL_VALUES_FIELD_NUMBER, delimited=True)
-_TAIL_CATEGORIES: Final = tag(UserState.TAIL_CATEGORIES_FIELD_NUMBER, delimited=True)
-_TAIL_KNOWN_MS: Final = tag(UserState.TAIL_KNOWN_MS_FIELD_NUMBER, delimited=True)
-_TAIL_CURRENCIES: Final = tag(UserState.TAIL_CURRENCIES_FIELD_NUMBER, delimited=True)
 _PUBLISHED_BEFORE: Final = tag(UserState.PUBLISHED_BEFORE_FIELD_NUMBER, delimited=True)
-_TAIL_NUMBERS: Final = tag(UserState.TAIL_NUMBERS_FIELD_NUMBER, delimited=True)
-_TAIL_TEXTS: Final = tag(UserState.TAIL_TEXTS_FIELD_NUMBER, delimited=True)
 _NEWEST_EVENT_TIME_MS: Final = tag(UserState.NEWEST_EVENT_TIME_MS_FIELD_NUMBER, delimited=False)
 _COMMITTED_THROUGH_MS: Final = tag(UserState.COMMITTED_THROUGH_MS_FIELD_NUMBER, delimited=False)
 _ACCEPTED_EVENTS: Final = tag(UserState.ACCEPTED_EVENTS_FIELD_NUMBER, delimited=False)
@@ -47,8 +34,18 @@ _PUBLISHED_REVISION: Final = tag(UserState.PUBLISHED_REVISION_FIELD_NUMBER, deli
 _CHECK_AT_MS: Final = tag(UserState.CHECK_AT_MS_FIELD_NUMBER, delimited=False)
 _LAST_ARRIVAL_MS: Final = tag(UserState.LAST_ARRIVAL_MS_FIELD_NUMBER, delimited=False)
 _FORGOTTEN_THROUGH_MS: Final = tag(UserState.FORGOTTEN_THROUGH_MS_FIELD_NUMBER, delimited=False)
+_LAYOUT: Final = varint(UserState.LAYOUT_FIELD_NUMBER << 3 | 1)  # 1: a value of eight bytes
+_LAYOUT_ID: Final = struct.Struct("<Q")
 _SEGMENTS: Final = tag(UserState.SEGMENTS_FIELD_NUMBER, delimited=True)
 _SEGMENTS_SINCE_MS: Final = tag(UserState.SEGMENTS_SINCE_MS_FIELD_NUMBER, delimited=True)
+_AGE_S: Final = tag(UserState.AGE_S_FIELD_NUMBER, delimited=False)
+_CHUNKS: Final = tag(UserState.CHUNKS_FIELD_NUMBER, delimited=True)
+_PRESENT: Final = tag(UserState.PRESENT_FIELD_NUMBER, delimited=True)
+_BEFORE: Final = tag(TailChunk.BEFORE_FIELD_NUMBER, delimited=True)
+_EVENTS: Final = tag(TailChunk.EVENTS_FIELD_NUMBER, delimited=False)
+_FIRST_MS: Final = tag(TailChunk.FIRST_MS_FIELD_NUMBER, delimited=False)
+_LAST_MS: Final = tag(TailChunk.LAST_MS_FIELD_NUMBER, delimited=False)
+_ROWS: Final = tag(TailChunk.ROWS_FIELD_NUMBER, delimited=True)
 
 
 def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
@@ -57,14 +54,11 @@ def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
     Written field by field, in the order of field numbers, because it is done for every user of every block and the
     generated class took longer for the same bytes (docs/performance.md, tests/unit/state_schemas/test_user_state.py).
     """
+    present = timeline.profile()
     parts = [codec.PREFIX]
-    tail, published = timeline.tail, timeline.published
+    published = timeline.published
     payload(parts, _SEEN_HASHES, timeline.seen.hashes)
     payload(parts, _SEEN_TIMES_MS, timeline.seen.times_ms)
-    layout = layouts.present
-    _profile_parts(parts, timeline.committed, layout)
-    if tail:
-        _tail_parts(parts, tail)
     parts += (
         number_field(_NEWEST_EVENT_TIME_MS, timeline.newest_ms),
         number_field(_COMMITTED_THROUGH_MS, timeline.committed_through_ms),
@@ -76,71 +70,36 @@ def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
         number_field(_LAST_ARRIVAL_MS, timeline.last_arrival_ms),
         number_field(_FORGOTTEN_THROUGH_MS, timeline.forgotten_through_ms),
     )
-    if tail:
-        _known_parts(parts, tail)
     if published.before:
         payload(parts, _PUBLISHED_BEFORE, array("q", itertools.chain(*published.before)).tobytes())
-    if tail:
-        _currency_parts(parts, tail)
+    if layouts.present.id != BASE:
+        parts += (_LAYOUT, _LAYOUT_ID.pack(layouts.present.id))
     if timeline.segments_published:
         _segment_parts(parts, timeline.segments_published)
-    if layout.id != BASE:
-        profile_bytes.add_declared(parts, timeline.committed, layout)
-        _field_parts(parts, tail)
+    parts.append(number_field(_AGE_S, timeline.age_s))
+    for chunk in timeline.tail.chunks:
+        nested(parts, _CHUNKS, _chunk_bytes(chunk))
+    payload(parts, _PRESENT, pack_profile(present))
     return b"".join(parts)
 
 
-def _profile_parts(parts: list[bytes], profile: Profile, layout: Layout) -> None:
-    weights = profile.maps[0]
-    if layout.id == BASE:
-        values = profile.values
-        slots = SLOTS
-        while slots > _SLOTS_ALWAYS and not values[slots - 1]:
-            slots -= 1
-        packed = _VALUES.pack(*values)
-        payload(parts, _VALUES_TAG, packed if slots == SLOTS else packed[: 8 * slots])
-    if weights:
-        categories = sorted(weights)  # the order in the dict depends on history
-        strings(parts, _CATEGORIES, categories)
-        payload(parts, _CATEGORY_WEIGHTS, array("d", [weights[name] for name in categories]).tobytes())
-    payload(parts, _LAST_CATEGORY, profile.texts[0].encode())
-
-
-def _tail_parts(parts: list[bytes], tail: list[Event]) -> None:
-    payload(parts, _TAIL_TIMES_MS, array("q", [event.time_ms for event in tail]).tobytes())
-    strings(parts, _TAIL_EVENT_IDS, [event.event_id for event in tail])
-    payload(parts, _TAIL_TYPES, bytes([event.type for event in tail]))
-    payload(parts, _TAIL_VALUES, array("d", [event.value for event in tail]).tobytes())
-    strings(parts, _TAIL_CATEGORIES, [event.category for event in tail])
-
-
-def _known_parts(parts: list[bytes], tail: list[Event]) -> None:
-    for event in tail:
-        if event.known_ms != event.time_ms:
-            payload(parts, _TAIL_KNOWN_MS, array("q", [event.known_ms for event in tail]).tobytes())
-            return
-
-
-def _currency_parts(parts: list[bytes], tail: list[Event]) -> None:
-    for event in tail:
-        if event.currency:
-            payload(parts, _TAIL_CURRENCIES, array("H", [event.currency for event in tail]).tobytes())
-            return
+def _chunk_bytes(chunk: Chunk) -> bytes:
+    parts: list[bytes] = []
+    payload(parts, _BEFORE, chunk.before)
+    if chunk.events:
+        parts += (
+            number_field(_EVENTS, chunk.events),
+            number_field(_FIRST_MS, chunk.first_ms),
+            number_field(_LAST_MS, chunk.last_ms),
+        )
+        payload(parts, _ROWS, chunk.rows)
+    return b"".join(parts)
 
 
 def _segment_parts(parts: list[bytes], published: dict[str, int]) -> None:
     names = sorted(published)  # the order in the dict depends on history
     strings(parts, _SEGMENTS, names)
     payload(parts, _SEGMENTS_SINCE_MS, array("q", [published[name] for name in names]).tobytes())
-
-
-def _field_parts(parts: list[bytes], tail: list[Event]) -> None:
-    numbers, texts = array("d"), list[str]()
-    for event in tail:
-        numbers.extend(event.numbers)
-        texts += event.texts
-    payload(parts, _TAIL_NUMBERS, numbers.tobytes())
-    strings(parts, _TAIL_TEXTS, texts)
 
 
 def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = FIRST) -> Timeline:
@@ -150,32 +109,63 @@ def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = F
         StateFormatError: unknown version byte, or a layout that is not known.
     """
     message = codec.decode(state, UserState)
-    profile, tail = _profile(message), _tail(message)
-    if message.layout != layouts.present.id or message.layout != BASE:
-        profile, tail = _in_layout(message, profile, tail, layouts)
     seen = SeenIds(
         message.seen_hashes, message.seen_times_ms, horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max
     )
-    timeline = Timeline(bounds, seen, profile, tail)
+    written = layouts.find(message.layout)
+    present: Profile | None = None
+    if message.chunks:
+        chunks = [Chunk(each.before, each.rows, each.events, each.first_ms, each.last_ms) for each in message.chunks]
+        if written.id == layouts.present.id:  # otherwise the events are folded again, by the present plan
+            present = unpack_profile(message.present, written.blank())
+    else:
+        chunks = [_from_columns(message, written)]
+    if written.id != layouts.present.id:
+        for chunk in chunks:
+            _move(chunk, written, layouts.present)
+    timeline = Timeline(bounds, seen, tail_of(bounds, chunks), present)
+    timeline.settled(message.committed_through_ms)
     timeline.newest_ms = message.newest_event_time_ms
-    timeline.committed_through_ms = message.committed_through_ms
     timeline.accepted = message.accepted_events
     timeline.published = _published(message)
     timeline.check_at_ms = message.check_at_ms
     timeline.last_arrival_ms = message.last_arrival_ms
-    timeline.forgotten_through_ms = message.forgotten_through_ms
+    timeline.forgotten_through_ms = _forgotten_through_ms(message)
+    timeline.age_s = message.age_s
     if message.segments:
         timeline.segments_published = dict(zip(message.segments, array("q", message.segments_since_ms), strict=True))
-    if FORGET in message.tail_types:
-        _carry_out_forgets(timeline)
     return timeline
 
 
-def _carry_out_forgets(timeline: Timeline) -> None:
-    """Carry out the FORGET events in the tail, where an older release kept them."""
-    forgets_ms = [event.time_ms for event in timeline.tail if event.type == FORGET]
-    timeline.forgotten_through_ms = max(timeline.forgotten_through_ms, *forgets_ms)
-    timeline.tail[:] = [event for event in timeline.tail if event.known_ms > timeline.forgotten_through_ms]
+def _move(chunk: Chunk, written: Layout, present: Layout) -> None:
+    """Put a chunk into the present layout."""
+    if chunk.before:
+        chunk.before = pack_profile(present.move(unpack_profile(chunk.before, written.blank()), written))
+    if chunk.events:
+        chunk.replace([present.move_event(event, written) for event in chunk.list()])
+
+
+def _forgotten_through_ms(message: UserState) -> int:
+    """Return the newest time of a FORGET, those in the tail included, where an older release kept them."""
+    if FORGET not in message.tail_types:
+        return message.forgotten_through_ms
+    times_ms = zip(message.tail_types, array("q", message.tail_times_ms), strict=True)
+    return max(message.forgotten_through_ms, *[time_ms for kind, time_ms in times_ms if kind == FORGET])
+
+
+def _from_columns(message: UserState, written: Layout) -> Chunk:
+    """Return the committed profile and the tail of a state from before tails were kept in chunks."""
+    profile, tail = _profile(message), _tail(message)
+    if written.id != BASE:
+        profile = profile_bytes.declared(message, profile, written)
+        tail = profile_bytes.with_fields(message, tail, written)
+    if FORGET in message.tail_types:
+        forgotten_ms = _forgotten_through_ms(message)
+        tail = [event for event in tail if event.known_ms > forgotten_ms]
+    chunk = Chunk(pack_profile(profile))
+    if tail:
+        chunk.replace(tail)
+    return chunk
 
 
 def _profile(message: UserState) -> Profile:
@@ -184,19 +174,6 @@ def _profile(message: UserState) -> Profile:
     weights = array("d", message.category_weights)
     categories = dict(zip(message.categories, weights, strict=True))
     return Profile(values, [message.last_category], [categories])
-
-
-def _in_layout(
-    message: UserState, profile: Profile, tail: list[Event], layouts: StoredLayouts
-) -> tuple[Profile, list[Event]]:
-    """Return the committed profile and the tail in the present layout, whichever they were written in."""
-    written, present = layouts.find(message.layout), layouts.present
-    if written.id != BASE:
-        profile = profile_bytes.declared(message, profile, written)
-        tail = with_fields(message, tail, written)
-    if written.id == present.id:
-        return profile, tail
-    return present.move(profile, written), [present.move_event(event, written) for event in tail]
 
 
 def _published(message: UserState) -> PublishedSessions:

@@ -12,11 +12,11 @@ from udfs.timeline import Timeline, TimelineBounds
 
 # Bytes that a timeline takes in memory besides those of its encoded state; tests/unit/state_schemas/test_users.py
 # compares the estimate with what Python allocates.
-_TIMELINE_BYTES: Final = 1_800
-_TAIL_EVENT_BYTES: Final = 260
+_TIMELINE_BYTES: Final = 2_700
+_CHUNK_BYTES: Final = 200
 _CATEGORY_BYTES: Final = 70
-_FLOAT_BYTES: Final = 56  # of what is declared, in the committed profile and the present one
-_SERIES_BYTES: Final = 160
+_FLOAT_BYTES: Final = 32  # of what is declared, in the present profile
+_SERIES_BYTES: Final = 90
 
 
 class UserStates(Protocol):
@@ -118,8 +118,8 @@ def memory_bytes(timeline: Timeline, state_bytes: int) -> int:
 
     Strings with characters beyond Latin-1 may take four times as much as estimated.
     """
-    profile = timeline.committed
-    parts = _TAIL_EVENT_BYTES * len(timeline.tail) + _CATEGORY_BYTES * sum(map(len, profile.maps))
+    profile = timeline.profile()
+    parts = _CHUNK_BYTES * len(timeline.tail.chunks) + _CATEGORY_BYTES * sum(map(len, profile.maps))
     floats = len(profile.values) - SLOTS + sum(map(len, profile.series))
     series = sum(map(bool, profile.series))  # empty ones are shared
     for table in profile.tables:

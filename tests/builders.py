@@ -25,13 +25,13 @@ NOW = T0 + 400 * DAY  # wall-clock time, after all that tests tell of
 
 
 def job_settings(**changed: Any) -> ScoreEventsSettings:
-    """The job's settings, the defaults but for `changed`."""
-    settings: ScoreEventsSettings = ScoreEventsSettings.load(**changed)
+    """The job's settings, the defaults but for `changed` and a disorder bound of a minute, so that tests are short."""
+    settings: ScoreEventsSettings = ScoreEventsSettings.load(**({"disorder_ms": MINUTE} | changed))
     return settings
 
 
 def bounds(**changed: Any) -> TimelineBounds:
-    """A timeline's bounds, the defaults but for `changed`."""
+    """A timeline's bounds, those of `job_settings`."""
     return bounds_of(job_settings(**changed))
 
 

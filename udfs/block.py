@@ -20,7 +20,6 @@ from udfs.reused_ids import id_reused
 from udfs.timeline import ALL_READ_MS, Outcome, Timeline, TimelineBounds
 
 UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
-_CHECK_EVENTS_MAX: Final = 2_000  # in the tails of the due users that one call checks
 CHECK_AGED_MAX: Final = 64  # users whom one call scores at an age, which takes longer than a quiet check
 
 
@@ -133,10 +132,10 @@ class BlockProcessor:
         """
         result = BlockResult()
         batch = Batch(result.timelines, shard.generation, now_ms, result)
-        events = users.taken_bytes = 0
+        users.taken_bytes = 0
         for user_id, due_ms in due:
-            full = events > _CHECK_EVENTS_MAX or len(batch.aged) >= CHECK_AGED_MAX
-            if result.taken and (full or users.taken_bytes > self.bytes_max):
+            full = len(batch.aged) >= CHECK_AGED_MAX or users.taken_bytes > self.bytes_max
+            if result.taken and full:
                 break
             result.taken += 1
             timeline = users.peek(user_id) if user_id not in result.timelines else None
@@ -145,8 +144,6 @@ class BlockProcessor:
             for stage in self.stages:
                 if stage.check(user_id, timeline, due_ms, batch):
                     result.timelines[user_id] = timeline
-            if user_id in result.timelines:
-                events += len(timeline.tail)
         for stage in self.stages:
             stage.checked(batch)
         for timeline in batch.aged.values():
@@ -192,7 +189,7 @@ class BlockProcessor:
             else:
                 why, rejects = late(timeline.newest_ms - event.time_ms), result.late
                 if outcome is Outcome.ID_REUSED:
-                    why, rejects = id_reused(event, timeline.seen, timeline.tail), result.dead_letters
+                    why, rejects = id_reused(timeline.differing(event)), result.dead_letters
                 rejects.append(reject((key, value), (self.topic, partition, offset), why, now_ms))
         result.account(accepted, duplicate)
         return timelines

@@ -6,6 +6,7 @@ session never splits, because events are only added; after an erasure sessions b
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from driftline.event.v1 import session_pb2
@@ -102,10 +103,15 @@ class PublishedSessions:
         superseded = tuple([row.start_ms for row in parts if row.start_ms != start_ms])
         return ClosedSession(session, by_quiet, revision, superseded)
 
-    def drop_before(self, start_ms: int) -> None:
-        """Drop the sessions that began before `start_ms`: no event can change them any more. The newest one stays."""
-        if self.before:
-            self.before = tuple([row for row in self.before if row.start_ms >= start_ms])
+    def drop_final(self, committed_through_ms: int) -> None:
+        """Drop the sessions that no event can change any more: events before that time are late. The newest one stays.
+
+        An event that is not late is behind the beginning of the session that follows a dropped one, and so behind its
+        session gap.
+        """
+        kept = [row for row, after in pairwise(self.rows) if after.start_ms > committed_through_ms]
+        if len(kept) < len(self.before):
+            self.before = tuple(kept)
 
     def clear(self) -> None:
         """Forget all."""

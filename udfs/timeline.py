@@ -3,10 +3,12 @@
 A timeline is a user's state in memory. The message that it is stored as is UserState (state.proto), which
 state_schemas/user_state.py encodes and decodes; state_schemas/users.py reads and writes them as keyed state.
 
-Events that an earlier one may still follow wait in a tail, sorted by (event time, id); those further behind the user's
-newest event than the disorder bound are committed. The present profile is the committed one with the tail folded on
-top, so scores need not wait for the order, and do not depend on the order of arrival. If a user's events come from
-several partitions, the slowest of them holds the commit back (docs/decisions/0025-partitions.md).
+Events that an earlier one may still follow wait in a tail, sorted by (event time, id). Those further behind the user's
+newest event than the disorder bound are committed, and an event that is older than them is late. The present profile
+contains the tail, so scores need not wait for the order, and do not depend on the order of arrival: an event in order
+is folded once, and one out of order has the events after it folded again (docs/decisions/0033-deep-tail.md). If a
+user's events come from several partitions, the slowest of them holds the commit back
+(docs/decisions/0025-partitions.md).
 
 A FORGET is carried out when it arrives, whatever has been committed by then, and is never folded
 (docs/decisions/0014-erasure.md).
@@ -14,7 +16,6 @@ A FORGET is carried out when it arrives, whatever has been committed by then, an
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -23,22 +24,15 @@ from typing import Final
 from udfs.event import FORGET, Event
 from udfs.hashing import id_hash
 from udfs.overflows import Overflows
-from udfs.profile import (
-    AMOUNTS_LEFT_OUT,
-    EVENTS,
-    FIRST_MS,
-    LAST_MS,
-    SESSION_EVENTS,
-    SESSION_START_MS,
-    Profile,
-    ProfileBounds,
-    Session,
-)
+from udfs.packed_profile import pack_profile, unpack_profile
+from udfs.profile import AMOUNTS_LEFT_OUT, FIRST_MS, Profile, ProfileBounds, Session
 from udfs.published import ClosedSession, PublishedSessions
 from udfs.reused_ids import differing
 from udfs.seen_ids import SeenIds
 from udfs.segments import Membership
+from udfs.tail import Chunk, Tail
 
+NOT_STALE: Final = -1
 ALL_READ_MS: Final = 1 << 62  # the clock of one log that is read in order: no older record is still to come
 
 
@@ -54,6 +48,7 @@ class TimelineBounds:
     dedupe_horizon_ms: int
     dedupe_ids_max: int
     tail_events_max: int
+    tail_bytes_max: int
     clock_skew_ms_max: int
     profile: ProfileBounds
 
@@ -93,13 +88,14 @@ class Timeline:
 
     __slots__ = (
         "_present",
+        "_settled_ms",
+        "_stale_from",
         "accepted",
         "age_s",
         "aged",
         "bounds",
         "check_at_ms",
         "closed",
-        "committed",
         "committed_through_ms",
         "forgets_late",
         "forgotten_through_ms",
@@ -114,10 +110,17 @@ class Timeline:
         "touched",
     )
 
-    def __init__(self, bounds: TimelineBounds, seen: SeenIds, committed: Profile, tail: list[Event]) -> None:
+    def __init__(self, bounds: TimelineBounds, seen: SeenIds, tail: Tail, present: Profile | None) -> None:
+        """Make a timeline.
+
+        Args:
+            bounds: of the timeline.
+            seen: the ids that are remembered.
+            tail: the events and the profiles before them.
+            present: the profile after them; None where it is still to be folded.
+        """
         self.bounds = bounds
         self.seen = seen
-        self.committed = committed
         self.tail = tail
         self.newest_ms = 0
         self.committed_through_ms = 0
@@ -130,7 +133,9 @@ class Timeline:
         self.last_arrival_ms = 0
         self.segments: Sequence[Membership] = ()
         self.segments_published: dict[str, int] = _NOWHERE
-        self._present: Profile | None = None
+        self._present: Profile = present if present is not None else bounds.profile.plan.blank()
+        self._stale_from = NOT_STALE if present is not None else 0  # the chunk from which on events are to be folded
+        self._settled_ms = 0  # sessions that ended a session gap before it are published, and final
         self.touched = False
         self.forgets_late = 0
         self.closed: list[ClosedSession] = []
@@ -140,7 +145,11 @@ class Timeline:
     def begin(cls, bounds: TimelineBounds) -> Timeline:
         """Return the empty timeline of a new user."""
         seen = SeenIds(horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max)
-        return cls(bounds, seen, bounds.profile.plan.blank(), [])
+        return cls(bounds, seen, tail_of(bounds, [Chunk(b"")]), bounds.profile.plan.blank())
+
+    def settled(self, committed_through_ms: int) -> None:
+        """Set what a stored state has: everything before is committed, and its sessions are published."""
+        self.committed_through_ms = self._settled_ms = committed_through_ms
 
     def offer(self, event: Event, read_ms: int = ALL_READ_MS, watermark_ms: int = ALL_READ_MS) -> Outcome:
         """Accept the event, or tell why it is not accepted. Sessions that it closes are added to `closed`.
@@ -161,42 +170,54 @@ class Timeline:
             if time_ms <= self.forgotten_through_ms and (held or not remembered):
                 return Outcome.DUPLICATE
         elif held and remembered:
-            return Outcome.ID_REUSED if differing(event, self.seen, self.tail) else Outcome.DUPLICATE
+            return Outcome.ID_REUSED if self.differing(event) else Outcome.DUPLICATE
         elif time_ms < late_ms:
             return Outcome.LATE
-        self._accept(time_ms, watermark_ms)
+        self._accept(time_ms)
+        self.seen.expire(min(self.newest_ms, watermark_ms))
         if remembered and not held:
             self.overflows.ids += self.seen.add(hashed, time_ms)
         if event.type == FORGET:
             self._forget(time_ms, late_ms)
-        elif event.known_ms > self.forgotten_through_ms:  # otherwise it was erased before it arrived
+        frontier_ms = min(self.newest_ms, watermark_ms) - self.bounds.disorder_ms
+        self.committed_through_ms = max(self.committed_through_ms, frontier_ms)
+        if event.type != FORGET and event.known_ms > self.forgotten_through_ms:  # else it was erased before it arrived
             self._insert(event)
-        self._commit(watermark_ms)
+        if self._stale_from == NOT_STALE:
+            self._commit()
         return Outcome.ACCEPTED
 
     def profile(self) -> Profile:
-        """Return the profile as of the user's newest event: the committed one and the tail on top. Read-only."""
-        present = self._present
-        if present is None:
-            present = self._present = self.committed.copy()
-            for event in self.tail:
-                present.fold(event, self.bounds.profile)
-        return present
+        """Return the profile as of the user's newest event; read-only. Sessions that this closes are added to `closed`.
+
+        Events from one that arrived out of order on are folded again.
+        """
+        if self._stale_from != NOT_STALE:
+            self._fold_again()
+            self._commit()
+        return self._present
+
+    def waiting(self) -> list[Event]:
+        """Return the events that are not committed, in the order of the fold."""
+        return [event for event in self.tail.list() if event.time_ms >= self.committed_through_ms]
+
+    def differing(self, event: Event) -> list[str]:
+        """Name the fields in which an event differs from the earlier one with its id (`reused_ids.differing`)."""
+        earlier = None
+        if event.time_ms >= self.committed_through_ms:
+            earlier = self.tail.find(event.time_ms, event.event_id)
+        return differing(event, self.seen, earlier)
 
     def as_of(self) -> Profile:
         """Return the profile that is evaluated: as of the age while a check does, else as of the newest event."""
         return self.aged if self.aged is not None else self.profile()
 
     def close_quiet(self) -> None:
-        """Publish all sessions, because the user has sent nothing for the session gap of wall-clock time.
+        """Publish the current session, because the user has sent nothing for the session gap of wall-clock time.
 
         Only `published` and `closed` change: later events are folded as they would have been without it.
         """
-        profile, bounds = self.committed.copy(), self.bounds.profile
-        for event in self.tail:
-            if profile.is_ended_by(event, bounds):
-                self._publish(profile.session, by_quiet=False)
-            profile.fold(event, bounds)
+        profile = self.profile()
         if not profile.empty:
             self._publish(profile.session, by_quiet=True)
 
@@ -212,22 +233,60 @@ class Timeline:
         """Whether overflows, late FORGETs or closed sessions were gathered; after most events there are none."""
         return bool(self.closed) or self.forgets_late > 0 or self.overflows.any()
 
-    def _accept(self, time_ms: int, watermark_ms: int) -> None:
+    def _accept(self, time_ms: int) -> None:
         self.accepted += 1
         self.age_s = 0
         self.touched = True
         self.newest_ms = max(self.newest_ms, time_ms)
-        self.seen.expire(min(self.newest_ms, watermark_ms))
 
     def _insert(self, event: Event) -> None:
         tail = self.tail
-        if tail and event < tail[-1]:
-            insort(tail, event)
-            self._present = None
+        if not tail.is_before(event):
+            at = tail.insert(event)
+            self._stale_from = at if self._stale_from == NOT_STALE else min(self._stale_from, at)
             return
-        tail.append(event)  # the usual case: it is folded once now, and again when it is committed
-        if self._present is not None:
-            self._present.fold(event, self.bounds.profile)
+        if self._stale_from == NOT_STALE:  # the usual case: it is folded now, and never again
+            self._fold_next(event)
+        tail.append(event)
+
+    def _fold_next(self, event: Event) -> None:
+        """Fold an event behind all others. Where a chunk is to end before it, its snapshot is the present profile."""
+        tail, present, bounds = self.tail, self._present, self.bounds.profile
+        if tail.events and tail.chunks[-1].last_ms < self.committed_through_ms:
+            tail.begin_anew(pack_profile(present))
+        elif tail.is_full():
+            tail.begin_chunk(pack_profile(present))
+        if present.is_ended_by(event, bounds):
+            self._publish(present.session, by_quiet=False)
+        left_out = present.values[AMOUNTS_LEFT_OUT]
+        self.overflows.categories += present.fold(event, bounds)
+        if present.values[AMOUNTS_LEFT_OUT] > left_out:
+            self.overflows.amounts += 1
+
+    def _fold_again(self) -> None:
+        """Fold the events from the stale chunk on, make the snapshots anew, and publish sessions that have changed."""
+        tail, bounds = self.tail, self.bounds.profile
+        at = self._stale_from
+        profile = unpack_profile(tail.chunks[at].before, bounds.plan.blank())
+        first = at
+        while at < len(tail.chunks):
+            tail.split_long(at)
+            chunk = tail.chunks[at]
+            if at > first:
+                chunk.before = pack_profile(profile)
+            for event in chunk.list():
+                if profile.is_ended_by(event, bounds) and self._may_have_changed(profile.session):
+                    self._publish(profile.session, by_quiet=False)
+                profile.fold(event, bounds)
+            at += 1
+        if not self._present.empty:  # it is where the state is from before tails were kept in chunks
+            left_out = profile.values[AMOUNTS_LEFT_OUT] - self._present.values[AMOUNTS_LEFT_OUT]
+            self.overflows.amounts += max(0, int(left_out))
+        self._present = profile
+        self._stale_from = NOT_STALE
+
+    def _may_have_changed(self, session: Session) -> bool:
+        return session.end_ms + self.bounds.profile.session_gap_ms >= self._settled_ms
 
     def _forget(self, time_ms: int, late_ms: int) -> None:
         """Carry out a FORGET, also one whose id another event has used: that must not prevent an erasure."""
@@ -247,52 +306,46 @@ class Timeline:
         if time_ms < late_ms:
             self.forgets_late += 1
             through_ms += self.bounds.clock_skew_ms_max
-        kept = [event for event in self.tail if event.known_ms > time_ms and event.time_ms > through_ms]
-        values = self.committed.values
-        if (values[EVENTS] and values[FIRST_MS] <= through_ms) or len(kept) < len(self.tail):
-            self.committed.clear()
-            self.tail[:] = [event for event in kept if event.time_ms >= late_ms or time_ms >= late_ms]
-            self.published.clear()
-            self._present = None
+        waiting = self.waiting()
+        kept = [event for event in waiting if event.known_ms > time_ms and event.time_ms > through_ms]
+        if len(kept) == len(waiting) and self._first_committed_ms() > through_ms:
+            return
+        self.tail.begin_anew(b"")
+        for event in kept:
+            if event.time_ms >= late_ms or time_ms >= late_ms:
+                self.tail.append(event)
+        self.published.clear()
+        self._settled_ms = 0
+        self._present = self.bounds.profile.plan.blank()
+        self._stale_from = 0
 
-    def _commit(self, watermark_ms: int) -> None:
-        tail, bounds = self.tail, self.bounds
-        frontier_ms = min(self.newest_ms, watermark_ms) - bounds.disorder_ms
-        self.committed_through_ms = max(self.committed_through_ms, frontier_ms)
-        number = 0
-        while number < len(tail) and tail[number].time_ms < self.committed_through_ms:
-            self._commit_one(tail[number])
-            number += 1
-        while len(tail) - number > bounds.tail_events_max:
-            self.overflows.tail += 1
-            self.committed_through_ms = tail[number].time_ms  # events of the same time are not older, so not late
-            self._commit_one(tail[number])
-            number += 1
-        if number:
-            del tail[:number]
-        self._publish_committed()
+    def _first_committed_ms(self) -> int:
+        """Return the time of the first committed event of the profile; after all times where there is none."""
+        oldest = self.tail.chunks[0]
+        if oldest.before:
+            return int(unpack_profile(oldest.before, self.bounds.profile.plan.blank()).values[FIRST_MS])
+        has_one = oldest.events and oldest.first_ms < self.committed_through_ms
+        return oldest.first_ms if has_one else ALL_READ_MS
 
-    def _commit_one(self, event: Event) -> None:
-        committed, bounds = self.committed, self.bounds.profile
-        if committed.is_ended_by(event, bounds):
-            self._publish(committed.session, by_quiet=False)
-            self.published.drop_before(event.time_ms)
-        left_out = committed.values[AMOUNTS_LEFT_OUT]
-        self.overflows.categories += committed.fold(event, bounds)
-        if committed.values[AMOUNTS_LEFT_OUT] > left_out:
-            self.overflows.amounts += 1
-
-    def _publish_committed(self) -> None:
-        """Publish the committed session once no event can extend it any more."""
-        values = self.committed.values
-        if (
-            values[EVENTS]
-            and values[LAST_MS] + self.bounds.profile.session_gap_ms < self.committed_through_ms
-            and not self.published.has(int(values[SESSION_START_MS]), int(values[SESSION_EVENTS]))
-        ):
-            self._publish(self.committed.session, by_quiet=False)
+    def _commit(self) -> None:
+        """Give up what no event can change any more, and what is beyond the bounds."""
+        tail = self.tail
+        tail.drop_before(self.committed_through_ms)
+        while tail.is_over():
+            dropped = tail.drop_oldest()
+            self.overflows.tail += dropped.events - dropped.committed_before(self.committed_through_ms)
+            # Events of the same time are not older, so they are not late.
+            self.committed_through_ms = max(self.committed_through_ms, dropped.last_ms)
+        self._settled_ms = self.committed_through_ms
+        if self.published.before:
+            self.published.drop_final(self.committed_through_ms)
 
     def _publish(self, session: Session, *, by_quiet: bool) -> None:
         closed = self.published.publish(session, by_quiet=by_quiet)
         if closed is not None:
             self.closed.append(closed)
+
+
+def tail_of(bounds: TimelineBounds, chunks: list[Chunk]) -> Tail:
+    """Return the tail of a timeline with these bounds."""
+    return Tail(chunks, events_max=bounds.tail_events_max, bytes_max=bounds.tail_bytes_max)

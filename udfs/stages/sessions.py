@@ -28,6 +28,7 @@ class Sessions:
         if not self._published:
             return
         for user_id, timeline in batch.touched.items():
+            timeline.profile()  # closes sessions behind an event that came out of order
             if timeline.closed:
                 self._emit(batch, user_id, timeline)
 

@@ -59,6 +59,7 @@ def timeline() -> Timeline:
         made.offer(event)
     made.forgotten_through_ms = T0 - DAY
     made.check_at_ms, made.last_arrival_ms = 1_767_400_000_000, 1_767_398_200_000
+    made.age_s = 86_400
     made.segments_published = {"fans": T0 + DAY + 5 * MINUTE, "buyers": -(T0 + 9)}
     return made
 

@@ -16,12 +16,14 @@ from driftline.state.v1.state_pb2 import DuePage, QuietList, ShardState
 from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
+from tests.timelines import committed_of
 from tests.unit.state_schemas import declared_golden
 from tests.unit.udfs.strategies import histories
 from udfs.event import ADD_TO_CART, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
 from udfs.money import LEFT_OUT, NUMBERS
 from udfs.offsets import advance
-from udfs.profile import CURRENCY, SLOTS
+from udfs.packed_profile import unpack_profile
+from udfs.profile import CURRENCY, SLOTS, Profile
 from udfs.timeline import Timeline
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -96,16 +98,16 @@ DUE = DuePage(user_ids=["u1", "zoë"], due_at_ms=array("q", [1_767_225_600_000, 
 @pytest.mark.parametrize(
     ("name", "written"),
     [
-        ("user_state_v1.bin", encode_user(full_timeline())),
-        ("user_state_v1_forgotten.bin", encode_user(forgotten_timeline())),
-        ("user_state_v1_money.bin", encode_user(money_timeline())),
+        ("user_state_chunks.bin", encode_user(full_timeline())),
+        ("user_state_chunks_forgotten.bin", encode_user(forgotten_timeline())),
+        ("user_state_chunks_money.bin", encode_user(money_timeline())),
         ("shard_state_v1.bin", codec.encode(SHARD)),
         ("shard_state_v1_shards.bin", codec.encode(COUNTED)),
         ("shard_state_v1_reported.bin", codec.encode(REPORTED)),
         ("shard_state_v1_types.bin", codec.encode(NAMED)),
         ("quiet_list_v1.bin", codec.encode(QUIET)),
         ("due_page_v1.bin", codec.encode(DUE)),
-        ("user_state_v1_declared.bin", declared_golden.user_state()),
+        ("user_state_chunks_declared.bin", declared_golden.user_state()),
         ("shard_state_v1_declared.bin", codec.encode(declared_golden.shard())),
     ],
 )
@@ -113,14 +115,17 @@ def test_written_bytes_are_the_golden_ones(name: str, written: bytes) -> None:
     assert written == (GOLDEN / name).read_bytes()
 
 
-def test_golden_user_reads_as_what_it_was() -> None:
-    timeline, expected = decode_user((GOLDEN / "user_state_v1.bin").read_bytes(), bounds()), full_timeline()
-    assert (timeline.committed.values, timeline.committed.categories) == (
-        expected.committed.values,
-        dict(sorted(expected.committed.categories.items())),
+@pytest.mark.parametrize("name", ["user_state_v1.bin", "user_state_chunks.bin"])
+def test_golden_user_reads_as_what_it_was(name: str) -> None:
+    timeline, expected = decode_user((GOLDEN / name).read_bytes(), bounds()), full_timeline()
+    for each in (timeline, expected):
+        each.profile()  # publishes the sessions that have ended
+    assert (committed_of(timeline).values, committed_of(timeline).categories) == (
+        committed_of(expected).values,
+        dict(sorted(committed_of(expected).categories.items())),
     )
-    assert (timeline.tail, timeline.accepted, timeline.published.rows) == (
-        expected.tail,
+    assert (timeline.waiting(), timeline.accepted, timeline.published.rows) == (
+        expected.waiting(),
         expected.accepted,
         expected.published.rows,
     )
@@ -129,17 +134,18 @@ def test_golden_user_reads_as_what_it_was() -> None:
     assert timeline.profile().values == expected.profile().values
 
 
-def test_golden_user_who_was_forgotten_reads_as_what_it_was() -> None:
-    state = (GOLDEN / "user_state_v1_forgotten.bin").read_bytes()
+@pytest.mark.parametrize("name", ["user_state_v1_forgotten.bin", "user_state_chunks_forgotten.bin"])
+def test_golden_user_who_was_forgotten_reads_as_what_it_was(name: str) -> None:
+    state = (GOLDEN / name).read_bytes()
     timeline = decode_user(state, bounds())
-    assert (timeline.tail, timeline.forgotten_through_ms) == (forgotten_timeline().tail, T0 + 30 * SECOND)
-    assert [e.known_ms - T0 for e in timeline.tail] == [40 * SECOND, MINUTE]
+    assert (timeline.waiting(), timeline.forgotten_through_ms) == (forgotten_timeline().waiting(), T0 + 30 * SECOND)
+    assert [e.known_ms - T0 for e in timeline.waiting()] == [40 * SECOND, MINUTE]
 
 
 def test_a_forget_in_the_tail_of_older_state_reads_as_carried_out() -> None:
     timeline = decode_user((GOLDEN / "user_state_v1_forget_in_tail.bin").read_bytes(), bounds())
     assert timeline.forgotten_through_ms == T0 + 30 * SECOND
-    assert [e.category for e in timeline.tail] == ["hats"]
+    assert [e.category for e in timeline.waiting()] == ["hats"]
     timeline.offer(event(20 * SECOND))
     assert timeline.profile().session.events == 1
 
@@ -156,9 +162,9 @@ def test_golden_shards_and_lists_of_users_read_as_what_they_were() -> None:
 def test_fewer_slots_read_as_zero() -> None:
     from driftline.state.v1.state_pb2 import UserState  # noqa: PLC0415
 
-    message = codec.decode(encode_user(full_timeline()), UserState)
+    message = codec.decode((GOLDEN / "user_state_v1.bin").read_bytes(), UserState)
     message.values = message.values[: 30 * 8]
-    values = decode_user(codec.encode(message), bounds()).committed.values
+    values = unpack_profile(decode_user(codec.encode(message), bounds()).tail.chunks[0].before, Profile()).values
     assert len(values) == SLOTS
     assert values[30:] == [0.0] * (SLOTS - 30)
 
@@ -178,9 +184,10 @@ def test_state_survives_a_round_trip(history: list[Event]) -> None:
     assert encode_user(decode_user(state, bounds())) == state
 
 
-def test_golden_money_reads_as_what_it_was() -> None:
-    timeline = decode_user((GOLDEN / "user_state_v1_money.bin").read_bytes(), bounds())
+@pytest.mark.parametrize("name", ["user_state_v1_money.bin", "user_state_chunks_money.bin"])
+def test_golden_money_reads_as_what_it_was(name: str) -> None:
+    timeline = decode_user((GOLDEN / name).read_bytes(), bounds())
     expected = money_timeline()
-    assert timeline.tail == expected.tail
+    assert timeline.waiting() == expected.waiting()
     assert timeline.profile().values == expected.profile().values
-    assert [timeline.committed.values[slot] for slot in range(CURRENCY, SLOTS)] == [NUMBERS["EUR"], 9.5, 9.5, 1, 1]
+    assert [committed_of(timeline).values[slot] for slot in range(CURRENCY, SLOTS)] == [NUMBERS["EUR"], 9.5, 9.5, 1, 1]

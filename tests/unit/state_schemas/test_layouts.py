@@ -14,6 +14,7 @@ from state_schemas.layouts import StoredLayouts
 from state_schemas.user_state import decode_user, encode_user
 from tests import v1
 from tests.builders import DAY, SECOND
+from tests.timelines import base_of
 from tests.unit.state_schemas import changing
 from tests.unit.state_schemas.changing import (
     LONGER,
@@ -32,11 +33,14 @@ from tests.unit.state_schemas.changing import (
     written,
 )
 from udfs.event import CUSTOM, PURCHASE, VIEW
+from udfs.packed_profile import pack_profile, unpack_profile
 from udfs.plan.layout import BASE, Layout, TypeFields, segment_key
 from udfs.plan.plan import Plan
 from udfs.profile import Profile
 from udfs.reducers.kind import Sizes
-from udfs.timeline import Timeline
+from udfs.seen_ids import SeenIds
+from udfs.tail import Chunk
+from udfs.timeline import Timeline, tail_of
 
 EXACT = tuple(POOL | SEGMENTS)  # without windows that share a reducer, in which the longer one leaves more behind
 PLAY = (("play", ("artist", "genres", "live", "seconds")),)
@@ -79,7 +83,7 @@ def test_what_is_kept_goes_on_as_if_nothing_had_changed(
 @given(declared(), declared(), histories())
 def test_what_is_new_begins_as_for_a_new_user(before: Declared, after: Declared, history: list[Happened]) -> None:
     old, new = plan_of(before), plan_of(after)
-    committed = reread(written(run(old, history), old), new, old).committed
+    committed = base_of(reread(written(run(old, history), old), new, old))
     added = [key for key in new.layout._own if key not in old.layout.places]
     assert [own_state(new, committed, key) for key in added] == [own_state(new, new.blank(), key) for key in added]
     reducers = new.data["reducers"]
@@ -104,11 +108,11 @@ def test_what_is_gone_leaves_nothing_behind(data: st.DataObject, before: Declare
     assert without == written(run(new, history), new)
     assert len(without) <= len(state)
 
-    again = reread(without, old, old, new).committed
+    again = base_of(reread(without, old, old, new))
     returned = [key for key in old.layout._own if key not in new.layout.places]
     assert [own_state(old, again, key) for key in returned] == [own_state(old, old.blank(), key) for key in returned]
     lost = run(new, history)
-    assert again.values == old.layout.move(lost.committed, new.layout).values
+    assert again.values == old.layout.move(base_of(lost), new.layout).values
 
 
 def _users_of(gone: set[str]) -> set[str]:
@@ -121,11 +125,11 @@ def test_a_text_of_v1_that_is_gone_begins_anew_within_a_session() -> None:
     first, second = plan_of(Declared(("category_now",), ())), plan_of(Declared(("carts",), ()))
     history = [Happened(number * 70 * SECOND, number, "VIEW", category=name) for number, name in enumerate("abc")]
     state = written(run(first, history), first)
-    assert values(first, reread(state, first).committed)["category_now"] == "b"
+    assert values(first, base_of(reread(state, first)))["category_now"] == "b"
     returned = reread(written(reread(state, second, first), second), first, second)
-    assert returned.committed.texts[0] == ""
+    assert base_of(returned).texts[0] == ""
     switches = plan_of(Declared(("switches",), ()))  # it remembers the same text
-    assert reread(state, switches, first).committed.texts[0] == "b"
+    assert base_of(reread(state, switches, first)).texts[0] == "b"
 
 
 @settings(max_examples=60, deadline=None)
@@ -141,13 +145,13 @@ def test_v1_goes_to_another_plan_and_back(after: Declared, history: list[Happene
         assert _places(first) == {key: place for key, place in _places(other).items() if key in first.layout.places}
         return
     missing = first.layout.places.keys() - other.layout.places.keys()
-    undisturbed, emptied = run(first, history).committed, first.blank()
+    undisturbed, emptied = base_of(run(first, history)), first.blank()
     for key, (slots, _) in first.layout.places.items():
         expected = emptied if key in missing else undisturbed
         if key.startswith("by("):
-            assert back.committed.maps[0] == expected.maps[0]
+            assert base_of(back).maps[0] == expected.maps[0]
         elif "text=true" not in key:
-            assert back.committed.values[slots.value] == expected.values[slots.value], key
+            assert base_of(back).values[slots.value] == expected.values[slots.value], key
 
 
 def _places(plan: Plan) -> dict[str, Any]:
@@ -180,9 +184,9 @@ def test_the_tail_finds_types_and_fields_by_name(before: Declared, after: Declar
         for each in history
     ]
     timeline = reread(written(run(old, short), old), new, old)
-    assert len(timeline.tail) == len(short)
+    assert len(timeline.waiting()) == len(short)
     declared_types = old.layout.types
-    for event, happened in zip(timeline.tail, short, strict=True):
+    for event, happened in zip(timeline.waiting(), short, strict=True):
         expected = happened.event(new.layout)
         if happened.kind in declared_types or happened.kind not in new.layout.types:
             assert event == expected
@@ -200,8 +204,11 @@ def test_a_built_in_type_that_gets_fields_while_events_wait_keeps_the_fields_of_
     history = [Happened(0, 0, "PURCHASE", 9.5), Happened(1, 1, "play", fields=fields)]
     timeline = reread(written(run(none, history), none), more, none)
     again = reread(written(timeline, more), more)
-    assert again.tail == timeline.tail
-    assert [(event.numbers, event.texts) for event in again.tail] == [((0.0,), ("",)), ((1.0, 7.5), ("abba", "pop"))]
+    assert again.waiting() == timeline.waiting()
+    assert [(event.numbers, event.texts) for event in again.waiting()] == [
+        ((0.0,), ("",)),
+        ((1.0, 7.5), ("abba", "pop")),
+    ]
 
 
 def test_layouts_of_several_declarations_are_read_side_by_side() -> None:
@@ -230,7 +237,7 @@ def test_a_longer_window_begins_with_what_a_shorter_one_has_kept() -> None:
     short, both = plan_of(Declared(("plays_2d",), PLAY)), plan_of(Declared(("plays_2d", "plays_5d"), PLAY))
     history = [Happened(at * DAY, at, "play", fields=_fields(at)) for at in range(10)]
     later = run(both, history[6:7], reread(written(run(short, history[:6]), short), both, short))
-    assert values(both, later.profile()) == {"plays_2d": 3.0, "plays_5d": 5.0}  # the first days were dropped
+    assert values(both, later.profile()) == {"plays_2d": 3.0, "plays_5d": 4.0}  # the first days were dropped
     assert values(both, run(both, history[7:9], later).profile()) == {"plays_2d": 3.0, "plays_5d": 6.0}
     back = reread(written(later, both), short, both)
     assert values(short, run(short, history[9:], back).profile()) == {"plays_2d": 3.0}
@@ -261,7 +268,7 @@ def profiles(draw: st.DrawFn) -> Profile:
     """Anything that a profile may hold."""
     sizes = AREAS.sizes
     return Profile(
-        [draw(FLOATS) for _ in range(sizes.values)],
+        [1.0, *[draw(FLOATS) for _ in range(sizes.values - 1)]],  # an event: an empty profile is not stored
         [draw(TEXTS) for _ in range(sizes.texts)],
         [draw(st.dictionaries(TEXTS, FLOATS, max_size=4)) for _ in range(sizes.maps)],
         [draw(SERIES) for _ in range(sizes.series)],
@@ -281,16 +288,17 @@ def areas(profile: Profile) -> list[Any]:
 
 
 def timeline_of(profile: Profile, fields: list[tuple[int, float, str]]) -> Timeline:
-    timeline = changing.run(v1.plan(), [])
-    timeline.committed = profile
+    limits = changing.bounds(v1.plan())
     rows = {11: AREAS.types["play"], VIEW: AREAS.types["VIEW"]}
+    tail = tail_of(limits, [Chunk(pack_profile(profile))])
     for at, (kind, number, text) in enumerate(fields):
         event = Happened(at, at, "CUSTOM").event(AREAS)
         event.type = kind
         names = rows.get(kind, TypeFields(kind, [], []))
         event.numbers, event.texts = (number,) * len(names.numbers), (text,) * len(names.texts)
-        timeline.tail.append(event)
-    return timeline
+        tail.append(event)
+    seen = SeenIds(horizon_ms=limits.dedupe_horizon_ms, ids_max=limits.dedupe_ids_max)
+    return Timeline(limits, seen, tail, profile)
 
 
 TAILS = st.lists(st.tuples(st.sampled_from([11, VIEW, PURCHASE, CUSTOM]), FLOATS, TEXTS), max_size=5)
@@ -304,8 +312,9 @@ def test_every_area_and_field_comes_back_and_is_written_alike(
     stored, timeline = StoredLayouts(AREAS), timeline_of(profile, fields)
     state = encode_user(timeline, stored)
     decoded = decode_user(state, changing.bounds(v1.plan()), stored)
-    assert areas(decoded.committed) == areas(profile)
-    assert decoded.tail == timeline.tail
+    assert areas(decoded.profile()) == areas(profile)
+    assert areas(unpack_profile(decoded.tail.chunks[0].before, AREAS.blank())) == areas(profile)
+    assert decoded.waiting() == timeline.waiting()
     assert encode_user(decoded, stored) == state
 
 

@@ -8,53 +8,57 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.state.v1.state_pb2 import UserState
+from driftline.state.v1.state_pb2 import PackedProfile, UserState
 from driftline.wire import varint
 from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import bounds
 from tests.unit.udfs.strategies import Arrival, arrivals, histories
 from udfs.event import Event
-from udfs.profile import SLOTS
+from udfs.profile import Profile
 from udfs.timeline import Timeline
-
-SLOTS_ALWAYS = 37  # the first release's
 
 PUBLISHED = st.dictionaries(
     st.from_regex("[a-z][a-z0-9_]{0,9}", fullmatch=True), st.integers(-(2**53), 2**53), max_size=4
 )
 
 
+def packed(profile: Profile) -> PackedProfile:
+    """A profile as the generated class writes it."""
+    floats = [value for value in profile.values if str(value) != "0.0"]
+    bits = sum(1 << slot for slot, value in enumerate(profile.values) if str(value) != "0.0")
+    message = PackedProfile(texts=profile.texts, value_floats=array("d", floats).tobytes())
+    message.value_slots = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+    for weights in profile.maps:
+        keys = sorted(weights)
+        message.maps.add(keys=keys, weights=array("d", [weights[key] for key in keys]).tobytes())
+    return message
+
+
 def generated(timeline: Timeline) -> UserState:
     """The state as the generated class writes it."""
-    profile, tail, rows = timeline.committed, timeline.tail, timeline.published.rows
-    slots = max([SLOTS_ALWAYS, *(at + 1 for at in range(SLOTS) if profile.values[at])])
+    rows = timeline.published.rows
     message = UserState(
         seen_hashes=timeline.seen.hashes,
         seen_times_ms=timeline.seen.times_ms,
-        values=array("d", profile.values[:slots]).tobytes(),
-        categories=sorted(profile.categories),
-        category_weights=array("d", [profile.categories[name] for name in sorted(profile.categories)]).tobytes(),
-        last_category=profile.last_category,
-        tail_times_ms=array("q", [event.time_ms for event in tail]).tobytes(),
-        tail_event_ids=[event.event_id for event in tail],
-        tail_types=bytes(event.type for event in tail),
-        tail_values=array("d", [event.value for event in tail]).tobytes(),
-        tail_categories=[event.category for event in tail],
         newest_event_time_ms=timeline.newest_ms,
         committed_through_ms=timeline.committed_through_ms,
         accepted_events=timeline.accepted,
         check_at_ms=timeline.check_at_ms,
         last_arrival_ms=timeline.last_arrival_ms,
         forgotten_through_ms=timeline.forgotten_through_ms,
+        age_s=timeline.age_s,
     )
     if rows:
         message.published_start_time_ms, message.published_events, message.published_revision = rows[-1]
         message.published_before = array("q", itertools.chain(*rows[:-1])).tobytes()
-    if any(event.known_ms != event.time_ms for event in tail):
-        message.tail_known_ms = array("q", [event.known_ms for event in tail]).tobytes()
-    if any(event.currency for event in tail):
-        message.tail_currencies = array("H", [event.currency for event in tail]).tobytes()
+    for chunk in timeline.tail.chunks:
+        times_ms = [event.time_ms for event in chunk.list()] or [0]
+        message.chunks.add(
+            before=chunk.before, events=chunk.events, first_ms=times_ms[0], last_ms=times_ms[-1], rows=chunk.rows
+        )
+    if not timeline.profile().empty:
+        message.present = packed(timeline.profile()).SerializeToString(deterministic=True)
     message.segments.extend(sorted(timeline.segments_published))
     since_ms = [timeline.segments_published[name] for name in message.segments]
     message.segments_since_ms = array("q", since_ms).tobytes()
@@ -74,7 +78,7 @@ def test_any_timeline_is_written_as_the_generated_class_writes_it(
         timeline.offer(event, event.time_ms, min(event.time_ms, reached_ms))
     if quiet:
         timeline.close_quiet()
-    timeline.last_arrival_ms, timeline.check_at_ms = wall_ms, wall_ms // 2
+    timeline.last_arrival_ms, timeline.check_at_ms, timeline.age_s = wall_ms, wall_ms // 2, wall_ms % 7
     timeline.segments_published = published
     state = encode_user(timeline)
     assert state == codec.encode(generated(timeline))

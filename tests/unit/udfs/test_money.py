@@ -163,7 +163,7 @@ def test_the_state_keeps_the_currency_of_the_tail_and_of_the_sum() -> None:
     ):
         timeline.offer(e)
     again = decode_user(encode_user(timeline), bounds())
-    assert again.tail == timeline.tail
+    assert again.waiting() == timeline.waiting()
     assert again.profile().values == timeline.profile().values
     assert encode_user(again) == encode_user(timeline)
 

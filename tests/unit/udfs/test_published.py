@@ -26,6 +26,7 @@ class Consumer:
         self.kept: dict[int, ClosedSession] = {}
 
     def take(self, timeline: Timeline) -> None:
+        timeline.profile()
         for closed in timeline.closed:
             start_ms = closed.session.start_ms
             before = self.kept.get(start_ms)

@@ -28,7 +28,6 @@ from tests.builders import (
 )
 from training.examples import make_examples
 from udfs.event import CLICK, FORGET, PURCHASE, VIEW, Event
-from udfs.reused_ids import differing
 from udfs.timeline import Outcome, Timeline
 
 ACCEPTED, DUPLICATE, LATE, ID_REUSED = Outcome.ACCEPTED, Outcome.DUPLICATE, Outcome.LATE, Outcome.ID_REUSED
@@ -62,7 +61,7 @@ def test_differing_fields_are_named_while_the_earlier_event_is_in_the_tail(other
     timeline.offer(event(SECOND))
     before = encode_user(timeline)
     assert timeline.offer(other) is ID_REUSED
-    assert differing(other, timeline.seen, timeline.tail) == fields
+    assert timeline.differing(other) == fields
     assert encode_user(timeline) == before
 
 

@@ -169,6 +169,7 @@ def follow(observed: list[tuple[int, bool]], cuts: set[int]) -> tuple[list[Segme
             result = BlockResult()
             Segments([FANS]).run(Batch({"u1": timeline}, GENERATION, T0, result))
             published += changes_of(result)
+            del timeline.profile().values[SLOTS:]  # the layout of the state has no segments
             timeline = decode_user(encode_user(timeline), bounds())
     return published, timeline
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, event
+from tests.timelines import committed_of
 from udfs.event import ADD_TO_CART, FORGET, PURCHASE, VIEW, Event
 from udfs.profile import EVENTS, FIRST_MS
 from udfs.timeline import Outcome, Timeline
@@ -63,7 +64,7 @@ def test_profile_contains_an_overtaken_event_at_once_and_in_its_place() -> None:
     profile = timeline.profile()
     assert profile.last_category == "hats"
     assert profile.session.events == 2
-    assert timeline.committed.empty
+    assert committed_of(timeline).empty
 
 
 def test_pause_of_exactly_the_gap_extends_the_session() -> None:
@@ -80,17 +81,18 @@ def test_late_bridge_inside_the_bound_merges_two_sessions() -> None:
     assert timeline.offer(event(GAP)) is ACCEPTED
     session = timeline.profile().session
     assert (session.start_ms, session.events) == (T0, 3)
+    timeline.close_quiet()
+    assert [(c.session.events, c.revision) for c in timeline.closed] == [(1, 1), (3, 2)]
+
+
+def test_session_is_published_when_an_event_of_a_later_one_arrives() -> None:
+    timeline = timeline_of(0, GAP)
     assert timeline.closed == []
-
-
-def test_session_is_published_once_when_no_event_can_extend_it_any_more() -> None:
-    timeline = timeline_of(0, GAP + BOUND)
-    assert timeline.closed == []  # an event at exactly the gap could still arrive
-    timeline.offer(event(GAP + BOUND + 1))
+    timeline.offer(event(2 * GAP + 1))
     timeline.offer(event(3 * HOUR))
-    assert [(c.session.start_ms, c.by_quiet, c.revision) for c in timeline.closed] == [
-        (T0, False, 1),
-        (T0 + GAP + BOUND, False, 1),
+    assert [(c.session.start_ms - T0, c.by_quiet, c.revision) for c in timeline.closed] == [
+        (0, False, 1),
+        (2 * GAP + 1, False, 1),
     ]
 
 
@@ -116,11 +118,12 @@ def test_short_visit_closed_by_quiet_does_not_bring_back_the_session_before() ->
     ]
 
 
-def test_quiet_close_also_publishes_the_session_that_the_tail_ended() -> None:
-    timeline = timeline_of(0, GAP + 1)  # the frontier has not passed the first one's gap yet
+def test_quiet_close_also_publishes_the_session_that_an_event_out_of_order_ended() -> None:
+    timeline = timeline_of(GAP + BOUND, GAP + BOUND + 1)
+    timeline.offer(event(GAP + BOUND - SECOND, event_id="before"))
     assert timeline.closed == []
     timeline.close_quiet()
-    assert [(c.session.start_ms - T0, c.by_quiet) for c in timeline.closed] == [(0, False), (GAP + 1, True)]
+    assert [(c.session.start_ms - T0, c.by_quiet) for c in timeline.closed] == [(GAP + BOUND - SECOND, True)]
 
 
 def test_session_extended_after_a_quiet_close_is_published_with_a_higher_revision() -> None:
@@ -135,6 +138,7 @@ def test_session_that_began_earlier_than_was_published_names_what_it_supersedes(
     timeline = timeline_of(30 * SECOND)
     timeline.close_quiet()
     timeline.offer(event(0))
+    timeline.profile()  # as after a block
     timeline.offer(event(3 * HOUR))
     again = timeline.closed[1]
     assert (again.session.start_ms, again.revision, again.supersedes_start_ms) == (T0, 2, (T0 + 30 * SECOND,))
@@ -170,7 +174,7 @@ def test_id_overflow_drops_the_oldest_and_is_counted() -> None:
 
 def test_tail_overflow_commits_the_oldest_and_is_counted() -> None:
     timeline = timeline_of(*range(5), tail_events_max=3)
-    assert (len(timeline.tail), timeline.overflows.tail) == (3, 2)
+    assert (len(timeline.waiting()), timeline.overflows.tail) == (3, 2)
     assert timeline.offer(event(0, event_id="other")) is LATE
     assert timeline.profile().session.events == 5
 

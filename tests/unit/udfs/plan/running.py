@@ -20,6 +20,7 @@ from jobs.settings import ScoreEventsSettings
 from state_schemas.layouts import StoredLayouts
 from state_schemas.users import Timelines
 from tests.builders import NOW, States, block, fold_block, job_settings, scores_of
+from tests.timelines import meaning
 from tests.unit.declarations.projects import plan_of_files
 from tests.unit.udfs.plan.histories import DISORDER_MS, GAP_MS, USER_TTL_MS
 from udfs.profile import Profile
@@ -83,12 +84,9 @@ class Job:
         return timeline.profile()
 
     def present(self, user_id: str) -> tuple[object, ...]:
-        """All that a user's profile holds, as of what is committed and as of the newest event, read from the state."""
+        """All that a user's state means."""
         timeline = self.users.peek(user_id)
-        if timeline is None:
-            return ()
-        profiles = timeline.committed, timeline.profile()
-        return tuple((each.values, each.texts, each.maps, each.series, each.tables) for each in profiles)
+        return () if timeline is None else meaning(timeline)
 
 
 def compiled(declared: dict[str, Any]) -> str:

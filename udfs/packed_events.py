@@ -1,0 +1,216 @@
+"""The bytes of a tail's events, one row an event (TailChunk.rows in state.proto). Part of the state's format.
+
+A row is its size without the size itself (a varint), the event time (6 bytes, little-endian, milliseconds), the number
+of the type (a byte), flags (a byte), the id, and what the flags say is there, in the order of the flags. Texts are
+their size in bytes (a varint) and UTF-8. An id that is a UUID in its usual form is its 16 bytes. Rows stand in the
+order of the fold; a category that is that of the row before is not repeated.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from driftline.wire import varint
+from udfs.event import Event
+
+_HEAD: Final = struct.Struct("<IHBB")  # the time in two parts, the type, the flags
+_TIME: Final = struct.Struct("<IH")
+_DOUBLE: Final = struct.Struct("<d")
+_CURRENCY: Final = struct.Struct("<H")
+_UUID: Final = 1  # flags
+_VALUE: Final = 2
+_CATEGORY: Final = 4
+_SAME_CATEGORY: Final = 8
+_KNOWN: Final = 16  # how long before its own time it was known: a varint, milliseconds
+_MONEY: Final = 32
+_FIELDS: Final = 64  # how many numbers and texts (varints), then the numbers and the texts
+_UUID_CHARACTERS: Final = 36
+_UUID_BYTES: Final = 16
+_MORE: Final = 0x80  # of a varint's byte: another follows
+_ONE_BYTE: Final = 0x80
+
+
+class Cursor:
+    """A place in rows, for reading on."""
+
+    __slots__ = ("at", "rows")
+
+    def __init__(self, rows: bytes, at: int = 0) -> None:
+        self.rows = rows
+        self.at = at
+
+    def number(self) -> int:
+        """Read a varint."""
+        rows, at = self.rows, self.at
+        byte = rows[at]
+        at += 1
+        number = byte
+        if byte & _MORE:
+            number &= _MORE - 1
+            shift = 7
+            while byte & _MORE:
+                byte = rows[at]
+                at += 1
+                number |= (byte & (_MORE - 1)) << shift
+                shift += 7
+        self.at = at
+        return number
+
+    def text(self) -> str:
+        """Read a text."""
+        size = self.number()
+        start = self.at
+        self.at = start + size
+        return self.rows[start : start + size].decode()
+
+    def uuid(self) -> str:
+        """Read a UUID."""
+        start = self.at
+        self.at = start + _UUID_BYTES
+        digits = self.rows[start : start + _UUID_BYTES].hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def double(self) -> float:
+        """Read a number."""
+        value: float = _DOUBLE.unpack_from(self.rows, self.at)[0]
+        self.at += 8
+        return value
+
+
+def pack_event(event: Event, category_before: str) -> bytes:
+    """Return the row of an event.
+
+    Args:
+        event: the event.
+        category_before: of the row before; empty for the first.
+    """
+    flags = 0
+    uuid = _uuid_bytes(event.event_id)
+    parts: list[bytes] = [b""]
+    if uuid:
+        flags = _UUID
+        parts.append(uuid)
+    else:
+        _add_text(parts, event.event_id)
+    if event.value:
+        flags |= _VALUE
+        parts.append(_DOUBLE.pack(event.value))
+    category = event.category
+    if category:
+        if category == category_before:
+            flags |= _SAME_CATEGORY
+        else:
+            flags |= _CATEGORY
+            _add_text(parts, category)
+    if event.known_ms != event.time_ms:
+        flags |= _KNOWN
+        parts.append(varint(event.time_ms - event.known_ms))
+    if event.currency:
+        flags |= _MONEY
+        parts.append(_CURRENCY.pack(event.currency))
+    if event.numbers or event.texts:
+        flags |= _FIELDS
+        _add_fields(parts, event)
+    time_ms = event.time_ms
+    parts[0] = _HEAD.pack(time_ms & 0xFFFFFFFF, time_ms >> 32, event.type, flags)
+    row = b"".join(parts)
+    return varint(len(row)) + row
+
+
+def _add_text(parts: list[bytes], text: str) -> None:
+    encoded = text.encode()
+    parts += (varint(len(encoded)), encoded)
+
+
+def _add_fields(parts: list[bytes], event: Event) -> None:
+    parts += (varint(len(event.numbers)), varint(len(event.texts)))
+    for number in event.numbers:
+        parts.append(_DOUBLE.pack(number))
+    for text in event.texts:
+        _add_text(parts, text)
+
+
+def _uuid_bytes(text: str) -> bytes:
+    """Return the bytes of a UUID in its usual form, lower case; nothing of another text."""
+    if len(text) != _UUID_CHARACTERS or text[8] != "-":
+        return b""
+    try:
+        found = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        return b""
+    return found if len(found) == _UUID_BYTES and Cursor(found).uuid() == text else b""
+
+
+def pack_events(events: list[Event]) -> bytes:
+    """Return the rows of events."""
+    category = ""
+    rows: list[bytes] = []
+    for event in events:
+        rows.append(pack_event(event, category))
+        category = event.category
+    return b"".join(rows)
+
+
+def unpack_events(rows: bytes) -> list[Event]:
+    """Return the events of rows; the inverse of `pack_events`."""
+    events: list[Event] = []
+    cursor = Cursor(rows)
+    category = ""
+    while cursor.at < len(rows):
+        event = _read_event(cursor, category)
+        category = event.category
+        events.append(event)
+    return events
+
+
+def _read_event(cursor: Cursor, category_before: str) -> Event:
+    cursor.number()  # the size, for those who skip
+    low, high, kind, flags = _HEAD.unpack_from(cursor.rows, cursor.at)
+    cursor.at += 8
+    time_ms: int = low | high << 32
+    event_id = cursor.uuid() if flags & _UUID else cursor.text()
+    value = cursor.double() if flags & _VALUE else 0.0
+    category = ""
+    if flags & _CATEGORY:
+        category = cursor.text()
+    elif flags & _SAME_CATEGORY:
+        category = category_before
+    known_ms = time_ms - cursor.number() if flags & _KNOWN else time_ms
+    currency = 0
+    if flags & _MONEY:
+        currency = _CURRENCY.unpack_from(cursor.rows, cursor.at)[0]
+        cursor.at += 2
+    if not flags & _FIELDS:
+        return Event(time_ms, event_id, kind, value, category, known_ms, currency)
+    numbers, texts = cursor.number(), cursor.number()
+    declared = tuple([cursor.double() for _ in range(numbers)])
+    return Event(
+        time_ms,
+        event_id,
+        kind,
+        value,
+        category,
+        known_ms,
+        currency,
+        declared,
+        tuple([cursor.text() for _ in range(texts)]),
+    )
+
+
+def skip_before(rows: bytes, at: int, time_ms: int) -> tuple[int, int]:
+    """Return how many rows from `at` on are of events before a time, and where the first other one begins."""
+    skipped = 0
+    while at < len(rows):
+        size = rows[at]
+        start = at + 1
+        if size >= _ONE_BYTE:
+            cursor = Cursor(rows, at)
+            size = cursor.number()
+            start = cursor.at
+        low, high = _TIME.unpack_from(rows, start)
+        if low | high << 32 >= time_ms:
+            break
+        at = start + size
+        skipped += 1
+    return skipped, at
