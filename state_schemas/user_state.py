@@ -142,7 +142,7 @@ def _move(chunk: Chunk, written: Layout, present: Layout) -> None:
     if chunk.before:
         chunk.before = pack_profile(present.move(unpack_profile(chunk.before, written.blank()), written))
     if chunk.events:
-        chunk.replace([present.move_event(event, written) for event in chunk.list()])
+        chunk.replace([present.move_event(event, written) for event in chunk.read()])
 
 
 def _forgotten_through_ms(message: UserState) -> int:

@@ -16,7 +16,7 @@ def committed_of(timeline: Timeline) -> Profile:
     """The profile of what is committed: what no event can change any more."""
     bounds = timeline.bounds.profile
     profile = base_of(timeline)
-    for event in timeline.tail.list():
+    for event in timeline.tail.read():
         if event.time_ms < timeline.committed_through_ms:
             profile.fold(event, bounds)
     return profile

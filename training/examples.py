@@ -207,7 +207,7 @@ def _kept(events: list[Event], bounds: TimelineBounds, left_out: LeftOut) -> lis
             left_out.add(outcome.name)
         elif event.type == FORGET:
             # A profile is erased whole or not at all.
-            remaining = timeline.tail.list() if not timeline.tail.chunks[0].before else kept
+            remaining = timeline.tail.read() if not timeline.tail.chunks[0].before else kept
             left_out.add("FORGET")
             left_out.add("forgotten", number=len(kept) - len(remaining))
             kept = remaining

@@ -55,7 +55,7 @@ class Chunk:
             self._category = ""
         return self._rows
 
-    def list(self) -> list[Event]:
+    def read(self) -> list[Event]:
         """Return the events; not to be changed."""
         return self._opened if self._opened is not None else unpack_events(self._rows)
 
@@ -64,12 +64,12 @@ class Chunk:
         if event.time_ms != self.last_ms or not self.events:
             return event.time_ms > self.last_ms or not self.events
         if not self._last_id:
-            self._last_id = self.list()[-1].event_id
+            self._last_id = self.read()[-1].event_id
         return event.event_id > self._last_id
 
     def is_after(self, event: Event) -> bool:
         """Whether the event comes before all others."""
-        return event.time_ms < self.first_ms or (event.time_ms == self.first_ms and event < self.list()[0])
+        return event.time_ms < self.first_ms or (event.time_ms == self.first_ms and event < self.read()[0])
 
     def append(self, event: Event) -> None:
         """Add an event after all others."""
@@ -146,18 +146,18 @@ class Tail:
         self._chunk_events = min(_CHUNK_EVENTS, self._joined_events)
         self._chunk_bytes = bytes_max // _PARTS
 
-    def list(self) -> list[Event]:
+    def read(self) -> list[Event]:
         """Return all events, in the order of the fold."""
         events: list[Event] = []
         for chunk in self.chunks:
-            events += chunk.list()
+            events += chunk.read()
         return events
 
     def find(self, time_ms: int, event_id: str) -> Event | None:
         """Return the event with this time and id; None if there is none."""
         for chunk in self.chunks:
             if chunk.events and chunk.first_ms <= time_ms <= chunk.last_ms:
-                events = chunk.list()
+                events = chunk.read()
                 at = bisect_left(events, Event(time_ms, event_id, 0, 0.0, ""))
                 if at < len(events) and events[at].time_ms == time_ms and events[at].event_id == event_id:
                     return events[at]
@@ -239,7 +239,7 @@ class Tail:
             return 1
         if chunk.events <= step:
             step = max(1, chunk.events // 2)
-        events = chunk.list()
+        events = chunk.read()
         parts: list[Chunk] = []
         for start in range(0, len(events), step):
             part = Chunk(chunk.before)

@@ -199,7 +199,7 @@ class Timeline:
 
     def waiting(self) -> list[Event]:
         """Return the events that are not committed, in the order of the fold."""
-        return [event for event in self.tail.list() if event.time_ms >= self.committed_through_ms]
+        return [event for event in self.tail.read() if event.time_ms >= self.committed_through_ms]
 
     def differing(self, event: Event) -> list[str]:
         """Name the fields in which an event differs from the earlier one with its id (`reused_ids.differing`)."""
@@ -274,7 +274,7 @@ class Timeline:
             chunk = tail.chunks[at]
             if at > first:
                 chunk.before = pack_profile(profile)
-            for event in chunk.list():
+            for event in chunk.read():
                 if profile.is_ended_by(event, bounds) and self._may_have_changed(profile.session):
                     self._publish(profile.session, by_quiet=False)
                 profile.fold(event, bounds)

@@ -53,7 +53,7 @@ def generated(timeline: Timeline) -> UserState:
         message.published_start_time_ms, message.published_events, message.published_revision = rows[-1]
         message.published_before = array("q", itertools.chain(*rows[:-1])).tobytes()
     for chunk in timeline.tail.chunks:
-        times_ms = [event.time_ms for event in chunk.list()] or [0]
+        times_ms = [event.time_ms for event in chunk.read()] or [0]
         message.chunks.add(
             before=chunk.before, events=chunk.events, first_ms=times_ms[0], last_ms=times_ms[-1], rows=chunk.rows
         )

@@ -107,11 +107,11 @@ def test_chunks_and_bytes_stay_bounded_by_what_waits(data: st.DataObject, histor
         timeline.offer(each)
         timeline.profile()
         tail = timeline.tail
-        assert tail.events == sum(chunk.events for chunk in tail.chunks) == len(tail.list())
+        assert tail.events == sum(chunk.events for chunk in tail.chunks) == len(tail.read())
         assert tail.events <= 24 or len(tail.chunks) == 1
-        assert tail.list() == sorted(tail.list())
+        assert tail.read() == sorted(tail.read())
         for chunk in tail.chunks:
-            events = chunk.list()
+            events = chunk.read()
             assert (chunk.first_ms, chunk.last_ms) == (events[0].time_ms, events[-1].time_ms)
             assert chunk.events <= 8
 
@@ -131,7 +131,7 @@ def test_what_everybody_committed_is_given_up_at_once() -> None:
     timeline = Timeline.begin(deep_bounds(DAY))
     for at_ms in (0, HOUR, 10 * DAY):
         timeline.offer(event(at_ms))
-    assert [each.time_ms - T0 for each in timeline.tail.list()] == [10 * DAY]
+    assert [each.time_ms - T0 for each in timeline.tail.read()] == [10 * DAY]
     assert timeline.profile().session.events == 1
 
 
@@ -165,5 +165,5 @@ def test_a_forget_leaves_only_what_was_not_known_then() -> None:
     for hour in range(20):
         timeline.offer(event(hour * HOUR))
     timeline.offer(event(10 * HOUR, FORGET, event_id="forget"))
-    assert [each.time_ms - T0 for each in timeline.tail.list()] == [hour * HOUR for hour in range(11, 20)]
+    assert [each.time_ms - T0 for each in timeline.tail.read()] == [hour * HOUR for hour in range(11, 20)]
     assert timeline.profile().values[0] == 9

@@ -86,7 +86,7 @@ def test_nothing_from_before_an_erasure_remains_whatever_the_order(data: st.Data
     profile = timeline.profile()
     assert timeline.forgotten_through_ms == max(forgets_ms, default=0)
     assert profile.empty or profile.values[FIRST_MS] > max(forgets_ms, default=0)
-    assert all(e.known_ms > max(forgets_ms, default=0) for e in timeline.tail.list())
+    assert all(e.known_ms > max(forgets_ms, default=0) for e in timeline.tail.read())
 
 
 def run_blocks(records: list, sizes: list[int], cached_max: int = 0) -> tuple:  # type: ignore[type-arg]
