@@ -18,23 +18,14 @@ from driftline.state.v1.state_pb2 import ShardState
 from jobs.pipeline import bounds_of, processor_of
 from state_schemas.due import PAGE_USERS_MAX
 from state_schemas.layouts import StoredLayouts
-from state_schemas.user_state import decode_user, encode_user
+from state_schemas.user_state import decode_user
 from state_schemas.users import Timelines
-from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, States, block, bounds, event, fold_block, message
+from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, States, block, event, fold_block, message
 from tests.fake_flink import Task
 from tests.unit.jobs.projects import folder, plan_of, settings_of
 from udfs.event import FORGET, VIEW, Event
 from udfs.results import BlockResult, Due
 from udfs.shards import shard_keys
-from udfs.timeline import Timeline
-
-
-def keeps_ages() -> bool:
-    """Whether the state has the age."""
-    timeline = Timeline.begin(bounds())
-    timeline.age_s = 5
-    return decode_user(encode_user(timeline), bounds()).age_s == 5
-
 
 NOW = T0 + 10 * HOUR
 GAP_MS = 30 * MINUTE
@@ -53,7 +44,6 @@ segments:
   lively: {when: 'weekly >= 0.9'}
 """
 WITH_SESSIONS, WITHOUT_SESSIONS = PROJECT % "", PROJECT % ", sessions: false"
-pytestmark = pytest.mark.skipif(not keeps_ages(), reason="the state does not keep the age yet")
 
 
 class Written(NamedTuple):

@@ -22,8 +22,11 @@ def checks(ages_s: list[int] | None = None, *, sessions: bool = True, ttl_ms: in
     return Checks(GAP_MS, ttl_ms, AGES_S if ages_s is None else ages_s, sessions=sessions)
 
 
+BOUNDS = bounds()
+
+
 def timeline(newest_ms: int = NOW, arrived_ms: int = NOW, age_s: int = 0) -> Timeline:
-    made = Timeline.begin(bounds())
+    made = Timeline.begin(BOUNDS)
     made.newest_ms, made.last_arrival_ms, made.age_s = newest_ms, arrived_ms, age_s
     return made
 
@@ -81,9 +84,10 @@ def test_quiet_after_the_session_gap_where_sessions_are_published() -> None:
 
 
 def test_users_of_one_burst_are_spread_over_a_32nd_of_an_age() -> None:
-    late = [late_ms(checks([86_400], sessions=False).next_ms(f"u{n}", timeline(), NOW), 86_400) for n in range(3_200)]
+    every, one = checks([86_400], sessions=False), timeline()
+    late = [late_ms(every.next_ms(f"u{n}", one, NOW), 86_400) for n in range(3_200)]
     part = DAY // 32 // 10
-    in_each = [sum(part * n <= one < part * (n + 1) for one in late) for n in range(10)]
+    in_each = [sum(part * n <= each < part * (n + 1) for each in late) for n in range(10)]
     assert sum(in_each) == 3_200
     assert min(in_each) > 200
     assert max(in_each) < 500
