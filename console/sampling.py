@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.limits import FIRST_DECLARED_TYPE
 from udfs.event import FORGET, Event
 from udfs.plan.order import NUMERIC
 from udfs.plan.plan import Plan
-from udfs.profile import Profile, ProfileBounds
+from udfs.profile import LAST_MS, Profile, ProfileBounds
 from udfs.segments import memberships
+
+SILENT_USERS_MAX: Final = 200  # who are looked at at ages: each costs as much as many events
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,13 @@ class Spread:
     most: float | None
 
 
+class Silent(NamedTuple):
+    """The share of users who are members after a silence, of at most SILENT_USERS_MAX users."""
+
+    age_s: int
+    share: float
+
+
 @dataclass(frozen=True)
 class Sample:
     """What a sample gives.
@@ -42,6 +51,7 @@ class Sample:
         features: in the order of the plan, without hidden ones and without texts and maps that are not served.
         scores: by formula.
         members: the number of members by segment, without segments over models.
+        silent: of segments without any, who is a member at the first age at which somebody is, if there is one.
     """
 
     users: int
@@ -49,6 +59,7 @@ class Sample:
     features: list[Spread]
     scores: list[Spread]
     members: dict[str, int]
+    silent: dict[str, Silent]
 
     @property
     def events(self) -> int:
@@ -69,11 +80,14 @@ def fold_sample(users: Mapping[str, Sequence[Event]], plan: Plan, bounds: Profil
     columns: dict[str, list[float]] = {}
     members = {segment.name: 0 for segment in plan.segments if not segment.on_models}
     folded = 0
+    first: list[Profile] = []
     for events in users.values():
         profile = _folded(events, plan, bounds, names, types)
         if profile is None:
             continue
         folded += 1
+        if folded <= SILENT_USERS_MAX:
+            first.append(profile)
         for name, value in _values(plan, profile).items():
             columns.setdefault(name, []).append(value)
         for membership in memberships(plan.segments, plan.scope_of(profile), {}):
@@ -84,7 +98,22 @@ def fold_sample(users: Mapping[str, Sequence[Event]], plan: Plan, bounds: Profil
     texts = {feature["name"] for feature in plan.data["features"] if feature["kind"] == "text"}
     features = [_spread(name, columns.get(name, []), defaults[name], name in texts) for name in shown]
     scores = [_spread(name, columns.get(_score(name), []), 0.0, False) for name, _ in plan.formulas]
-    return Sample(folded, types, features, scores, members)
+    nobody = {name for name, number in members.items() if not number}
+    return Sample(folded, types, features, scores, members, _silent(plan, first, nobody))
+
+
+def _silent(plan: Plan, profiles: Sequence[Profile], nobody: Collection[str]) -> dict[str, Silent]:
+    """Return who is a member of segments when nothing has come for a time, at the first age at which somebody is."""
+    found: dict[str, Silent] = {}
+    for age_s in plan.ages_s if nobody else []:
+        counts: dict[str, int] = {}
+        for profile in profiles:
+            scope = plan.scope_of(plan.aged(profile, age_s), profile.values[LAST_MS] + age_s * 1_000)
+            for membership in memberships(plan.segments, scope, {}):
+                counts[membership.name] = counts.get(membership.name, 0) + 1
+        for name in counts.keys() & nobody - found.keys():
+            found[name] = Silent(age_s, counts[name] / len(profiles))
+    return found
 
 
 def _folded(

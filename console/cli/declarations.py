@@ -141,6 +141,7 @@ def _print_features(costs: list[FeatureCost]) -> None:
 def _print_sample(folder: Path | None, file: Path, mapping_file: Path | None) -> None:
     """Fold a file of events, and print what the features come to."""
     from console.sampling import fold_sample
+    from declarations.models import ages_text
     from driftline.mapping.spec import Mapping
     from history.reading import EventReader
     from jobs.pipeline import bounds_of, decoder_of, refused_ids_of
@@ -168,7 +169,11 @@ def _print_sample(folder: Path | None, file: Path, mapping_file: Path | None) ->
         numbers = ("" if value is None else f"{value:,.4g}" for value in (spread.least, spread.middle, spread.most))
         table.add_row(spread.name, f"{spread.filled:.1%}", *numbers)
     for name, members in folded.members.items():
-        table.add_row(f"segment {name}", f"{members / max(1, folded.users):.1%}")
+        silent = folded.silent.get(name)
+        if silent is None:
+            table.add_row(f"segment {name}", f"{members / max(1, folded.users):.1%}")
+        else:
+            table.add_row(f"segment {name} after {ages_text([silent.age_s])}", f"{silent.share:.1%}")
     Console().print(table)
 
 

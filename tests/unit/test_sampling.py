@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from console.sampling import Spread, fold_sample
+from console.sampling import Silent, Spread, fold_sample
 from declarations.compile import plan_of
 from declarations.starting import TEMPLATES
 from jobs.pipeline import bounds_of
@@ -45,6 +45,7 @@ def test_what_features_come_to() -> None:
     assert features["plan"] == Spread("plan", 0.0, None, None, None)
     assert [spread.name for spread in sample.scores] == ["engagement"]
     assert sample.members == {"fans": 0, "binging": 0, "lapsed": 0}
+    assert sample.silent == {"lapsed": Silent(7 * 86_400, 1.0)}
 
 
 def test_repeats_and_the_order_of_arrival_change_nothing() -> None:

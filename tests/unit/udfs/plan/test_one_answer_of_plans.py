@@ -15,6 +15,7 @@ from driftline.event.v1.event_pb2 import UserEvent
 from tests.unit.udfs.plan.histories import arrivals, histories
 from tests.unit.udfs.plan.running import Job, compiled, examples, in_blocks
 from tests.unit.udfs.plan.strategies import projects
+from tests.unit.udfs.reducers.folding import packed
 from tests.unit.udfs.strategies import splits
 
 
@@ -26,9 +27,16 @@ def run(plan: str, messages: Sequence[UserEvent], sizes: Sequence[int], cached_m
     return job
 
 
-def answers(job: Job) -> tuple[object, ...]:
-    """All that must be the same: scores, and what the states of users mean."""
-    return job.scores, [job.present(user) for user in sorted(job.states)]
+def answers(job: Job, age_s: int = 86_400) -> tuple[object, ...]:
+    """All that must be the same: scores, and what the states of users mean, now and at an age."""
+    users = sorted(job.states)
+    return job.scores, [(job.present(user), at_age(job, user, age_s)) for user in users]
+
+
+def at_age(job: Job, user_id: str, age_s: int) -> bytes:
+    """All that is of a user, including memberships, when nothing has come for so long; empty if nothing is known."""
+    profile = job.profile(user_id)
+    return b"" if profile.empty else packed(job.plan.aged(profile, age_s))
 
 
 @examples(100)
@@ -40,7 +48,8 @@ def test_any_order_within_the_bound_any_repeats_and_any_blocks_give_the_same_ans
     arrived = data.draw(arrivals(history))
     in_order = run(plan, history, [len(history)])
     shuffled = run(plan, arrived, data.draw(splits(len(arrived))), data.draw(st.integers(0, 1)))
-    assert answers(shuffled) == answers(in_order)
+    age_s = data.draw(st.integers(0, 2_000_000))
+    assert answers(shuffled, age_s) == answers(in_order, age_s)
 
 
 @examples(40)
