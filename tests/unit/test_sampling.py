@@ -43,7 +43,7 @@ def test_what_features_come_to() -> None:
     assert features["genre_affinity"] == Spread("genre_affinity", 1.0, 2.0, 2.0, 2.0)
     assert features["top_artist"] == Spread("top_artist", 1.0, None, None, None)
     assert features["plan"] == Spread("plan", 0.0, None, None, None)
-    assert [spread.name for spread in sample.scores] == ["engagement"]
+    assert [spread.name for spread in sample.scores] == ["churn_risk", "engagement"]
     assert sample.members == {"fans": 0, "binging": 0, "lapsed": 0}
     assert sample.silent == {"lapsed": Silent(7 * 86_400, 1.0)}
 
