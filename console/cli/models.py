@@ -128,7 +128,7 @@ def list_models(declarations: Declarations = None, models_dir: ModelsDir = None)
         try:
             version = folder.current_version()
             if not version:
-                return score.name, score.task, "none", "", ""
+                return score.name, score.task, "none: its formula makes it" if score.has_formula else "none", "", ""
             folder.load(version, features, score=score.name, task=score.task)
             manifest = folder.manifest(version)
         except ModelError as error:

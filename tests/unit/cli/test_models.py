@@ -53,7 +53,11 @@ def project(tmp_path: Path) -> Path:
 def test_a_model_is_added_and_listed(tmp_path: Path, model: Path) -> None:
     models = tmp_path / "models"
     shown = run("models", "list", "--models-dir", str(models)).stdout
-    assert shown.splitlines()[1].split() == ["purchase_propensity", "classification", "none"]
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in shown.splitlines()[1:]}
+    assert rows == {
+        "purchase_propensity": "classification none",
+        "churn_risk": "classification none: its formula makes it",
+    }
     run("models", "add", "purchase_propensity", str(model), "--models-dir", str(models))
     version = ModelFolder(models).current_version()
     assert ModelFolder(models).manifest(version).metrics == {"source": "brought.onnx"}
