@@ -20,7 +20,6 @@ from udfs.reused_ids import id_reused
 from udfs.timeline import ALL_READ_MS, Outcome, Timeline, TimelineBounds
 
 UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
-CHECK_AGED_MAX: Final = 64  # users whom one call scores at an age, which takes longer than a quiet check
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +83,7 @@ class BlockProcessor:
         bounds: of every user's timeline.
         stages: what runs after the timelines, in this order.
         bytes_max: memory that the timelines of one call may take; the last one read may exceed it.
+        aged_max: users whom one call of `check_due` scores at an age, which takes longer than a quiet check.
     """
 
     topic: str
@@ -91,6 +91,7 @@ class BlockProcessor:
     bounds: TimelineBounds
     stages: Sequence[Stage]
     bytes_max: int
+    aged_max: int
 
     def process(
         self, block: Block, shard: ShardState, users: Users, now_ms: int, watermark_ms: int = ALL_READ_MS
@@ -134,7 +135,7 @@ class BlockProcessor:
         batch = Batch(result.timelines, shard.generation, now_ms, result)
         users.taken_bytes = 0
         for user_id, due_ms in due:
-            full = len(batch.aged) >= CHECK_AGED_MAX or users.taken_bytes > self.bytes_max
+            full = len(batch.aged) >= self.aged_max or users.taken_bytes > self.bytes_max
             if result.taken and full:
                 break
             result.taken += 1

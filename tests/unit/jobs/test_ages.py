@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import udfs.block
 from driftline.errors import ServiceUnavailable
 from driftline.event.v1.segment_pb2 import SegmentChange
 from driftline.event.v1.session_pb2 import ClosedSession
@@ -257,7 +256,7 @@ def test_checks_write_in_small_calls_one_to_redis_each(watch: Watch, monkeypatch
     monkeypatch.setattr(watch.task.store, "write", counted)
     watch.until(NOW + 20 * MINUTE)
     assert sum(calls) == 300
-    assert max(calls) <= min(udfs.block.CHECK_AGED_MAX, 2 * PAGE_USERS_MAX)
+    assert max(calls) <= PAGE_USERS_MAX
     assert all(watch.ages(user) == [0, 600] for user in crowd)
     assert not watch.task.operator._users._cached  # who is silent evicts nobody who is not
 

@@ -12,6 +12,7 @@ from jobs.pipeline import processor_of
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, fold_block, job_settings, message, scores_of, timelines
 from tests.fake_flink import Task
 from tests.throwaway_output import ENTRY, GREETINGS
+from tests.unit.jobs.projects import folder, settings_of
 from tests.unit.jobs.test_score_blocks import columns
 from udfs.event import Event
 from udfs.rejects import InvalidEventError, Reason
@@ -68,3 +69,13 @@ def test_an_output_for_a_topic_that_no_entry_names_is_an_error_and_does_not_vani
     monkeypatch.setattr(jobs.pipeline, "STAGES", (*jobs.pipeline.STAGES, ENTRY._replace(writes=())))
     with pytest.raises(KeyError, match="greetings"):
         Task(monkeypatch, NOW).block(KEY, columns(message("u1")))
+
+
+@pytest.mark.parametrize(("features", "segments", "users"), [(5, 0, 64), (200, 50, 41), (900, 200, 10)])
+def test_a_plan_that_evaluates_much_has_fewer_users_in_a_call_of_a_timer(
+    features: int, segments: int, users: int
+) -> None:
+    declared = "".join(f"  f{n}: {{count: VIEW}}\n" for n in range(features))
+    conditions = "".join(f"  s{n}: {{when: 'f0 > {n}'}}\n" for n in range(segments))
+    text = f"project: {{name: big}}\nfeatures:\n{declared}" + (f"segments:\n{conditions}" if segments else "")
+    assert processor_of(settings_of(folder(text)), {}).aged_max == users
