@@ -83,6 +83,7 @@ class JobGauge(StrEnum):
     MODEL_PRESENT = "model_present"  # 0 or 1; 0: a score that only a model makes is missing; train, or mend its folder
     MODEL_LOOK_AGE_S = "model_look_age_s"  # since the last finished look at the models folder; grows: the folder hangs
     TIMER_MS_MAX = "timer_ms_max"  # the longest look at users who are due, since the task began; above 100: a slow disk
+    CHECKS_BEHIND_S = "checks_behind_s"  # how long those looked at last had been due; above 600, and grows: more slots
     REDIS_MEMORY_PERCENT = "redis_memory_percent"  # used of maxmemory, 0 without one; 85 and more: give it memory
     REDIS_EVICTED_KEYS = "redis_evicted_keys"  # since Redis was started; rises: scores are missing; more memory
 

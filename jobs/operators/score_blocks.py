@@ -252,7 +252,8 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         next_ms = self._pacing.ended(at_ms, 1 + int((monotonic() - began_s) * 1_000), behind_ms)
         if queue.has_due(at_ms):
             ctx.timer_service().register_processing_time_timer(next_ms)
-        self._gauges.show({JobGauge.TIMER_MS_MAX: self._pacing.longest_ms})
+        behind = {JobGauge.TIMER_MS_MAX: self._pacing.longest_ms, JobGauge.CHECKS_BEHIND_S: behind_ms // 1_000}
+        self._gauges.show(behind)
         return outputs
 
     def _take_over_list(self, timestamp: int, queue: DueQueue) -> None:

@@ -297,6 +297,24 @@ def test_the_age_is_part_of_the_state(watch: Watch) -> None:
     assert watch.ages("u1") == [0, *AGES_S]
 
 
+def test_a_shard_takes_its_queue_along_when_the_job_is_rescaled(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, other = Watch(monkeypatch), Watch(monkeypatch)
+    watch.send("u1")
+    watch.until(NOW + 2 * HOUR)
+    other.task.backend.maps, other.task.backend.values = watch.task.backend.maps, watch.task.backend.values
+    other.task.timers, other.task.now_ms = watch.task.timers, watch.task.now_ms
+    other.task.open()
+    other.until(NOW + 20 * DAY)
+    assert other.ages("u1") == [21_600, 86_400, 604_800]
+
+
+def test_how_far_checks_are_behind_is_shown(watch: Watch) -> None:
+    watch.send("u1")
+    watch.task.now_ms = NOW + 2 * HOUR
+    watch.until(watch.task.now_ms)
+    assert 6_000 < watch.task.counts["checks_behind_s"] <= 6_600
+
+
 def checked_in_parts(cuts: list[int], project: str) -> list[UserScores]:
     """What ten users are written as at an age, checked in calls of these sizes."""
     made = settings_of(folder(project))
