@@ -147,6 +147,8 @@ class ScoreCompiler:
     def _label(self, path: Path, label: Label) -> tuple[dict[str, Any], Any] | None:
         """Return a label and what it means, which the numbers of types are no part of; None if there was a problem."""
         kind = "event" if label.event else "sum" if label.sum else "absence"
+        if label.at_ages and not self._project.settings.ages_s:
+            self._problems.add((*path, "at_ages"), "the project has no ages; give it some, or leave this out")
         events = label.event or label.absence_of or label.of
         word = "event" if label.event else "sum" if label.sum else "absence_of"
         wanted = Wanted(
