@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -43,6 +44,8 @@ segments:
   lively: {when: 'weekly >= 0.9'}
 """
 WITH_SESSIONS, WITHOUT_SESSIONS = PROJECT % "", PROJECT % ", sessions: false"
+
+Maps = dict[str, dict[int, dict[Any, Any]]]
 
 
 class Written(NamedTuple):
@@ -96,6 +99,29 @@ class Watch:
             self.written += [Written(self.task.now_ms, one) for one in scores]
             self.sessions += [ClosedSession.FromString(value) for value in row[SESSIONS_COLUMN].values()]
             self.changes += [SegmentChange.FromString(value) for value in row[SEGMENTS_COLUMN].values()]
+
+
+class Checkpoint:
+    """The state and the timers of a task, as they are now."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._maps = copied(task.backend.maps)
+        self._timers = set(task.timers)
+
+    def restore(self) -> None:
+        """Open the task over them; the score store stays as it is."""
+        self._task.backend.maps = copied(self._maps)
+        self._task.timers = set(self._timers)
+        self._task.open()
+
+
+def copied(maps: Maps) -> Maps:
+    made: Maps = defaultdict(lambda: defaultdict(dict))
+    for name, shards in maps.items():
+        for key, entries in shards.items():
+            made[name][key] = dict(entries)
+    return made
 
 
 @pytest.fixture
@@ -266,8 +292,7 @@ def test_a_redis_that_fails_in_a_timer_fails_the_task_which_then_writes_the_age(
 ) -> None:
     watch.send("u1")
     task = watch.task
-    kept = {name: {key: dict(entries) for key, entries in shards.items()} for name, shards in task.backend.maps.items()}
-    timers = set(task.timers)
+    checkpoint = Checkpoint(task)
 
     def fail(*_: Any) -> Any:
         message = "redis://x is unavailable"
@@ -277,13 +302,33 @@ def test_a_redis_that_fails_in_a_timer_fails_the_task_which_then_writes_the_age(
         patch.setattr(task.store, "write", fail)
         with pytest.raises(ServiceUnavailable):
             watch.until(NOW + 11 * MINUTE)
-    for name, shards in kept.items():
-        for key, entries in shards.items():
-            task.backend.maps[name][key] = entries
-    task.timers = timers
-    task.open()
+    checkpoint.restore()
     watch.until(NOW + 11 * MINUTE)
     assert watch.ages("u1") == [0, 600]
+
+
+@pytest.mark.parametrize("down_ms", [0, 3 * HOUR, 2 * DAY])
+def test_after_a_crash_no_age_is_written_with_other_content(watch: Watch, down_ms: int) -> None:
+    watch.send("u1", "u2")
+    checkpoint = Checkpoint(watch.task)
+    watch.until(NOW + 7 * HOUR)
+    first, before = watch.ages("u1"), watch.stored("u1")
+    checkpoint.restore()
+    watch.task.now_ms += down_ms
+    watch.until(watch.task.now_ms + MINUTE)
+    again = watch.ages("u1")[len(first) :]
+    assert again == [86_400 if down_ms > DAY else 21_600]  # those before are skipped
+    if down_ms < DAY:
+        assert watch.stored("u1") == before  # an age is stored once
+    watch.until(NOW + 20 * DAY)
+    said: dict[tuple[str, int], UserScores] = {}
+    for one in watch.written:
+        scores = UserScores.FromString(one.scores.SerializeToString())
+        scores.written_at_ms = 0
+        assert said.setdefault((scores.user_id, scores.age_s), scores) == scores
+    assert watch.stored("u1").age_s == 604_800
+    ids = {change.change_id for change in watch.changes}
+    assert len(ids) == 2 * 2  # of each user, came in and left
 
 
 def test_the_age_is_part_of_the_state(watch: Watch) -> None:
