@@ -6,13 +6,18 @@ from math import exp2
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from declarations.models import AGES_S
 from tests.builders import DAY, HOUR, MINUTE, SECOND, T0, bounds, message
-from tests.unit.udfs.plan.running import Job, compiled, settings
+from tests.unit.udfs.plan.histories import histories
+from tests.unit.udfs.plan.running import Job, compiled, examples, settings
+from tests.unit.udfs.plan.strategies import projects
 from tests.unit.udfs.reducers.folding import packed
 from tests.v1 import plan as v1_plan
 from udfs.event import CLICK, SURVEY_RESPONSE, VIEW, Event
+from udfs.features import after_silence
 from udfs.plan.plan import Plan
 from udfs.profile import LAST_MS, Profile
 from udfs.segments import memberships
@@ -180,6 +185,41 @@ def test_looks_change_nothing_but_memberships() -> None:
     assert one.values[slot : slot + 2] == [0.0, T0 + 10 * DAY]  # came in at an age, and left at the event
     one.values[slot : slot + 2] = other.values[slot : slot + 2]
     assert packed(one) == packed(other)
+
+
+@examples(40)
+@given(st.data())
+def test_in_whatever_is_declared_looks_change_nothing_but_memberships(data: st.DataObject) -> None:
+    project = data.draw(projects()).data
+    messages = data.draw(histories(project["events"], forget=False))
+    found = []
+    for ages in (["1s", "31m", "6h", "2d", "20d"], []):
+        job = Job(compiled({**project, "project": {**project["project"], "ages": ages}}))
+        job.fold(messages)
+        if not job.states:
+            return
+        profile = job.profile("me").copy()
+        for segment in job.plan.segments:
+            profile.values[segment.slot : segment.slot + 2] = [0.0, 0.0]
+        found.append(packed(profile))
+    assert found[0] == found[1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10 * DAY), st.sampled_from([VIEW, CLICK])), min_size=1), st.integers(0, 9_000_000)
+)
+def test_scores_of_v1_at_an_age_are_those_that_are_computed_from_stored_features(
+    happened: list[tuple[int, int]], age_s: int
+) -> None:
+    plan = v1_plan()
+    profile = plan.blank()
+    for at, (time_ms, kind) in enumerate(sorted(happened)):
+        profile.fold(Event(T0 + time_ms, f"e{at:03}", kind, 0.0, "shoes"), bounds().profile)
+    read = plan.reading(plan.aged(profile, age_s), profile.values[LAST_MS] + age_s * SECOND)
+    scores = dict(zip([name for name, _ in plan.formulas], read.scores, strict=True))
+    engagement, churn_risk = after_silence(plan.vector(profile), age_s * SECOND)
+    assert scores["engagement"] == pytest.approx(engagement, abs=1e-9)
+    assert scores["churn_risk"] == pytest.approx(churn_risk, abs=1e-9)
 
 
 @pytest.mark.parametrize(
