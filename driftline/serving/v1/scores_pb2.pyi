@@ -95,11 +95,11 @@ class UserScores(google.protobuf.message.Message):
     feature_set: builtins.str
     """Names and versions the feature vector behind the scores, "v1"."""
     model_version: builtins.str
-    """The model that made purchase_propensity; empty where none was loaded."""
-    as_of_event_time_ms: builtins.int
-    """The user's newest event time: the scores are as of this instant, and do not fade while the user is silent. For
-    engagement and churn_risk as of later, see docs/features.md.
+    """The model that made purchase_propensity or, where none did, the first by name of the scores that models made; empty
+    where no model made any.
     """
+    as_of_event_time_ms: builtins.int
+    """The user's newest event time. What the scores mean while the user is silent, see docs/features.md."""
     accepted_events: builtins.int
     """How many of the user's events the scores contain."""
     generation: builtins.int
@@ -145,7 +145,9 @@ class UserScores(google.protobuf.message.Message):
 
     @property
     def model_versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
-        """The version of the model behind each score that a model made, by the score's name."""
+        """The version of the model behind each score that a model made, by the score's name. Empty where model_version says
+        it all: one model made a score that has no formula. A score with a formula that is not named here is the formula's.
+        """
 
     @property
     def as_of_event(self) -> Global___AsOfEvent:
