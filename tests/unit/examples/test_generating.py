@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import generating
 from examples.generating import DAY_MS, DAYS_MAX, START_MS, USERS_MAX, history, visits
 from tests.example_projects import EXAMPLES, ROOT, Example
 
@@ -74,3 +75,20 @@ def test_the_readme_names_scores_and_segments_that_there_are(example: Example) -
     named = {line.split()[-1] for line in readme.splitlines() if line.startswith("driftline segments show")}
     assert named <= {segment.name for segment in plan.segments}
     assert all(Path(example.folder, name).exists() for name in ("events.yaml", "features.yaml", "scores.yaml"))
+
+
+@examples
+def test_some_users_leave_and_the_others_stay_what_they_were(example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
+    def times_of(share: float) -> dict[str, list[str]]:
+        monkeypatch.setattr(generating, "LEAVING_SHARE", share)
+        told: dict[str, list[str]] = {}
+        for line in history(example.life, "u", 60, 60, seed=4):
+            told.setdefault(json.loads(line)["userId"], []).append(line)
+        return told
+
+    stayed, some, all_left = times_of(0.0), times_of(0.3), times_of(1.0)
+    assert stayed.keys() == some.keys() == all_left.keys()
+    left = [user for user, lines in some.items() if lines != stayed[user]]
+    assert 5 <= len(left) <= 30
+    assert all(lines == stayed[user][: len(lines)] for user, lines in some.items())
+    assert sum(map(len, all_left.values())) < 0.7 * sum(map(len, stayed.values()))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from jobs.pipeline import bounds_of
@@ -15,6 +18,8 @@ from training.examples import Examples, make_examples
 from training.labels import Label
 from training.learned_score import LearnedScore
 from udfs.event import PURCHASE, VIEW, Event
+from udfs.score_bytes import Scorable
+from udfs.scoring import Scorer
 
 PROJECT = """
 project: {name: silence, ages: [1h, 1d, 7d]}
@@ -112,6 +117,7 @@ def test_silent_users_do_not_drown_the_events(settings: ScoreEventsSettings) -> 
 steps = st.lists(st.tuples(st.integers(0, 200), st.sampled_from([VIEW, PURCHASE])), min_size=1, max_size=8)
 
 
+@tried(max_examples=25, deadline=None)
 @given(steps, steps)
 def test_nothing_of_what_comes_later_is_in_an_example(
     settings: ScoreEventsSettings, first: list[tuple[int, int]], then: list[tuple[int, int]]
@@ -132,3 +138,35 @@ def test_nothing_of_what_comes_later_is_in_an_example(
     assert [(row[0], row[1], row[3]) for row in short if row[0] < until] == [
         (row[0], row[1], row[3]) for row in long if row[0] < until
     ]
+
+
+class Recorder:
+    """A model that keeps what it is given."""
+
+    version = "v1"
+
+    def __init__(self) -> None:
+        self.seen: list[bytes] = []
+
+    def predict(self, vectors: Sequence[bytes]) -> list[float]:
+        self.seen += vectors
+        return [0.5] * len(vectors)
+
+
+@tried(max_examples=25, deadline=None)
+@given(steps)
+def test_features_at_ages_are_those_that_serving_computes(
+    settings: ScoreEventsSettings, drawn: list[tuple[int, int]]
+) -> None:
+    events = sorted(event(hour * HOUR, kind, event_id=f"e{n}") for n, (hour, kind) in enumerate(drawn))
+    plan, bounds, recorder = plan_for(settings), bounds_of(settings).profile, Recorder()
+    profile = plan.blank()
+    for each in events:
+        profile.fold(each, bounds)
+    scorer = Scorer(plan, {"leaving": lambda: recorder})
+    for age_s in plan.ages_s:
+        scorer.score([Scorable("a", profile, len(events), {}, age_s, plan.aged(profile, age_s))], 1, 1)
+    served = [np.frombuffer(each, np.float32).tolist() for each in recorder.seen[1::2]]  # beside those of the event
+    examples = examples_of(settings, "leaving", {"a": events, "busy": busy(480)})
+    own = (examples.user_hashes == examples.user_hashes[0]) & (examples.times_ms >= events[-1].time_ms)
+    assert examples.vectors[own & (examples.ages_s > 0)].tolist() == served
