@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 
-from driftline.state.v1.state_pb2 import UserState
+from driftline.state.v1.state_pb2 import SeriesTable, UserState, WeightMap
 from udfs.event import Event
-from udfs.packed_profile import map_of, set_values, table_of
+from udfs.packed_profile import set_values
 from udfs.plan.layout import Layout
 from udfs.profile import NOTHING, Profile
 
@@ -21,11 +21,19 @@ def declared(message: UserState, first: Profile, layout: Layout) -> Profile:
     """
     profile = layout.blank()
     profile.texts = [first.texts[0], *message.texts]
-    profile.maps = [first.maps[0], *[map_of(weights) for weights in message.maps]]
+    profile.maps = [first.maps[0], *[_map(weights) for weights in message.maps]]
     profile.series = [list(array("d", series)) if series else NOTHING for series in message.series]
-    profile.tables = [table_of(table) for table in message.tables]
-    set_values(profile.values, message.value_slots, message.value_floats)
+    profile.tables = [_table(table) for table in message.tables]
+    set_values(profile.values, message.value_slots, array("d", message.value_floats).tolist())
     return profile
+
+
+def _map(stored: WeightMap) -> dict[str, float]:
+    return dict(zip(stored.keys, array("d", stored.weights), strict=True))
+
+
+def _table(stored: SeriesTable) -> dict[str, list[float]]:
+    return {key: list(array("d", series)) for key, series in zip(stored.keys, stored.series, strict=True)}
 
 
 def with_fields(message: UserState, tail: list[Event], layout: Layout) -> list[Event]:

@@ -7,12 +7,13 @@ import struct
 from array import array
 from typing import Final
 
-from driftline.state.v1.state_pb2 import TailChunk, UserState
-from driftline.wire import number_field, tag, varint
+from driftline.state.v1.state_pb2 import UserState
+from driftline.wire import tag, varint
 from state_schemas import codec, profile_bytes
 from state_schemas.layouts import FIRST, StoredLayouts
 from udfs.event import FORGET, Event
-from udfs.packed_profile import nested, pack_profile, payload, strings, unpack_profile
+from udfs.packed_profile import pack_profile, unpack_profile
+from udfs.packed_tail import pack_chunks, unpack_chunks
 from udfs.plan.layout import BASE, Layout
 from udfs.profile import SLOTS, Profile
 from udfs.published import Published, PublishedSessions
@@ -25,27 +26,16 @@ _VALUES: Final = struct.Struct(f"<{SLOTS}d")
 _SEEN_HASHES: Final = tag(UserState.SEEN_HASHES_FIELD_NUMBER, delimited=True)
 _SEEN_TIMES_MS: Final = tag(UserState.SEEN_TIMES_MS_FIELD_NUMBER, delimited=True)
 _PUBLISHED_BEFORE: Final = tag(UserState.PUBLISHED_BEFORE_FIELD_NUMBER, delimited=True)
-_NEWEST_EVENT_TIME_MS: Final = tag(UserState.NEWEST_EVENT_TIME_MS_FIELD_NUMBER, delimited=False)
-_COMMITTED_THROUGH_MS: Final = tag(UserState.COMMITTED_THROUGH_MS_FIELD_NUMBER, delimited=False)
-_ACCEPTED_EVENTS: Final = tag(UserState.ACCEPTED_EVENTS_FIELD_NUMBER, delimited=False)
-_PUBLISHED_START_TIME_MS: Final = tag(UserState.PUBLISHED_START_TIME_MS_FIELD_NUMBER, delimited=False)
-_PUBLISHED_EVENTS: Final = tag(UserState.PUBLISHED_EVENTS_FIELD_NUMBER, delimited=False)
-_PUBLISHED_REVISION: Final = tag(UserState.PUBLISHED_REVISION_FIELD_NUMBER, delimited=False)
-_CHECK_AT_MS: Final = tag(UserState.CHECK_AT_MS_FIELD_NUMBER, delimited=False)
-_LAST_ARRIVAL_MS: Final = tag(UserState.LAST_ARRIVAL_MS_FIELD_NUMBER, delimited=False)
-_FORGOTTEN_THROUGH_MS: Final = tag(UserState.FORGOTTEN_THROUGH_MS_FIELD_NUMBER, delimited=False)
 _LAYOUT: Final = varint(UserState.LAYOUT_FIELD_NUMBER << 3 | 1)  # 1: a value of eight bytes
 _LAYOUT_ID: Final = struct.Struct("<Q")
 _SEGMENTS: Final = tag(UserState.SEGMENTS_FIELD_NUMBER, delimited=True)
 _SEGMENTS_SINCE_MS: Final = tag(UserState.SEGMENTS_SINCE_MS_FIELD_NUMBER, delimited=True)
-_AGE_S: Final = tag(UserState.AGE_S_FIELD_NUMBER, delimited=False)
-_CHUNKS: Final = tag(UserState.CHUNKS_FIELD_NUMBER, delimited=True)
+_TAIL: Final = tag(UserState.TAIL_FIELD_NUMBER, delimited=True)
+_NUMBERS_TAG: Final = tag(UserState.NUMBERS_FIELD_NUMBER, delimited=True)
+_NUMBERS: Final = struct.Struct("<10q")
+_NUMBERS_BYTES: Final = 80
+_FIRST_NUMBERS: Final = struct.Struct("<8q")  # the others are mostly 0
 _PRESENT: Final = tag(UserState.PRESENT_FIELD_NUMBER, delimited=True)
-_BEFORE: Final = tag(TailChunk.BEFORE_FIELD_NUMBER, delimited=True)
-_EVENTS: Final = tag(TailChunk.EVENTS_FIELD_NUMBER, delimited=False)
-_FIRST_MS: Final = tag(TailChunk.FIRST_MS_FIELD_NUMBER, delimited=False)
-_LAST_MS: Final = tag(TailChunk.LAST_MS_FIELD_NUMBER, delimited=False)
-_ROWS: Final = tag(TailChunk.ROWS_FIELD_NUMBER, delimited=True)
 
 
 def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
@@ -59,46 +49,45 @@ def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
     published = timeline.published
     payload(parts, _SEEN_HASHES, timeline.seen.hashes)
     payload(parts, _SEEN_TIMES_MS, timeline.seen.times_ms)
-    parts += (
-        number_field(_NEWEST_EVENT_TIME_MS, timeline.newest_ms),
-        number_field(_COMMITTED_THROUGH_MS, timeline.committed_through_ms),
-        number_field(_ACCEPTED_EVENTS, timeline.accepted),
-        number_field(_PUBLISHED_START_TIME_MS, published.start_ms),
-        number_field(_PUBLISHED_EVENTS, published.events),
-        number_field(_PUBLISHED_REVISION, published.revision),
-        number_field(_CHECK_AT_MS, timeline.check_at_ms),
-        number_field(_LAST_ARRIVAL_MS, timeline.last_arrival_ms),
-        number_field(_FORGOTTEN_THROUGH_MS, timeline.forgotten_through_ms),
-    )
     if published.before:
         payload(parts, _PUBLISHED_BEFORE, array("q", itertools.chain(*published.before)).tobytes())
     if layouts.present.id != BASE:
         parts += (_LAYOUT, _LAYOUT_ID.pack(layouts.present.id))
     if timeline.segments_published:
         _segment_parts(parts, timeline.segments_published)
-    parts.append(number_field(_AGE_S, timeline.age_s))
-    for chunk in timeline.tail.chunks:
-        nested(parts, _CHUNKS, _chunk_bytes(chunk))
+    payload(parts, _TAIL, pack_chunks(timeline.tail.chunks))
     payload(parts, _PRESENT, pack_profile(present))
+    payload(parts, _NUMBERS_TAG, _numbers(timeline))
     return b"".join(parts)
 
 
-def _chunk_bytes(chunk: Chunk) -> bytes:
-    parts: list[bytes] = []
-    payload(parts, _BEFORE, chunk.before)
-    if chunk.events:
-        parts += (
-            number_field(_EVENTS, chunk.events),
-            number_field(_FIRST_MS, chunk.first_ms),
-            number_field(_LAST_MS, chunk.last_ms),
-        )
-        payload(parts, _ROWS, chunk.rows)
-    return b"".join(parts)
+def _numbers(timeline: Timeline) -> bytes:
+    published = timeline.published
+    first = (
+        timeline.newest_ms,
+        timeline.committed_through_ms,
+        timeline.accepted,
+        published.start_ms,
+        published.events,
+        published.revision,
+        timeline.check_at_ms,
+        timeline.last_arrival_ms,
+    )
+    if timeline.forgotten_through_ms or timeline.age_s:
+        return _NUMBERS.pack(*first, timeline.forgotten_through_ms, timeline.age_s)
+    return _FIRST_NUMBERS.pack(*first)
+
+
+def payload(parts: list[bytes], tagged: bytes, content: bytes) -> None:
+    """Append a field of bytes; nothing where they are empty."""
+    if content:
+        parts += (tagged, varint(len(content)), content)
 
 
 def _segment_parts(parts: list[bytes], published: dict[str, int]) -> None:
     names = sorted(published)  # the order in the dict depends on history
-    strings(parts, _SEGMENTS, names)
+    for name in names:
+        payload(parts, _SEGMENTS, name.encode())
     payload(parts, _SEGMENTS_SINCE_MS, array("q", [published[name] for name in names]).tobytes())
 
 
@@ -114,8 +103,9 @@ def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = F
     )
     written = layouts.find(message.layout)
     present: Profile | None = None
-    if message.chunks:
-        chunks = [Chunk(each.before, each.rows, each.events, each.first_ms, each.last_ms) for each in message.chunks]
+    packed = message.tail
+    if packed:
+        chunks = unpack_chunks(packed)
         if written.id == layouts.present.id:  # otherwise the events are folded again, by the present plan
             present = unpack_profile(message.present, written.blank())
     else:
@@ -124,14 +114,7 @@ def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = F
         for chunk in chunks:
             _move(chunk, written, layouts.present)
     timeline = Timeline(bounds, seen, tail_of(bounds, chunks), present)
-    timeline.settled(message.committed_through_ms)
-    timeline.newest_ms = message.newest_event_time_ms
-    timeline.accepted = message.accepted_events
-    timeline.published = _published(message)
-    timeline.check_at_ms = message.check_at_ms
-    timeline.last_arrival_ms = message.last_arrival_ms
-    timeline.forgotten_through_ms = _forgotten_through_ms(message)
-    timeline.age_s = message.age_s
+    _set_numbers(timeline, message)
     if message.segments:
         timeline.segments_published = dict(zip(message.segments, array("q", message.segments_since_ms), strict=True))
     return timeline
@@ -143,6 +126,38 @@ def _move(chunk: Chunk, written: Layout, present: Layout) -> None:
         chunk.before = pack_profile(present.move(unpack_profile(chunk.before, written.blank()), written))
     if chunk.events:
         chunk.replace([present.move_event(event, written) for event in chunk.read()])
+
+
+def _set_numbers(timeline: Timeline, message: UserState) -> None:
+    stored = message.numbers
+    if stored:
+        newest, committed, accepted, start, events, revision, check, arrival, forgotten, age_s = _NUMBERS.unpack(
+            stored.ljust(_NUMBERS_BYTES, b"\0")
+        )
+        published = Published(start, events, revision)
+        timeline.age_s = age_s
+    else:
+        newest, committed, accepted = (
+            message.newest_event_time_ms,
+            message.committed_through_ms,
+            message.accepted_events,
+        )
+        published = Published(message.published_start_time_ms, message.published_events, message.published_revision)
+        check, arrival, forgotten = message.check_at_ms, message.last_arrival_ms, _forgotten_through_ms(message)
+    timeline.settled(committed)
+    timeline.newest_ms = newest
+    timeline.accepted = accepted
+    if published.revision:
+        before = message.published_before
+        timeline.published = PublishedSessions(_rows(before) if before else (), published)
+    timeline.check_at_ms = check
+    timeline.last_arrival_ms = arrival
+    timeline.forgotten_through_ms = forgotten
+
+
+def _rows(packed: bytes) -> tuple[Published, ...]:
+    numbers = array("q", packed)
+    return tuple([Published(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)])
 
 
 def _forgotten_through_ms(message: UserState) -> int:
@@ -174,15 +189,6 @@ def _profile(message: UserState) -> Profile:
     weights = array("d", message.category_weights)
     categories = dict(zip(message.categories, weights, strict=True))
     return Profile(values, [message.last_category], [categories])
-
-
-def _published(message: UserState) -> PublishedSessions:
-    if not message.published_revision:
-        return PublishedSessions()
-    before = array("q", message.published_before)
-    rows = tuple([Published(*before[at : at + 3]) for at in range(0, len(before), 3)])
-    newest = Published(message.published_start_time_ms, message.published_events, message.published_revision)
-    return PublishedSessions(rows, newest)
 
 
 def _tail(message: UserState) -> list[Event]:

@@ -12,7 +12,7 @@ from udfs.timeline import Timeline, TimelineBounds
 
 # Bytes that a timeline takes in memory besides those of its encoded state; tests/unit/state_schemas/test_users.py
 # compares the estimate with what Python allocates.
-_TIMELINE_BYTES: Final = 2_700
+_TIMELINE_BYTES: Final = 2_300
 _CHUNK_BYTES: Final = 200
 _CATEGORY_BYTES: Final = 70
 _FLOAT_BYTES: Final = 32  # of what is declared, in the present profile

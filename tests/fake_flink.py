@@ -20,6 +20,7 @@ from jobs.lineage import Submission
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.in_memory_store import InMemoryScoreStore
+from tests.builders import job_settings
 from udfs.shards import KEYS
 from udfs.timeline import ALL_READ_MS
 
@@ -191,7 +192,7 @@ class Task:
     """
 
     def __init__(self, patch: pytest.MonkeyPatch, now_ms: int, **settings: Any) -> None:
-        self.settings: ScoreEventsSettings = ScoreEventsSettings.load(**settings)
+        self.settings: ScoreEventsSettings = job_settings(**settings)
         self.backend = KeyedBackend()
         self.timers: set[tuple[int, int]] = set()
         self.store = InMemoryScoreStore()

@@ -1,4 +1,4 @@
-"""The bytes of a tail's events, one row an event (TailChunk.rows in state.proto). Part of the state's format.
+"""The bytes of a tail's events, one row an event (udfs/packed_tail.py). Part of the state's format.
 
 A row is its size without the size itself (a varint), the event time (6 bytes, little-endian, milliseconds), the number
 of the type (a byte), flags (a byte), the id, and what the flags say is there, in the order of the flags. Texts are
@@ -13,6 +13,7 @@ from typing import Final
 
 from driftline.wire import varint
 from udfs.event import Event
+from udfs.packed import Cursor, add_text, add_word
 
 _HEAD: Final = struct.Struct("<IHBB")  # the time in two parts, the type, the flags
 _TIME: Final = struct.Struct("<IH")
@@ -27,55 +28,7 @@ _MONEY: Final = 32
 _FIELDS: Final = 64  # how many numbers and texts (varints), then the numbers and the texts
 _UUID_CHARACTERS: Final = 36
 _UUID_BYTES: Final = 16
-_MORE: Final = 0x80  # of a varint's byte: another follows
 _ONE_BYTE: Final = 0x80
-
-
-class Cursor:
-    """A place in rows, for reading on."""
-
-    __slots__ = ("at", "rows")
-
-    def __init__(self, rows: bytes, at: int = 0) -> None:
-        self.rows = rows
-        self.at = at
-
-    def number(self) -> int:
-        """Read a varint."""
-        rows, at = self.rows, self.at
-        byte = rows[at]
-        at += 1
-        number = byte
-        if byte & _MORE:
-            number &= _MORE - 1
-            shift = 7
-            while byte & _MORE:
-                byte = rows[at]
-                at += 1
-                number |= (byte & (_MORE - 1)) << shift
-                shift += 7
-        self.at = at
-        return number
-
-    def text(self) -> str:
-        """Read a text."""
-        size = self.number()
-        start = self.at
-        self.at = start + size
-        return self.rows[start : start + size].decode()
-
-    def uuid(self) -> str:
-        """Read a UUID."""
-        start = self.at
-        self.at = start + _UUID_BYTES
-        digits = self.rows[start : start + _UUID_BYTES].hex()
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-    def double(self) -> float:
-        """Read a number."""
-        value: float = _DOUBLE.unpack_from(self.rows, self.at)[0]
-        self.at += 8
-        return value
 
 
 def pack_event(event: Event, category_before: str) -> bytes:
@@ -92,7 +45,7 @@ def pack_event(event: Event, category_before: str) -> bytes:
         flags = _UUID
         parts.append(uuid)
     else:
-        _add_text(parts, event.event_id)
+        add_text(parts, event.event_id)
     if event.value:
         flags |= _VALUE
         parts.append(_DOUBLE.pack(event.value))
@@ -102,7 +55,7 @@ def pack_event(event: Event, category_before: str) -> bytes:
             flags |= _SAME_CATEGORY
         else:
             flags |= _CATEGORY
-            _add_text(parts, category)
+            add_word(parts, category)
     if event.known_ms != event.time_ms:
         flags |= _KNOWN
         parts.append(varint(event.time_ms - event.known_ms))
@@ -118,17 +71,12 @@ def pack_event(event: Event, category_before: str) -> bytes:
     return varint(len(row)) + row
 
 
-def _add_text(parts: list[bytes], text: str) -> None:
-    encoded = text.encode()
-    parts += (varint(len(encoded)), encoded)
-
-
 def _add_fields(parts: list[bytes], event: Event) -> None:
     parts += (varint(len(event.numbers)), varint(len(event.texts)))
     for number in event.numbers:
         parts.append(_DOUBLE.pack(number))
     for text in event.texts:
-        _add_text(parts, text)
+        add_text(parts, text)
 
 
 def _uuid_bytes(text: str) -> bytes:

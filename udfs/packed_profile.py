@@ -1,4 +1,12 @@
-"""The bytes of a profile: a serialized PackedProfile (state.proto), in the areas of the profile's layout."""
+"""The bytes of a profile, in the areas of its layout. Part of the state's format.
+
+A byte that is the version of this format, 1. Then the values: bytes, behind their size, whose bits from the lowest of
+the first byte on say which values are not 0; and, behind their number, the floats of those. Where there are no such
+bytes, the floats are the first values, and the others are 0. Then the texts, the maps, the series and the tables, each
+behind their number: a map is its keys, ascending, and a float for each; a series is floats; a table is its keys,
+ascending, each with its series. Numbers and sizes are varints, floats are float64 little-endian, texts are UTF-8 behind
+their size.
+"""
 
 from __future__ import annotations
 
@@ -7,62 +15,62 @@ from array import array
 from math import copysign
 from typing import Final
 
-from driftline.state.v1.state_pb2 import PackedProfile, SeriesTable, WeightMap
-from driftline.wire import tag, varint
+from driftline.wire import varint
+from udfs.packed import Cursor, add_content, add_floats, add_word
 from udfs.profile import NOTHING, Profile
 
-_VALUE_SLOTS: Final = tag(PackedProfile.VALUE_SLOTS_FIELD_NUMBER, delimited=True)
-_VALUE_FLOATS: Final = tag(PackedProfile.VALUE_FLOATS_FIELD_NUMBER, delimited=True)
-_TEXTS: Final = tag(PackedProfile.TEXTS_FIELD_NUMBER, delimited=True)
-_MAPS: Final = tag(PackedProfile.MAPS_FIELD_NUMBER, delimited=True)
-_SERIES: Final = tag(PackedProfile.SERIES_FIELD_NUMBER, delimited=True)
-_SERIES_EMPTY: Final = _SERIES + varint(0)
-_TABLES: Final = tag(PackedProfile.TABLES_FIELD_NUMBER, delimited=True)
-_MAP_KEYS: Final = tag(WeightMap.KEYS_FIELD_NUMBER, delimited=True)
-_MAP_WEIGHTS: Final = tag(WeightMap.WEIGHTS_FIELD_NUMBER, delimited=True)
-_TABLE_KEYS: Final = tag(SeriesTable.KEYS_FIELD_NUMBER, delimited=True)
-_TABLE_SERIES: Final = tag(SeriesTable.SERIES_FIELD_NUMBER, delimited=True)
+_VERSION: Final = b"\x01"
 _MINUS_ZERO: Final = struct.pack("<d", -0.0)
 _BYTE: Final = 0xFF
+_ALL_MAX: Final = 64  # so many values are written whole: which of them are 0 takes longer to find than to write
+_ZERO: Final = bytes(8)
+_NONE: Final = b"\0"
 
 
-def payload(parts: list[bytes], tagged: bytes, content: bytes) -> None:
-    """Append a field of bytes; nothing where they are empty."""
-    if content:
-        parts += (tagged, varint(len(content)), content)
-
-
-def strings(parts: list[bytes], tagged: bytes, texts: list[str]) -> None:
-    """Append a repeated field of texts, the empty ones included."""
-    for text in texts:
-        content = text.encode()
-        parts += (tagged, varint(len(content)), content)
-
-
-def nested(parts: list[bytes], tagged: bytes, content: bytes) -> None:
-    """Append one of a repeated field, empty or not: its place says whose it is."""
-    parts += (tagged, varint(len(content)), content)
+class UnknownPackedError(Exception):
+    """Packed bytes have a version that this code does not know: a newer release wrote them."""
 
 
 def pack_profile(profile: Profile) -> bytes:
     """Return the bytes of a profile; none of an empty one. Equal profiles give equal bytes."""
     if profile.empty:
         return b""
-    parts: list[bytes] = []
-    floats: list[float] = []
-    payload(parts, _VALUE_SLOTS, _present(profile.values, floats))
-    payload(parts, _VALUE_FLOATS, array("d", floats).tobytes())
-    strings(parts, _TEXTS, profile.texts)
+    parts: list[bytes] = [_VERSION]
+    values = profile.values
+    if len(values) <= _ALL_MAX:
+        packed = _without_zeros(array("d", values).tobytes())
+        parts += (_NONE, varint(len(packed) // 8), packed)
+    else:
+        floats: list[float] = []
+        add_content(parts, _present(values, floats))
+        add_floats(parts, floats)
+    parts.append(varint(len(profile.texts)))
+    for text in profile.texts:
+        add_word(parts, text)
+    parts.append(varint(len(profile.maps)))
     for weights in profile.maps:
-        nested(parts, _MAPS, _map_bytes(weights))
+        _add_map(parts, weights)
+    parts.append(varint(len(profile.series)))
     for series in profile.series:
         if series:
-            nested(parts, _SERIES, array("d", series).tobytes())
+            add_floats(parts, series)
         else:  # most are
-            parts.append(_SERIES_EMPTY)
+            parts.append(_NONE)
+    parts.append(varint(len(profile.tables)))
     for table in profile.tables:
-        nested(parts, _TABLES, _table_bytes(table))
+        parts.append(varint(len(table)))
+        for key in sorted(table):
+            add_word(parts, key)
+            add_floats(parts, table[key])
     return b"".join(parts)
+
+
+def _without_zeros(packed: bytes) -> bytes:
+    """Return packed floats without zeros at the end."""
+    end = len(packed)
+    while end and packed[end - 8 : end] == _ZERO:
+        end -= 8
+    return packed[:end]
 
 
 def _present(values: list[float], floats: list[float]) -> bytes:
@@ -85,21 +93,14 @@ def _present(values: list[float], floats: list[float]) -> bytes:
     return bytes(present).rstrip(b"\0")
 
 
-def _map_bytes(weights: dict[str, float]) -> bytes:
-    parts: list[bytes] = []
+def _add_map(parts: list[bytes], weights: dict[str, float]) -> None:
+    parts.append(varint(len(weights)))
+    if not weights:
+        return
     keys = sorted(weights)  # the order in the dict depends on history
-    strings(parts, _MAP_KEYS, keys)
-    payload(parts, _MAP_WEIGHTS, array("d", [weights[key] for key in keys]).tobytes())
-    return b"".join(parts)
-
-
-def _table_bytes(table: dict[str, list[float]]) -> bytes:
-    parts: list[bytes] = []
-    keys = sorted(table)
-    strings(parts, _TABLE_KEYS, keys)
     for key in keys:
-        nested(parts, _TABLE_SERIES, array("d", table[key]).tobytes())
-    return b"".join(parts)
+        add_word(parts, key)
+    parts.append(array("d", [weights[key] for key in keys]).tobytes())
 
 
 def unpack_profile(packed: bytes, blank: Profile) -> Profile:
@@ -108,23 +109,34 @@ def unpack_profile(packed: bytes, blank: Profile) -> Profile:
     Args:
         packed: the bytes; none for an empty profile.
         blank: an empty profile of the layout that it was written in; becomes the result.
+
+    Raises:
+        UnknownPackedError: a newer release wrote them.
     """
     if not packed:
         return blank
-    message = PackedProfile.FromString(packed)
-    set_values(blank.values, message.value_slots, message.value_floats)
-    blank.texts = list(message.texts)
-    blank.maps = [map_of(weights) for weights in message.maps]
-    if message.series:
-        blank.series = [list(array("d", series)) if series else NOTHING for series in message.series]
-    if message.tables:
-        blank.tables = [table_of(table) for table in message.tables]
+    if packed[:1] != _VERSION:
+        message = f"a profile's bytes have version {packed[0]}; this release reads {_VERSION[0]}"
+        raise UnknownPackedError(message)
+    cursor = Cursor(packed, 1)
+    slots, floats = cursor.content(), cursor.floats()
+    if slots:
+        set_values(blank.values, slots, floats)
+    else:
+        blank.values[: len(floats)] = floats
+    blank.texts = [cursor.text() for _ in range(cursor.number())]
+    blank.maps = [_read_map(cursor) for _ in range(cursor.number())]
+    series = cursor.number()
+    if series:
+        blank.series = [cursor.floats() or NOTHING for _ in range(series)]
+    tables = cursor.number()
+    if tables:
+        blank.tables = [_read_table(cursor) for _ in range(tables)]
     return blank
 
 
-def set_values(values: list[float], slots: bytes, packed: bytes) -> None:
+def set_values(values: list[float], slots: bytes, floats: list[float]) -> None:
     """Set the values that are not 0, by their bits."""
-    floats = array("d", packed)
     at = 0
     for byte, present in enumerate(slots):
         bits, slot = present, 8 * byte
@@ -136,11 +148,20 @@ def set_values(values: list[float], slots: bytes, packed: bytes) -> None:
             slot += 1
 
 
-def map_of(stored: WeightMap) -> dict[str, float]:
-    """Return the map of a message."""
-    return dict(zip(stored.keys, array("d", stored.weights), strict=True))
+def _read_map(cursor: Cursor) -> dict[str, float]:
+    number = cursor.number()
+    if not number:
+        return {}
+    keys = [cursor.text() for _ in range(number)]
+    start = cursor.at
+    cursor.at = start + 8 * number
+    weights: list[float] = array("d", cursor.rows[start : cursor.at]).tolist()
+    return dict(zip(keys, weights, strict=True))
 
 
-def table_of(stored: SeriesTable) -> dict[str, list[float]]:
-    """Return the table of a message."""
-    return {key: list(array("d", series)) for key, series in zip(stored.keys, stored.series, strict=True)}
+def _read_table(cursor: Cursor) -> dict[str, list[float]]:
+    table: dict[str, list[float]] = {}
+    for _ in range(cursor.number()):
+        key = cursor.text()
+        table[key] = cursor.floats()
+    return table

@@ -65,8 +65,9 @@ class UserState(google.protobuf.message.Message):
     SEGMENTS_FIELD_NUMBER: builtins.int
     SEGMENTS_SINCE_MS_FIELD_NUMBER: builtins.int
     AGE_S_FIELD_NUMBER: builtins.int
-    CHUNKS_FIELD_NUMBER: builtins.int
+    TAIL_FIELD_NUMBER: builtins.int
     PRESENT_FIELD_NUMBER: builtins.int
+    NUMBERS_FIELD_NUMBER: builtins.int
     seen_hashes: builtins.bytes
     """Remembered event ids: 64-bit xxh3 hashes, big-endian (xxHash's canonical form), ascending by (event time, hash)."""
     seen_times_ms: builtins.bytes
@@ -129,8 +130,18 @@ class UserState(google.protobuf.message.Message):
     segments_since_ms: builtins.bytes
     age_s: builtins.int
     """The age, in seconds since newest_event_time_ms, that the scores were last written for; 0: as of the newest event."""
+    tail: builtins.bytes
+    """The tail, since it is kept in chunks (docs/decisions/0033-deep-tail.md); the fields of the profile and the tail above
+    are empty then. udfs/packed_tail.py has the format.
+    """
     present: builtins.bytes
-    """The profile as of the newest event: a serialized PackedProfile."""
+    """The profile as of the newest event; udfs/packed_profile.py has the format."""
+    numbers: builtins.bytes
+    """Stands for fields of the same names, which are empty then: int64 little-endian, append-only, those at the end that are
+    0 may be left out. newest_event_time_ms, committed_through_ms, accepted_events, published_start_time_ms,
+    published_events, published_revision, check_at_ms, last_arrival_ms, forgotten_through_ms; and age_s: the age, in seconds since
+    newest_event_time_ms, that the scores were last written for; 0: as of the newest event.
+    """
     @property
     def categories(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Ascending."""
@@ -159,12 +170,6 @@ class UserState(google.protobuf.message.Message):
     def segments(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """The last change of each membership that was published: names of segments, ascending, and since when the user is a
         member or, with a minus, when they left, int64 little-endian, milliseconds.
-        """
-
-    @property
-    def chunks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___TailChunk]:
-        """The tail, since it is kept in chunks (docs/decisions/0033-deep-tail.md); the fields of the profile and the tail above
-        are empty then. Oldest first; never empty in a state that has them.
         """
 
     def __init__(
@@ -205,84 +210,13 @@ class UserState(google.protobuf.message.Message):
         segments: collections.abc.Iterable[builtins.str] | None = ...,
         segments_since_ms: builtins.bytes = ...,
         age_s: builtins.int = ...,
-        chunks: collections.abc.Iterable[Global___TailChunk] | None = ...,
+        tail: builtins.bytes = ...,
         present: builtins.bytes = ...,
+        numbers: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "age_s", b"age_s", "categories", b"categories", "category_weights", b"category_weights", "check_at_ms", b"check_at_ms", "chunks", b"chunks", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "layout", b"layout", "maps", b"maps", "newest_event_time_ms", b"newest_event_time_ms", "present", b"present", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "segments", b"segments", "segments_since_ms", b"segments_since_ms", "series", b"series", "tables", b"tables", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_numbers", b"tail_numbers", "tail_texts", b"tail_texts", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "texts", b"texts", "value_floats", b"value_floats", "value_slots", b"value_slots", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "age_s", b"age_s", "categories", b"categories", "category_weights", b"category_weights", "check_at_ms", b"check_at_ms", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "layout", b"layout", "maps", b"maps", "newest_event_time_ms", b"newest_event_time_ms", "numbers", b"numbers", "present", b"present", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "segments", b"segments", "segments_since_ms", b"segments_since_ms", "series", b"series", "tables", b"tables", "tail", b"tail", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_numbers", b"tail_numbers", "tail_texts", b"tail_texts", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "texts", b"texts", "value_floats", b"value_floats", "value_slots", b"value_slots", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
-
-@typing.final
-class TailChunk(google.protobuf.message.Message):
-    """A part of a tail: what the profile was before its events, and the events."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    BEFORE_FIELD_NUMBER: builtins.int
-    EVENTS_FIELD_NUMBER: builtins.int
-    FIRST_MS_FIELD_NUMBER: builtins.int
-    LAST_MS_FIELD_NUMBER: builtins.int
-    ROWS_FIELD_NUMBER: builtins.int
-    before: builtins.bytes
-    """A serialized PackedProfile; empty: before the first event."""
-    events: builtins.int
-    """How many events `rows` has."""
-    first_ms: builtins.int
-    """Event times of the first and the last one, in milliseconds."""
-    last_ms: builtins.int
-    rows: builtins.bytes
-    """The events, ascending by (event time, event id), one after another (udfs/packed_events.py)."""
-    def __init__(
-        self,
-        *,
-        before: builtins.bytes = ...,
-        events: builtins.int = ...,
-        first_ms: builtins.int = ...,
-        last_ms: builtins.int = ...,
-        rows: builtins.bytes = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["before", b"before", "events", b"events", "first_ms", b"first_ms", "last_ms", b"last_ms", "rows", b"rows"]) -> None: ...
-
-Global___TailChunk: typing_extensions.TypeAlias = TailChunk
-
-@typing.final
-class PackedProfile(google.protobuf.message.Message):
-    """A profile, in the areas of its layout (udfs/profile.py, udfs/plan/layout.py)."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    VALUE_SLOTS_FIELD_NUMBER: builtins.int
-    VALUE_FLOATS_FIELD_NUMBER: builtins.int
-    TEXTS_FIELD_NUMBER: builtins.int
-    MAPS_FIELD_NUMBER: builtins.int
-    SERIES_FIELD_NUMBER: builtins.int
-    TABLES_FIELD_NUMBER: builtins.int
-    value_slots: builtins.bytes
-    """Which slots are not 0, a bit each, from the lowest of the first byte; and their values, float64 little-endian."""
-    value_floats: builtins.bytes
-    @property
-    def texts(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]: ...
-    @property
-    def maps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___WeightMap]: ...
-    @property
-    def series(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
-        """float64 little-endian."""
-
-    @property
-    def tables(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___SeriesTable]: ...
-    def __init__(
-        self,
-        *,
-        value_slots: builtins.bytes = ...,
-        value_floats: builtins.bytes = ...,
-        texts: collections.abc.Iterable[builtins.str] | None = ...,
-        maps: collections.abc.Iterable[Global___WeightMap] | None = ...,
-        series: collections.abc.Iterable[builtins.bytes] | None = ...,
-        tables: collections.abc.Iterable[Global___SeriesTable] | None = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["maps", b"maps", "series", b"series", "tables", b"tables", "texts", b"texts", "value_floats", b"value_floats", "value_slots", b"value_slots"]) -> None: ...
-
-Global___PackedProfile: typing_extensions.TypeAlias = PackedProfile
 
 @typing.final
 class WeightMap(google.protobuf.message.Message):

@@ -38,6 +38,7 @@ OTHER = {
     "session_gap_ms": 31 * MINUTE,
     "user_ttl_ms": 91 * DAY,
     "tail_events_max": 1_000,
+    "tail_bytes_max": 100_000,
     "categories_max": 33,
     "event_bytes_max": 300_000,
     "currency": "EUR",

@@ -51,7 +51,7 @@ def test_a_gate_is_a_file_and_an_entry_and_may_complete_or_refuse(monkeypatch: p
     assert set(scores_of(result)) == {"bob"}
     bob = users.get("bob")
     assert bob is not None
-    assert [event.category for event in bob.tail] == ["unsorted bob", "hats"]
+    assert [event.category for event in bob.waiting()] == ["unsorted bob", "hats"]
     assert [dead.headers["driftline.errors.message"] for dead in result.dead_letters] == [b"no spam"]
     assert (shard.accepted, shard.dead_letter) == (2, 1)
 

@@ -148,7 +148,7 @@ def test_events_wait_in_the_tail_for_the_slowest_partition(task: Task) -> None:
     for n in range(4):
         task.block(KEY, columns(message("u1", at_ms=n * HOUR)))
     state = decode_user(task.backend.maps["users"][KEY]["u1"], bounds())
-    assert [e.time_ms - T0 for e in state.tail] == [HOUR, 2 * HOUR, 3 * HOUR]
+    assert [e.time_ms - T0 for e in state.waiting()] == [HOUR, 2 * HOUR, 3 * HOUR]
     assert state.committed_through_ms == T0 + HOUR - MINUTE
 
 

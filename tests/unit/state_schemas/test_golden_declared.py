@@ -23,7 +23,7 @@ from udfs.profile import Profile
 USER, SHARD = (GOLDEN / f"{name}_state_v1_declared.bin" for name in ("user", "shard"))
 CHUNKS = GOLDEN / "user_state_chunks_declared.bin"
 OF_V1 = {"values"}  # the field that states of v1 alone have
-OF_CHUNKS = {"chunks", "present", "age_s"}  # those that have come since
+OF_CHUNKS = {"tail", "present", "numbers"}  # those that have come since
 
 
 def stored() -> ShardState:

@@ -8,31 +8,20 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftline.state.v1.state_pb2 import PackedProfile, UserState
+from driftline.state.v1.state_pb2 import UserState
 from driftline.wire import varint
 from state_schemas import codec
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import bounds
 from tests.unit.udfs.strategies import Arrival, arrivals, histories
 from udfs.event import Event
-from udfs.profile import Profile
+from udfs.packed_profile import pack_profile
+from udfs.packed_tail import pack_chunks
 from udfs.timeline import Timeline
 
 PUBLISHED = st.dictionaries(
     st.from_regex("[a-z][a-z0-9_]{0,9}", fullmatch=True), st.integers(-(2**53), 2**53), max_size=4
 )
-
-
-def packed(profile: Profile) -> PackedProfile:
-    """A profile as the generated class writes it."""
-    floats = [value for value in profile.values if str(value) != "0.0"]
-    bits = sum(1 << slot for slot, value in enumerate(profile.values) if str(value) != "0.0")
-    message = PackedProfile(texts=profile.texts, value_floats=array("d", floats).tobytes())
-    message.value_slots = bits.to_bytes((bits.bit_length() + 7) // 8, "little")
-    for weights in profile.maps:
-        keys = sorted(weights)
-        message.maps.add(keys=keys, weights=array("d", [weights[key] for key in keys]).tobytes())
-    return message
 
 
 def generated(timeline: Timeline) -> UserState:
@@ -41,24 +30,14 @@ def generated(timeline: Timeline) -> UserState:
     message = UserState(
         seen_hashes=timeline.seen.hashes,
         seen_times_ms=timeline.seen.times_ms,
-        newest_event_time_ms=timeline.newest_ms,
-        committed_through_ms=timeline.committed_through_ms,
-        accepted_events=timeline.accepted,
-        check_at_ms=timeline.check_at_ms,
-        last_arrival_ms=timeline.last_arrival_ms,
-        forgotten_through_ms=timeline.forgotten_through_ms,
-        age_s=timeline.age_s,
     )
-    if rows:
-        message.published_start_time_ms, message.published_events, message.published_revision = rows[-1]
-        message.published_before = array("q", itertools.chain(*rows[:-1])).tobytes()
-    for chunk in timeline.tail.chunks:
-        times_ms = [event.time_ms for event in chunk.read()] or [0]
-        message.chunks.add(
-            before=chunk.before, events=chunk.events, first_ms=times_ms[0], last_ms=times_ms[-1], rows=chunk.rows
-        )
-    if not timeline.profile().empty:
-        message.present = packed(timeline.profile()).SerializeToString(deterministic=True)
+    newest = rows[-1] if rows else (0, 0, 0)
+    numbers = (timeline.newest_ms, timeline.committed_through_ms, timeline.accepted, *newest, timeline.check_at_ms)
+    numbers += (timeline.last_arrival_ms, timeline.forgotten_through_ms, timeline.age_s)
+    message.numbers = array("q", numbers if any(numbers[8:]) else numbers[:8]).tobytes()
+    message.published_before = array("q", itertools.chain(*rows[:-1])).tobytes()
+    message.tail = pack_chunks(timeline.tail.chunks)
+    message.present = pack_profile(timeline.profile())
     message.segments.extend(sorted(timeline.segments_published))
     since_ms = [timeline.segments_published[name] for name in message.segments]
     message.segments_since_ms = array("q", since_ms).tobytes()

@@ -74,7 +74,13 @@ def test_any_split_into_blocks_and_any_memory_give_the_same_state_scores_and_ses
         records.insert(data.draw(st.integers(0, len(records))), to_message("you", e))
     whole = run_blocks(records, [len(records)])
     parts = run_blocks(records, data.draw(splits(len(records))), cached_max=data.draw(st.integers(0, 2)))
-    assert parts == whole
+    means, scores, sessions, shard = range(4)
+    for which in (means, scores, shard):
+        assert parts[which] == whole[which]
+    # What a FORGET of the same block has erased is not published any more.
+    assert parts[sessions].items() >= whole[sessions].items()
+    if not any(e.type == FORGET for e in (*mine, *yours)):
+        assert parts[sessions] == whole[sessions]
 
 
 @given(st.data(), histories())
