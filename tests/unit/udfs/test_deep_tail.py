@@ -167,3 +167,14 @@ def test_a_forget_leaves_only_what_was_not_known_then() -> None:
     timeline.offer(event(10 * HOUR, FORGET, event_id="forget"))
     assert [each.time_ms - T0 for each in timeline.tail.read()] == [hour * HOUR for hour in range(11, 20)]
     assert timeline.profile().values[0] == 9
+
+
+def test_a_tail_of_long_ids_is_bounded_in_bytes_and_what_is_dropped_is_counted() -> None:
+    timeline = Timeline.begin(bounds(disorder_ms=DAY, tail_bytes_max=8_192))
+    for number in range(400):
+        timeline.offer(event(number, event_id=f"{number:0128}"))
+    tail = timeline.tail
+    assert sum(chunk.size for chunk in tail.chunks) <= 8_192
+    assert timeline.overflows.tail == 400 - tail.events
+    assert timeline.profile().session.events == 400
+    assert timeline.offer(event(-1)) is Outcome.LATE
