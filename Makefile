@@ -48,7 +48,7 @@ bench-freshness: setup ## Measure the time from publish to readable over gRPC
 bench-scaling: setup ## Measure how cost, state and Redis grow with users, history, disorder and TaskManagers
 	@$(PY) -m benchmarks.scaling
 
-bench-quiet: setup ## Measure freshness while a million users who went quiet after a backlog are checked (a quarter of an hour)
+bench-quiet: setup ## Measure freshness while a million silent users are checked and scored at an age (a quarter of an hour)
 	@$(PY) -m benchmarks.quiet_users
 
 bench-serving: setup ## Measure the gRPC server beside an empty call and Feast's online server (needs Go)

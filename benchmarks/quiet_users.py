@@ -1,10 +1,11 @@
 """A million users gone quiet after a backlog: the longest call of a timer, the memory, and freshness beside it.
 
-    python -m benchmarks.quiet_users [--users 1000000] [--gap-s 240] [--seconds 50]
+    python -m benchmarks.quiet_users [--users 1000000] [--gap-s 240] [--seconds 50] [--rate 1000]
 
-A backlog with an event of each user is folded; a session gap later all of them are due to be looked at. Freshness is
-probed before that, and while they are looked at, under the same live traffic. The job has to have closed every user's
-session in the end.
+A backlog with an event of each user, weeks ago, is folded; a session gap later all of them are due to be looked at:
+their sessions are closed, and they are scored at the age that they have reached. Freshness is probed before that, and
+while they are looked at, under the same live traffic. In the end the job has to have closed every user's session and
+scored every user at an age.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from benchmarks.topic_runs import JobFigures, drain, fill, live_traffic, own_top
 from benchmarks.workbench import Workbench, machine, save, say, workbench
 from driftline.metrics import JobGauge, JobMetric
 
-RATE = 300  # events a second of live traffic, probes not counted
 PROBES_A_SECOND = 40
 WARM_UP_S = 20.0
 LOOK_S = 1.0
@@ -52,13 +52,14 @@ def measure(bench: Workbench, options: argparse.Namespace) -> dict[str, Any]:
         message = f"--gap-s {options.gap_s} leaves no time to probe before the first user is due"
         raise ValueError(message)
     figures = JobFigures(bench.settings.flink_address)
-    before = _probe(bench, options.seconds)
+    before = _probe(bench, options)
     time.sleep(max(0.0, began_s + options.gap_s + 5 - time.monotonic()))
     say("the users are due")
     looked_before = _looks(figures, job_id)
-    beside = _probe(bench, options.seconds)
+    beside = _probe(bench, options)
     looked_beside = _looks(figures, job_id)
-    ended_s = _await_sessions(figures, job_id, options.users)
+    ended_s = _await(figures, job_id, JobMetric.SESSIONS_CLOSED, options.users)
+    ended_s += _await(figures, job_id, JobMetric.SCORES_AGED, options.users)
     memory = {name: rss for name, (_, rss) in bench.usage().items()}
     return {
         "users": options.users,
@@ -69,15 +70,17 @@ def measure(bench: Workbench, options: argparse.Namespace) -> dict[str, Any]:
         "looks_beside_a_second": (looked_beside - looked_before) / (options.seconds + WARM_UP_S),
         "ended_after_s": ended_s,
         "timer_ms_max": figures.gauge_max(job_id, JobGauge.TIMER_MS_MAX),
+        "rate": options.rate,
+        "scores_aged": figures.counter(job_id, JobMetric.SCORES_AGED),
         "sessions_closed": figures.counter(job_id, JobMetric.SESSIONS_CLOSED),
         "memory_mib": memory,
     }
 
 
-def _probe(bench: Workbench, seconds: float) -> list[Probe]:
-    with live_traffic(bench, rate=RATE, users_of=RATE, seconds=WARM_UP_S + seconds + 5):
+def _probe(bench: Workbench, options: argparse.Namespace) -> list[Probe]:
+    with live_traffic(bench, rate=options.rate, users_of=options.rate, seconds=WARM_UP_S + options.seconds + 5):
         time.sleep(WARM_UP_S)
-        return Probing(bench.settings, PROBES_A_SECOND, seconds).run()
+        return Probing(bench.settings, PROBES_A_SECOND, options.seconds).run()
 
 
 def _looks(figures: JobFigures, job_id: str) -> float:
@@ -87,12 +90,12 @@ def _looks(figures: JobFigures, job_id: str) -> float:
     return figures.counter(job_id, JobMetric.QUIET_CHECKS)
 
 
-def _await_sessions(figures: JobFigures, job_id: str, users: int) -> float:
-    """Wait until every user's session is closed; returns how long that took."""
+def _await(figures: JobFigures, job_id: str, metric: JobMetric, users: int) -> float:
+    """Wait until every user has been counted; returns how long that took."""
     began_s = time.monotonic()
-    while figures.counter(job_id, JobMetric.SESSIONS_CLOSED) < users:
+    while figures.counter(job_id, metric) < users:
         if time.monotonic() > began_s + ENDED_S_MAX:
-            message = f"not all sessions of {users:,} users are closed after {ENDED_S_MAX:g} s"
+            message = f"{metric.value} is below {users:,} after {ENDED_S_MAX:g} s"
             raise TimeoutError(message)
         time.sleep(LOOK_S)
     return time.monotonic() - began_s
@@ -109,12 +112,13 @@ def summary(result: dict[str, Any]) -> str:
     before, beside = result["before"], result["beside"]
     ratio = beside["p99_ms"] / before["p99_ms"]
     lines = [
-        f"{result['users']:,} users quiet after a backlog",
+        f"{result['users']:,} users quiet after a backlog, {result['scores_aged']:,} of them scored at an age; "
+        f"{result['rate']:,} events/s beside it",
         f"longest call of a timer: {result['timer_ms_max']:.0f} ms (required: under {CALL_MS_MAX})",
         f"freshness before: p50 {before['p50_ms']:.0f}, p99 {before['p99_ms']:.0f} ms; beside "
         f"{result['looks_beside_a_second']:,.0f} looks/s: p50 {beside['p50_ms']:.0f}, p99 {beside['p99_ms']:.0f} ms; "
         f"p99 by p99 {ratio:.2f} (required: at most {P99_RATIO_MAX})",
-        f"all sessions closed {result['ended_after_s']:.0f} s after the second probing",
+        f"all sessions closed and all ages written {result['ended_after_s']:.0f} s after the second probing",
         "memory: " + json.dumps({name: f"{rss:,.0f} MiB" for name, rss in result["memory_mib"].items()}),
     ]
     return "\n".join(lines)
@@ -126,6 +130,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--gap-s", type=int, default=240, help="session gap; longer than the backlog takes, and a probing"
     )
+    parser.add_argument("--rate", type=int, default=1_000, help="events a second of live traffic, probes not counted")
     parser.add_argument("--seconds", type=float, default=50, help="how long freshness is probed, twice")
     return parser.parse_args()
 
