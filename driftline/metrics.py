@@ -19,6 +19,8 @@ class JobMetric(StrEnum):
     EVENTS_LATE = "events_late"  # rising: raise disorder_ms, or find the slow producer; they are on the late topic
     EVENTS_DEAD_LETTER = "events_dead_letter"  # rising: read the dead-letter topic's driftline.errors.reason
     FORGETS_LATE = "forgets_late"  # obeyed behind the frontier; rising: find what delays erasure requests
+    HEALS_APPLIED = "heals_applied"  # users whose late events `driftline heal` has put in place
+    HEALS_REFUSED = "heals_refused"  # orders that did not fit; rising run by run: docs/runbook.md, healing late events
     BLOCKS = "blocks"  # events_accepted / blocks: the batch that pays for one crossing and one model call
     BLOCKS_SPLIT = "blocks_split"  # rising: a hot shard; raise block_events_max or lower block_ms
     BLOCKS_EMPTY = "blocks_empty"  # not 0: the clock was set back; slew it, and compare the totals with the offsets

@@ -6,11 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from driftline.event.v1.heal_pb2 import HealOrder
 from driftline.metrics import JobMetric, JobNamed
 from driftline.state.v1.state_pb2 import ShardState
 from driftline.words import add_names
 from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
+from udfs.event import NO_EVENT
+from udfs.heal import carry_out
+from udfs.heal_orders import MARK, read_order
 from udfs.offsets import advance
 from udfs.oversized import kept_bytes
 from udfs.pipeline import Batch, Stage
@@ -170,8 +174,13 @@ class BlockProcessor:
         columns = block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets
         for key, value, timestamp_ms, partition, offset in zip(*columns, strict=True):
             read_ms, watermark_ms = clocks.read(partition, timestamp_ms)
+            order: HealOrder | None = None
             try:
-                user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
+                if value is not None and value.startswith(MARK):
+                    order, event = read_order(key, value, self.decoder.event_bytes_max), NO_EVENT
+                    user_id = order.user_id
+                else:
+                    user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
             except InvalidEventError as error:
                 record = kept_bytes(key, value, too_large=error.reason is Reason.TOO_LARGE)
                 result.dead_letters.append(reject(record, (self.topic, partition, offset), error, now_ms))
@@ -179,10 +188,19 @@ class BlockProcessor:
             timeline = timelines.get(user_id)
             if timeline is None:
                 if users.taken_bytes > self.bytes_max:
-                    self.decoder.uncount(key, value)  # it is decoded again by the next call
+                    if order is None:
+                        self.decoder.uncount(key, value)  # it is decoded again by the next call
                     break
                 timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
-            outcome = timeline.offer(event, read_ms, watermark_ms)
+            if order is None:
+                outcome = timeline.offer(event, read_ms, watermark_ms)
+            else:
+                try:
+                    outcome = carry_out(order, timeline)
+                except InvalidEventError as error:
+                    result.refuse_heal(reject((key, value), (self.topic, partition, offset), error, now_ms))
+                    continue
+                result.count(JobMetric.HEALS_APPLIED, int(outcome is Outcome.ACCEPTED))
             if outcome is Outcome.ACCEPTED:
                 accepted += 1
             elif outcome is Outcome.DUPLICATE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xxhash import xxh3_64_digest, xxh3_64_intdigest, xxh3_128_hexdigest
+from xxhash import xxh3_64_digest, xxh3_64_intdigest, xxh3_128_digest, xxh3_128_hexdigest
 
 
 def id_hash(text: str) -> bytes:
@@ -18,3 +18,8 @@ def hash64(text: str) -> int:
 def hash128(text: str) -> str:
     """Return the 128-bit xxh3 hash of the text's UTF-8 bytes: 32 hexadecimal digits."""
     return xxh3_128_hexdigest(text.encode())
+
+
+def bytes_hash(content: bytes) -> bytes:
+    """Return the 128-bit xxh3 hash of bytes: 16 bytes, big-endian."""
+    return xxh3_128_digest(content)

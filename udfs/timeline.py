@@ -212,6 +212,21 @@ class Timeline:
         """Return the profile that is evaluated: as of the age while a check does, else as of the newest event."""
         return self.aged if self.aged is not None else self.profile()
 
+    def replace_before(self, cut_ms: int, profile: bytes, healed: int) -> None:
+        """Have a packed profile in place of what was folded of events before a time, and fold those from it on again.
+
+        What arrives from before that time later on is late. `healed` late events, at least one, count as accepted.
+        """
+        kept = [event for event in self.tail.read() if event.time_ms >= cut_ms]
+        self._accept(self.newest_ms)
+        self.accepted += max(0, healed - 1)
+        self._settled_ms = min(self._settled_ms, cut_ms)  # the session that goes on at the cut is published again
+        self.committed_through_ms = max(self.committed_through_ms, cut_ms)
+        self.tail.begin_anew(profile)
+        for event in kept:
+            self.tail.append(event)
+        self._stale_from = 0
+
     def close_quiet(self) -> None:
         """Publish the current session, because the user has sent nothing for the session gap of wall-clock time.
 
