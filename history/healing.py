@@ -1,7 +1,8 @@
 """Makes the heal order of a user from the user's records: what the job has, and what it would have with late events.
 
 The job's timeline is followed record by record, by its own code. What is late, and which orders were refused, is read
-from the topics that the job writes where they say so, because bounds may have changed since (docs/decisions/0035-heal.md).
+from the topics that the job writes where they say so, because bounds may have changed since
+(docs/decisions/0035-heal.md).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from udfs.timeline import Outcome, Timeline, TimelineBounds
 REVISIONS_A_HEAL: Final = 1 << 16  # a session has fewer revisions by events, so that those of an order are above
 # How much earlier than the tail's middle the cut may be: the tail must still reach it when the order arrives.
 CUT_AHEAD_MS: Final = HOUR_MS
+_NEARER_BITS: Final = 4  # after an order that was refused, the cut is so many powers of two nearer to the newest event
 
 Place = tuple[int, int]  # partition and offset on the events topic
 
@@ -75,13 +77,14 @@ class Job:
     """What is known of the job.
 
     Attributes:
-        decoder, bounds: as the job has them.
+        decoder, bounds, plan: as the job has them.
         event_bytes_max: the largest record that it reads.
         now_ms: the wall clock.
     """
 
     decoder: Decoder
     bounds: TimelineBounds
+    plan: Plan
     event_bytes_max: int
     now_ms: int
 
@@ -125,6 +128,7 @@ class UserHistory:
     late: Container[Place] = frozenset()
     rejected: Container[Place] = frozenset()
     heals: int = 0
+    _refused: int = 0  # orders, since one was carried out
     _at: int = 0
     _timestamp_ms: int = 0
     _accepted: list[_Arrived] = field(default_factory=list)
@@ -140,6 +144,7 @@ class UserHistory:
         self._at += 1
         place = record.partition, record.offset
         if place in self.rejected:
+            self._refused += record.value is not None and is_order(record.value)
             return
         try:
             if record.value is not None and is_order(record.value):
@@ -156,6 +161,7 @@ class UserHistory:
         order = read_order(key, value, self.job.event_bytes_max)
         if carry_out(order, self.timeline) is Outcome.ACCEPTED:
             self.heals += 1
+            self._refused = 0
             self._healed.update(late_ids(order))
 
     def _take(self, event: Event, *, is_late: bool) -> None:
@@ -201,8 +207,7 @@ class UserHistory:
         return Healing(Verdict.HEAL, len(fresh), value, self._timestamp_ms, cut_ms)
 
     def _order(self, heal_id: str, cut_ms: int, found: Profile, profile: bytes) -> HealOrder:
-        plan = self.job.bounds.profile.plan
-        assert isinstance(plan, Plan)
+        plan = self.job.plan
         return HealOrder(
             heal_id=heal_id,
             user_id=self.user_id,
@@ -238,16 +243,21 @@ class UserHistory:
         return placed
 
     def _cut_ms(self, fresh: list[_Arrived]) -> int:
-        """Return a time in the job's tail, behind all late events and as early as its tail will still reach then."""
+        """Return a time in the job's tail, behind all late events, and behind what the tail may have lost by then.
+
+        Later ones are nearer to the newest event, where the tail surely reaches: after each order that was refused.
+        """
         timeline, bounds = self.timeline, self.job.bounds
         frontier_ms = max(timeline.committed_through_ms, timeline.newest_ms - bounds.disorder_ms)
-        ahead_ms = min((timeline.newest_ms - frontier_ms) // 2, CUT_AHEAD_MS)
+        span_ms = timeline.newest_ms - frontier_ms
+        ahead_ms = min(span_ms // 2, CUT_AHEAD_MS)
+        if self._refused:
+            ahead_ms = max(ahead_ms, span_ms - (span_ms >> min(_NEARER_BITS * self._refused, 60)))
         return max([frontier_ms + 1 + ahead_ms, *[one.event.time_ms + 1 for one in fresh]])
 
     def _add_sessions(self, order: HealOrder, before: list[Session], after: _Folded, cut_ms: int) -> None:
         """Add the sessions that end before the cut and have changed, and the parts of the one that goes on there."""
-        plan = self.job.bounds.profile.plan
-        if not isinstance(plan, Plan) or not plan.sessions:
+        if not self.job.plan.sessions:
             return
         revision = (self.heals + 1) * REVISIONS_A_HEAL
         known = {(session.start_ms, session.events) for session in before}
@@ -256,12 +266,16 @@ class UserHistory:
             if (session.start_ms, session.events) in known or session.start_ms >= cut_ms:
                 continue
             contained = [one for one in before if session.start_ms <= one.start_ms <= session.end_ms]
-            if session.end_ms < cut_ms and session is not after.newest:
+            ended = [one for one in contained if one is not before[-1]]
+            is_newest = session is after.newest
+            if session.end_ms >= cut_ms and not is_newest:
+                parts += [Published(one.start_ms, one.events, revision) for one in ended]
+            elif ended or not is_newest or session.start_ms != before[-1].start_ms:
+                # A current session that has taken in ended ones, or begins earlier, says so now: ids that it had before
+                # may have been published.
                 superseded = tuple([one.start_ms for one in contained if one.start_ms != session.start_ms])
-                closed = ClosedSession(session, by_quiet=False, revision=revision, supersedes_start_ms=superseded)
+                closed = ClosedSession(session, is_newest, revision, superseded)
                 order.sessions.append(session_message(self.user_id, closed))
-            else:
-                parts += [Published(one.start_ms, one.events, revision) for one in contained if one is not before[-1]]
         order.published = array("q", [number for part in parts for number in part]).tobytes()
 
 

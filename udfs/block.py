@@ -14,7 +14,7 @@ from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
 from udfs.event import NO_EVENT
 from udfs.heal import carry_out
-from udfs.heal_orders import MARK, read_order
+from udfs.heal_orders import is_order, read_order
 from udfs.offsets import advance
 from udfs.oversized import kept_bytes
 from udfs.pipeline import Batch, Stage
@@ -176,9 +176,9 @@ class BlockProcessor:
             read_ms, watermark_ms = clocks.read(partition, timestamp_ms)
             order: HealOrder | None = None
             try:
-                if value is not None and value.startswith(MARK):
-                    order, event = read_order(key, value, self.decoder.event_bytes_max), NO_EVENT
-                    user_id = order.user_id
+                if is_order(value):
+                    order = read_order(key, value, self.decoder.event_bytes_max)
+                    user_id, event = order.user_id, NO_EVENT
                 else:
                     user_id, event = self.decoder.decode(key, value, timestamp_ms, now_ms)
             except InvalidEventError as error:
@@ -188,30 +188,50 @@ class BlockProcessor:
             timeline = timelines.get(user_id)
             if timeline is None:
                 if users.taken_bytes > self.bytes_max:
-                    if order is None:
-                        self.decoder.uncount(key, value)  # it is decoded again by the next call
+                    self.decoder.uncount(key, value)  # it is decoded again by the next call
                     break
                 timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
+            source = (self.topic, partition, offset)
             if order is None:
                 outcome = timeline.offer(event, read_ms, watermark_ms)
             else:
-                try:
-                    outcome = carry_out(order, timeline)
-                except InvalidEventError as error:
-                    result.refuse_heal(reject((key, value), (self.topic, partition, offset), error, now_ms))
-                    continue
-                result.count(JobMetric.HEALS_APPLIED, int(outcome is Outcome.ACCEPTED))
+                outcome = _heal(order, timeline, result, (key, value, source, now_ms))
             if outcome is Outcome.ACCEPTED:
                 accepted += 1
             elif outcome is Outcome.DUPLICATE:
                 duplicate += 1
-            else:
+            elif outcome is not Outcome.HEAL_REFUSED:
                 why, rejects = late(timeline.newest_ms - event.time_ms), result.late
                 if outcome is Outcome.ID_REUSED:
                     why, rejects = id_reused(timeline.differing(event)), result.dead_letters
-                rejects.append(reject((key, value), (self.topic, partition, offset), why, now_ms))
+                rejects.append(reject((key, value), source, why, now_ms))
         result.account(accepted, duplicate)
         return timelines
+
+
+def _heal(
+    order: HealOrder,
+    timeline: Timeline,
+    result: BlockResult,
+    record: tuple[bytes | None, bytes | None, tuple[str, int, int], int],
+) -> Outcome:
+    """Carry out a heal order; one that is refused becomes a dead letter.
+
+    Args:
+        order: of the user.
+        timeline: of the user.
+        result: of the block.
+        record: the order's key and value, where it was read from, and the wall-clock time.
+    """
+    key, value, source, now_ms = record
+    try:
+        outcome = carry_out(order, timeline)
+    except InvalidEventError as error:
+        result.count(JobMetric.HEALS_REFUSED)
+        result.dead_letters.append(reject((key, value), source, error, now_ms))
+        return Outcome.HEAL_REFUSED
+    result.count(JobMetric.HEALS_APPLIED, int(outcome is Outcome.ACCEPTED))
+    return outcome
 
 
 def _add_totals(shard: ShardState, result: BlockResult) -> None:

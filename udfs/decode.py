@@ -17,6 +17,7 @@ from driftline.values.reading import ValueReader
 from driftline.words import NameCounts
 from udfs.declared_events import EventTypes
 from udfs.event import CUSTOM, FORGET, PURCHASE, REFUND, SURVEY_RESPONSE, Event
+from udfs.heal_orders import is_order
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
 from udfs.pipeline import Gate
@@ -75,7 +76,9 @@ class Decoder:
         return user_id, event
 
     def uncount(self, key: bytes | None, value: bytes | None) -> None:
-        """Undo what `decode` has counted for a record that will be decoded again."""
+        """Undo what `decode` has counted for a record that will be decoded again; nothing of a heal order."""
+        if is_order(value):
+            return
         message = self._parse(key, value)
         declared = self.event_types is not None and self.event_types.number_of(message) != 0
         if not declared and (word := _unknown_type(message)):

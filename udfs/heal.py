@@ -15,7 +15,7 @@ from typing import Final
 from driftline.event.v1 import session_pb2
 from driftline.event.v1.heal_pb2 import HealOrder
 from udfs.hashing import bytes_hash
-from udfs.heal_orders import invalid, late_ids
+from udfs.heal_orders import late_ids
 from udfs.packed import Cursor
 from udfs.packed_profile import UnknownPackedError, pack_profile, unpack_profile
 from udfs.plan.plan import Plan
@@ -71,9 +71,9 @@ def carry_out(order: HealOrder, timeline: Timeline) -> Outcome:
     _note_sessions(timeline, sessions, parts)
     timeline.replace_before(cut_ms, order.profile, len(late))
     for hashed, time_ms in late:
-        if time_ms >= timeline.newest_ms - timeline.bounds.dedupe_horizon_ms:
-            if not timeline.seen.holds(hashed, time_ms):
-                timeline.overflows.ids += timeline.seen.add(hashed, time_ms)
+        remembered = time_ms >= timeline.newest_ms - timeline.bounds.dedupe_horizon_ms
+        if remembered and not timeline.seen.holds(hashed, time_ms):
+            timeline.overflows.ids += timeline.seen.add(hashed, time_ms)
     return Outcome.ACCEPTED
 
 
@@ -105,18 +105,19 @@ def _check_profile(packed: bytes, blank: Profile, cut_ms: int) -> None:
         _walk(packed)
         profile = unpack_profile(packed, blank)
     except (UnknownPackedError, ValueError, IndexError, OverflowError, struct.error):
-        raise invalid("the profile of a heal order cannot be read") from None
+        raise InvalidEventError(Reason.INVALID_VALUE, "the profile of a heal order cannot be read") from None
     values = profile.values
     found = (len(values), len(profile.texts), len(profile.maps), len(profile.series), len(profile.tables))
     if found != areas or pack_profile(profile) != packed:
-        raise invalid("the profile of a heal order is not one of this layout")
+        raise InvalidEventError(Reason.INVALID_VALUE, "the profile of a heal order is not one of this layout")
     if profile.empty:
         return
-    core = values[: ENDED_SESSIONS_EVENTS + 1]
-    if not all([isfinite(value) for value in values]) or not all([0.0 <= value < _TIME_MAX for value in core]):
-        raise invalid("the profile of a heal order has numbers that no fold makes")
+    for slot, value in enumerate(values):
+        if isfinite(value) and (slot > ENDED_SESSIONS_EVENTS or 0.0 <= value < _TIME_MAX):
+            continue
+        raise InvalidEventError(Reason.INVALID_VALUE, "the profile of a heal order has numbers that no fold makes")
     if values[LAST_MS] >= cut_ms:
-        raise invalid("the profile of a heal order has events from behind its cut")
+        raise InvalidEventError(Reason.INVALID_VALUE, "the profile of a heal order has events from behind its cut")
 
 
 def _walk(packed: bytes) -> None:
@@ -155,11 +156,13 @@ def _number(cursor: Cursor) -> int:
 
 def _closed(message: session_pb2.ClosedSession) -> ClosedSession:
     """Return a session of an order as it is to be published. Raises InvalidEventError where its ids are none."""
-    texts = [text for text in (message.supersedes_session_id, *message.also_supersedes_session_ids) if text]
+    texts = [each for each in (message.supersedes_session_id, *message.also_supersedes_session_ids) if each]
     try:
-        superseded = tuple([int(text.rpartition(":")[2]) for text in texts])
+        superseded = tuple([int(each.rpartition(":")[2]) for each in texts])
     except ValueError:
-        raise invalid("a session of a heal order supersedes what is no session") from None
+        raise InvalidEventError(
+            Reason.INVALID_VALUE, "a session of a heal order supersedes what is no session"
+        ) from None
     session = Session(
         message.start_time_ms,
         message.end_time_ms,
@@ -172,8 +175,9 @@ def _closed(message: session_pb2.ClosedSession) -> ClosedSession:
         message.purchase_value,
     )
     if not 0 < message.revision < _REVISION_MAX or not 0 <= session.start_ms <= session.end_ms:
-        raise invalid("a session of a heal order has an impossible revision or time")
-    return ClosedSession(session, False, message.revision, superseded)  # noqa: FBT003  (a NamedTuple)
+        raise InvalidEventError(Reason.INVALID_VALUE, "a session of a heal order has an impossible revision or time")
+    by_quiet = message.closed_by == session_pb2.ClosedSession.CLOSED_BY_QUIET
+    return ClosedSession(session, by_quiet, message.revision, superseded)
 
 
 def _parts(packed: bytes) -> list[Published]:
@@ -182,18 +186,21 @@ def _parts(packed: bytes) -> list[Published]:
     parts = [Published(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
     for part in parts:
         if part.start_ms < 0 or not 0 < part.revision < _REVISION_MAX:
-            raise invalid("a heal order names a published session with an impossible revision or time")
+            raise InvalidEventError(Reason.INVALID_VALUE, "a heal order names no published session")
     return parts
 
 
 def _note_sessions(timeline: Timeline, sessions: list[ClosedSession], parts: list[Published]) -> None:
     """Publish sessions that end before the cut, and remember them, and the parts of the one that goes on at the cut."""
     rows = {row.start_ms: row for row in timeline.published.rows}
-    for closed in sessions:
-        start_ms, end_ms = closed.session.start_ms, closed.session.end_ms
-        for row in [row for row in rows.values() if start_ms <= row.start_ms <= end_ms]:
-            del rows[row.start_ms]
-        rows[start_ms] = Published(start_ms, closed.session.events, closed.revision)
+    for session, by_quiet, revision, superseded in sessions:
+        start_ms = session.start_ms
+        contained = [each for each in rows if start_ms <= each <= session.end_ms]
+        for each in contained:  # the healer does not know of all that was published while its users were quiet
+            del rows[each]
+        rows[start_ms] = Published(start_ms, session.events, revision)
+        starts = sorted({*superseded, *contained} - {start_ms})
+        timeline.closed.append(ClosedSession(session, by_quiet, revision, tuple(starts)))
     for part in parts:
         known = rows.get(part.start_ms)
         if known is None:
@@ -203,4 +210,3 @@ def _note_sessions(timeline: Timeline, sessions: list[ClosedSession], parts: lis
     if rows:
         *before, newest = sorted(rows.values())
         timeline.published = PublishedSessions(tuple(before), newest)
-    timeline.closed += sessions

@@ -31,7 +31,7 @@ def order_bytes(order: HealOrder) -> bytes:
     return MARK + order.SerializeToString(deterministic=True)
 
 
-def read_order(key: bytes | None, value: bytes, bytes_max: int) -> HealOrder:
+def read_order(key: bytes | None, value: bytes | None, bytes_max: int) -> HealOrder:
     """Return the order of a record's value.
 
     Args:
@@ -42,6 +42,7 @@ def read_order(key: bytes | None, value: bytes, bytes_max: int) -> HealOrder:
     Raises:
         InvalidEventError: the record is poison; carries the reason.
     """
+    value = value or b""
     if len(value) > bytes_max:
         raise InvalidEventError(Reason.TOO_LARGE, explain(len(value), len(key or b""), bytes_max), Stage.DECODE)
     try:
@@ -62,12 +63,7 @@ def _check_sizes(order: HealOrder) -> None:
     hashes, times = order.late_hashes, order.late_times_ms
     wrong = len(order.expected) != _HASH_BYTES or len(hashes) % _ID_BYTES or len(times) != len(hashes)
     if wrong or len(order.published) % _ROW_BYTES:
-        raise invalid("the lists in a heal order have lengths that do not fit")
-
-
-def invalid(what: str) -> InvalidEventError:
-    """Return the reason for an order that no healer writes."""
-    return InvalidEventError(Reason.INVALID_VALUE, what)
+        raise InvalidEventError(Reason.INVALID_VALUE, "the lists in a heal order have lengths that do not fit")
 
 
 def late_ids(order: HealOrder) -> list[tuple[bytes, int]]:

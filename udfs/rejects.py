@@ -19,7 +19,7 @@ class Reason(StrEnum):
     TOO_LARGE = "TOO_LARGE"  # over `event_bytes_max`: shrink the event or raise the bound
     REFUSED_ID = "REFUSED_ID"  # a placeholder, or an id on `refused_ids`: fix the producer, or the list
     ID_REUSED = "ID_REUSED"  # another event had this id: give each event its own, and repeat events unchanged
-    HEAL_REFUSED = "HEAL_REFUSED"  # a heal order that does not fit the user's state: the next `driftline heal` tries again
+    HEAL_REFUSED = "HEAL_REFUSED"  # an order of `driftline heal` that does not fit the state: its next run tries again
     LATE = "LATE"  # older than the committed events; on the late topic only
 
 

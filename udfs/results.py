@@ -66,11 +66,6 @@ class BlockResult:
         self.count(JobMetric.EVENTS_LATE, late)
         self.count(JobMetric.EVENTS_DEAD_LETTER, dead_letter)
 
-    def refuse_heal(self, dead_letter: Reject) -> None:
-        """Count a heal order that was not carried out, and keep it as a dead letter."""
-        self.count(JobMetric.HEALS_REFUSED)
-        self.dead_letters.append(dead_letter)
-
     def count_named(self, metric: JobNamed, name: str, number: int = 1) -> None:
         """Add to a counter by name."""
         names = self.named.setdefault(metric, {})

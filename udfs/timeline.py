@@ -68,6 +68,7 @@ class Outcome(Enum):
     DUPLICATE = auto()
     LATE = auto()
     ID_REUSED = auto()  # it differs from the earlier event with its id
+    HEAL_REFUSED = auto()  # a heal order that does not fit; `offer` never says so
 
 
 class Timeline:
