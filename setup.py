@@ -140,7 +140,7 @@ setup(
         "sink_connectors": ["*.lua"],
         "driftline": ["py.typed"],
         "declarations": ["retail/*.yaml", "templates/*/*.yaml"],
-        "console": ["local/*.yaml", "local/*.properties", "local/*.sha256"],
+        "console": ["demo/*.yaml", "local/*.yaml", "local/*.properties", "local/*.sha256"],
     },
     install_requires=CORE,
     extras_require={

@@ -24,13 +24,18 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """See it all at work: simulated shoppers, the job on Flink, and scores that move as events come in.
+    """See it all at work: simulated shoppers, the job on Flink, and scores that move as events come in, or stay away.
 
     Starts the local stack where none runs, trains a model where there is none, submits score-events, sends live traffic
     and shows it, measures how fresh the scores are over gRPC, and sums up. Whatever it started, it stops at the end. A
     second demo is quicker: the model and the shoppers' history are there already.
 
-    Exits with 0 only if every event was accounted for and the shoppers' scores were read back over gRPC.
+    Some shoppers fall silent, and their churn risk rises: the same visits, of which the last was today, yesterday and
+    up to a month ago. The job runs the shipped set v1 with a first age of 10 s, so that it looks at them at once. With
+    a project of your own (DRIFTLINE_DECLARATIONS), or a job that runs already, this part is left out.
+
+    Exits with 0 only if every event was accounted for, the shoppers' scores were read back over gRPC, and the churn
+    risk of those who fell silent has risen.
     """
     from rich.console import Console  # slow imports, for this command only
 

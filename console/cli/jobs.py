@@ -21,7 +21,10 @@ from jobs.register import JOBS, JobSpec, spec_of
 if TYPE_CHECKING:
     from console.progress import Drained, TopicProgress
 
-_AS_OF = "scores are as of each user's newest event; for users who stay silent the clock writes the declared ages"
+_AS_OF = (
+    "scores are as of each user's newest event; while nothing comes from a user, they are computed again at the "
+    "project's ages, such as an hour and a day after that event"
+)
 _LOST_S = 3.0  # as long stands still what looks as if it were missing: it may be inside the job
 _JOB_ID = re.compile("[0-9a-f]{32}")
 

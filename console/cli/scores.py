@@ -114,9 +114,10 @@ def export_scores(
 
     Leaves out what differs between two runs over the same events: writtenAtMs and generation.
 
-    As of the newest event (--as-of event), the scores follow from the events alone. As they are served now (--as-of
-    now), those of a user who has been silent are as of an age, which the clock has written: ageS is how long after the
-    newest event, in seconds, and evaluatedAtMs the time that the scores are evaluated at.
+    As of the newest event (--as-of event), the scores follow from the events alone. As they are served (--as-of now),
+    they also depend on how long nothing has come: while a user is silent, scores are computed again an hour, a day, a
+    week after the newest event, or at other ages that the project declares. ageS is the age in seconds, 0 where none
+    has been reached, and evaluatedAtMs is newest event + age.
     """
     from sink_connectors.score_store import RedisScoreStore, read_live_namespace
 

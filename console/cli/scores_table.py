@@ -21,7 +21,7 @@ _WORDS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
 def print_results(results: Sequence[Result], *, now_ms: int) -> None:
-    """Print one row a user; the age of scores is the time since the user's newest event."""
+    """Print one row a user; what the scores are as of, and how long ago the last event was."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     console.print(results_table(results, now_ms=now_ms))
 
@@ -30,7 +30,7 @@ def results_table(results: Sequence[Result], *, now_ms: int) -> Table:
     """The table, in the order of the results; with segments where anybody is in one."""
     table = Table(show_lines=True)
     segments = any(result.scores.segments for result in results if result.scores is not None)
-    titles = ("User", "Scores", "Top affinities", "Session", "Events", "As of (UTC)", "Age", "Model")
+    titles = ("User", "Scores", "Top affinities", "Session", "Events", "As of (UTC)", "Last event", "Model")
     for title in (*titles, "Segments") if segments else titles:
         table.add_column(title, overflow="fold", justify="right" if title == "Events" else "left")
     for result in results:
@@ -139,7 +139,7 @@ def _cells(scores: Scores, now_ms: int) -> list[Text]:
         _printable(_session(scores.session) if scores.session else ""),
         Text(f"{scores.accepted_events:,}"),
         Text(_as_of(scores)),
-        Text(duration(now_ms - scores.as_of_event_time_ms) + (", stale" if scores.stale else "")),
+        Text(f"{duration(now_ms - scores.as_of_event_time_ms)} ago" + (", stale" if scores.stale else "")),
         _printable(scores.model_version or "none"),
     ]
 

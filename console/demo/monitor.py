@@ -10,6 +10,7 @@ from typing import Protocol
 
 from console.demo.freshness import Freshness, FreshnessLog
 from console.demo.shoppers import ShopperRow, Watchlist, by_interest
+from console.demo.silence import Away, AwayRow, away_row
 from console.demo.traffic import Kind, Traffic
 from console.progress import Drained
 from driftline.errors import ServiceUnavailable
@@ -35,6 +36,7 @@ class Snapshot:
     totals: Progress = field(default_factory=Progress)
     freshness: Freshness = field(default_factory=Freshness)
     rows: Sequence[ShopperRow] = ()
+    away: Sequence[AwayRow] = ()  # who falls silent
     model_version: str = ""
     trouble: str = ""  # why a part of this is old; empty: nothing is
 
@@ -60,6 +62,9 @@ class ScoresSource(Protocol):
     def scores(self, user_ids: Sequence[str]) -> list[UserScores]:
         """The scores of those of the users who have any, in this order."""
 
+    def with_as_of_event(self, user_ids: Sequence[str]) -> list[UserScores]:
+        """The same, with what scores with an age were as of the newest event."""
+
 
 class Monitor:
     """Looks at the traffic, the topic, the job's totals and the shown shoppers' scores. Used by one thread."""
@@ -72,6 +77,7 @@ class Monitor:
         look: Callable[[], Drained],
         source: ScoresSource,
         watchlist: Watchlist,
+        away: Sequence[Away] = (),
         seconds: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,6 +86,8 @@ class Monitor:
         self._look = look
         self._source = source
         self._watchlist = watchlist
+        self._away_ids = [one.user_id for one in away]
+        self._away: list[AwayRow] = []
         self._seconds = seconds
         self._clock = clock
         self._started_s = clock()
@@ -104,6 +112,7 @@ class Monitor:
             totals=seen.totals,
             freshness=self._log.recent(),
             rows=self._watchlist.rows(now_s),
+            away=self._away,
             model_version=self._model_version,
             trouble=trouble,
         )
@@ -113,12 +122,14 @@ class Monitor:
         try:
             self._seen = self._look()
             scores = self._source.scores(self._watchlist.user_ids)
+            away = self._source.with_as_of_event(self._away_ids) if self._away_ids else []
         except ServiceUnavailable as error:
             if self._clock() - self._well_s > TROUBLE_S_MAX:
                 raise
             return str(error)
         self._well_s = self._clock()
         self._watchlist.update(scores, self._well_s)
+        self._away = [away_row(message) for message in away]
         newest = max(scores, key=lambda message: message.written_at_ms, default=None)
         self._model_version = newest.model_version if newest is not None else self._model_version
         return ""

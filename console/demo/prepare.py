@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from console.demo.silence import write_demo_project
 from console.demo.steps import Steps
 from console.flink_rest import ENDED, FlinkRest
 from console.local import Stack
@@ -18,13 +19,16 @@ from console.publishing import EventPublisher, publish_events
 from console.settings import StackSettings
 from console.simulator import SimulationSpec, json_line, simulate
 from console.submission import job_settings, matching, submit
+from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.errors import DriftlineError, ModelError, ServiceUnavailable, StackError
 from driftline.manifest import Manifest
 from driftline.models import ModelFolder
 from driftline.units import DAY_MS, MINUTE_MS, wall_clock_ms
 from history.reading import EventReader
 from jobs.pipeline import bounds_of, decoder_of
+from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
+from training.learned_score import LearnedScore
 from training.run import train
 
 JOB = "score-events"
@@ -44,6 +48,22 @@ class ReadyModel:
 
     version: str
     auc: float | None
+
+
+@dataclass(frozen=True)
+class DemoJob:
+    """What the demo's job is made of.
+
+    Attributes:
+        settings: of the job.
+        learned_with: the same as the user has them, which models are trained with. The demo's own project has the same
+            features; but its first age of a few seconds would make two examples of nearly every event.
+        looks_soon: whether the job runs the demo's own project.
+    """
+
+    settings: ScoreEventsSettings
+    learned_with: ScoreEventsSettings
+    looks_soon: bool
 
 
 class History:
@@ -86,16 +106,21 @@ class StartedHere:
             else:
                 step.done = f"started what was missing of the local stack, and will leave it: {', '.join(started)}"
 
-    def ready_job(self, settings: StackSettings, namespace: str) -> str:
+    @property
+    def submitted(self) -> bool:
+        """Whether the job is the demo's, and not one that ran before."""
+        return bool(self._submitted_to)
+
+    def ready_job(self, settings: StackSettings, made_of: DemoJob) -> str:
         """Submit the job unless it runs; return its id."""
         with self._steps.step(f"submit {JOB} to Flink") as step:
+            namespace = made_of.settings.namespace
             running = matching(self._flink, JOB, namespace)
             if running:
                 step.done = f"{JOB} runs already as job {running[0]}, and will be left running"
                 return running[0]
             self._submitted_to = namespace  # also if the rest is interrupted
-            made_of = job_settings(JOB, settings, {"namespace": namespace})
-            job_id = submit(JOB, settings, made_of, report=step.note, from_nothing=True).job_id
+            job_id = submit(JOB, settings, made_of.settings, report=step.note, from_nothing=True).job_id
             step.done = f"submitted {JOB} to Flink: job {job_id} runs"
             return job_id
 
@@ -125,29 +150,64 @@ class StartedHere:
             time.sleep(_POLL_S)
 
 
-def ready_model(folder: ModelFolder, history: History, steps: Steps) -> ReadyModel:
-    """Take the current model, or train one as `driftline train` does."""
+def demo_settings(stack: StackSettings, namespace: str, folder: Path) -> DemoJob:
+    """The settings of the job: with the declarations that the user has named, else with the demo's.
+
+    Args:
+        stack: where the services are.
+        namespace: that scores are written to.
+        folder: where to write the demo's declarations.
+    """
+    given = {"namespace": namespace}
+    settings = cast("ScoreEventsSettings", job_settings(JOB, stack, given))
+    if settings.declarations is not None:
+        return DemoJob(settings, settings, looks_soon=False)
+    given["declarations"] = str(write_demo_project(folder))
+    return DemoJob(cast("ScoreEventsSettings", job_settings(JOB, stack, given)), settings, looks_soon=True)
+
+
+def ready_model(models_dir: Path, settings: ScoreEventsSettings, history: History, steps: Steps) -> ReadyModel | None:
+    """Take the current model, or train one as `driftline train` does; None where the job has no use for it.
+
+    Args:
+        models_dir: the folder of models.
+        settings: of the job, with the declarations to learn with.
+        history: to train on.
+        steps: told what is done.
+    """
     with steps.step("train a model on simulated shoppers") as step:
-        version = _usable_version(folder)
+        plan = plan_for(settings).data
+        if PURCHASE_PROPENSITY not in {one["name"] for one in plan["scores"] if one.get("model")}:
+            step.done = f"no model is trained: {plan['name']} has no {PURCHASE_PROPENSITY} by a model"
+            return None
+        learned = LearnedScore.of_plan(plan, PURCHASE_PROPENSITY)
+        folder = learned.score.models(models_dir)
+        version = _usable_version(folder, learned)
         if version:
             model = ReadyModel(version, _auc(Manifest.read(folder.path / version / "manifest.json").metrics))
             step.done = f"model {version} is there already{_quality(model)}"
             return model
-        settings = ScoreEventsSettings.load()
-        reader, decoder, bounds = EventReader([history.file]), decoder_of(settings), bounds_of(settings)
-        manifest, _ = train(reader, folder, wall_clock_ms(), step.note, decoder=decoder, bounds=bounds)
+        manifest, _ = train(
+            EventReader([history.file]),
+            folder,
+            wall_clock_ms(),
+            step.note,
+            decoder=decoder_of(settings),
+            bounds=bounds_of(settings),
+            learned=learned,
+        )
         model = ReadyModel(manifest.version, _auc(manifest.metrics))
         trained_on = f"trained on {HISTORY_EVENTS:,} events of {SHOPPERS:,} simulated shoppers"
         step.done = f"model {manifest.version}: {trained_on}{_quality(model)}"
         return model
 
 
-def _usable_version(folder: ModelFolder) -> str:
-    """The current model's version, empty where there is none or the job could not load it."""
+def _usable_version(folder: ModelFolder, learned: LearnedScore) -> str:
+    """The current model's version, empty where there is none or the job could not use it."""
     try:
         version = folder.current_version()
         if version:
-            folder.load(version)
+            folder.load(version, learned.feature_set, score=learned.score.name, task=learned.score.task)
     except ModelError:
         return ""
     return version

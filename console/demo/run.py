@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -16,9 +17,19 @@ from rich.console import Console
 from console.demo.display import Display, LiveDisplay, PlainDisplay
 from console.demo.freshness import GIVE_UP_S, FreshnessLog, Handover, Prober
 from console.demo.monitor import Monitor
-from console.demo.prepare import SEED, SHOPPERS, History, StartedHere, ready_history, ready_model
+from console.demo.prepare import SEED, SHOPPERS, History, StartedHere, demo_settings, ready_history, ready_model
 from console.demo.scores_client import ScoresClient
 from console.demo.shoppers import Watchlist, by_interest
+from console.demo.silence import (
+    FIRST_AGE_S,
+    LOOKED_AT_S_MAX,
+    Away,
+    AwayRow,
+    all_looked_at,
+    away_row,
+    last_visits,
+    who_stays_away,
+)
 from console.demo.steps import Steps
 from console.demo.stop_signals import StopSignals
 from console.demo.summary import SCORES_SHOWN, Outcome, problems, summary
@@ -28,7 +39,7 @@ from console.progress import Drained, TopicProgress
 from console.publishing import EventPublisher
 from console.settings import StackSettings
 from driftline.errors import DriftlineError, ServiceUnavailable
-from driftline.models import ModelFolder
+from driftline.units import wall_clock_ms
 from sink_connectors.score_store import read_live_namespace
 
 REFRESH_S = 0.25
@@ -73,9 +84,10 @@ def _prepare(settings: StackSettings, options: DemoOptions, steps: Steps, ours: 
     steps.say(f"  Flink UI {settings.flink_address}   gRPC {settings.grpc_address}", style="dim")
     with tempfile.TemporaryDirectory(prefix="driftline-demo-") as folder:
         history = History(Path(folder))
-        ready_model(ModelFolder(settings.models_dir), history, steps)
         namespace = settings.namespace or read_live_namespace(settings.redis_address, retry_s=_RETRY_S)
-        check_job = partial(ours.check_job, ours.ready_job(settings, namespace))
+        made_of = demo_settings(settings, namespace, Path(folder))
+        ready_model(settings.models_dir, made_of.learned_with, history, steps)
+        check_job = partial(ours.check_job, ours.ready_job(settings, made_of))
         with ExitStack() as opened:
             progress = opened.enter_context(closing(TopicProgress(settings, namespace)))
             ready_history(settings, history, progress, steps=steps, check_job=check_job)
@@ -83,7 +95,11 @@ def _prepare(settings: StackSettings, options: DemoOptions, steps: Steps, ours: 
     if not options.live:
         until = "until Ctrl-C" if options.seconds is None else f"for {options.seconds:g} s"
         steps.say(f"live traffic of {options.rate:g} events/s {until}")
-    return _Session(settings, options, steps, progress=progress, check_job=check_job)
+    away: Sequence[Away] = ()
+    if made_of.looks_soon and ours.submitted:
+        away = who_stays_away(wall_clock_ms())
+        steps.say(f"  feature set v1; who is silent for {FIRST_AGE_S} s is looked at again", style="dim")
+    return _Session(settings, options, steps, progress=progress, check_job=check_job, away=away)
 
 
 def _display(settings: StackSettings, options: DemoOptions, console: Console) -> Display:
@@ -124,12 +140,14 @@ class _Session:
         *,
         progress: TopicProgress,
         check_job: Callable[[], None],
+        away: Sequence[Away],
     ) -> None:
         self._settings = settings
         self._options = options
         self._steps = steps
         self._progress = progress
         self._check_job = check_job
+        self._away = away
         self._client = ScoresClient(settings.grpc_address)
         self._ending = threading.Event()
         self._handover = Handover()
@@ -162,6 +180,7 @@ class _Session:
         drained_s = time.monotonic() - ended_s
         probing.join(2 * GIVE_UP_S)
         probing.check()
+        self._await_looks()
         return self._outcome(before, after, ended_s - started_s, drained_s)
 
     def close(self) -> None:
@@ -177,8 +196,9 @@ class _Session:
             encoding=self._settings.events_format,
             wait=self._ending.wait,
         )
+        last = last_visits(self._away, wall_clock_ms(), self._settings.events_format)
         with EventPublisher(self._settings) as publisher:
-            self._traffic.publish(records, publisher, self._ending)
+            self._traffic.publish(chain(last, records), publisher, self._ending)
 
     def _watch(self, display: Display, stop_requested: threading.Event, workers: tuple[_Worker, ...]) -> None:
         seconds = self._options.seconds
@@ -188,6 +208,7 @@ class _Session:
             look=self._progress.look,
             source=self._client,
             watchlist=Watchlist(ROWS_MAX),
+            away=self._away,
             seconds=seconds,
         )
         started_s = checked_s = time.monotonic()
@@ -205,6 +226,20 @@ class _Session:
             time.sleep(_POLL_S)
         return seen
 
+    def _await_looks(self) -> None:
+        """Wait until the job has looked at who fell silent, which only a short demo has to."""
+        if all_looked_at(self._away_rows(), self._away):
+            return
+        deadline_s = time.monotonic() + LOOKED_AT_S_MAX
+        with self._steps.step("wait until the job looks at who fell silent") as step:
+            while not all_looked_at(self._away_rows(), self._away) and time.monotonic() < deadline_s:
+                time.sleep(REFRESH_S)
+            step.done = "waited for the job to look at who fell silent"
+
+    def _away_rows(self) -> list[AwayRow]:
+        user_ids = [one.user_id for one in self._away]
+        return [away_row(message) for message in self._client.with_as_of_event(user_ids)] if user_ids else []
+
     def _outcome(self, before: Drained, after: Drained, traffic_s: float, drained_s: float) -> Outcome:
         user_ids = by_interest(self._traffic.activity(within_s=_READ_BACK_S))[:SCORES_SHOWN]
         return Outcome(
@@ -217,4 +252,7 @@ class _Session:
             freshness=self._log.all(),
             newest_ms={user_id: self._traffic.newest_ms(user_id) for user_id in user_ids},
             scores=self._client.scores(user_ids),
+            stay_away=self._away,
+            away=self._away_rows(),
+            now_ms=wall_clock_ms(),
         )

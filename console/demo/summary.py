@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from console.demo.freshness import Freshness
+from console.demo.silence import Away, AwayRow, silence_problems, silent_table
 from console.demo.traffic import Kind
 from console.demo.view import accounted
 from console.progress import Drained
@@ -29,6 +30,9 @@ class Outcome:
     freshness: Freshness
     newest_ms: Mapping[str, int]  # of the shoppers whose scores were asked for: their newest event
     scores: Sequence[UserScores]  # read back over gRPC
+    stay_away: Sequence[Away] = ()  # who was to fall silent
+    away: Sequence[AwayRow] = ()  # what was read of them
+    now_ms: int = 0  # when that was
 
     @property
     def processed(self) -> int:
@@ -44,7 +48,8 @@ def summary(outcome: Outcome) -> str:
         f"{outcome.traffic_s:.0f} s of live traffic",
         f"  published  {published:,} events, {_per_s(published, outcome.traffic_s)}",
         f"    {counts[Kind.EVENT]:,} events ({outcome.out_of_order:,} out of order), "
-        f"{counts[Kind.REPEAT]:,} repeats, {counts[Kind.LATE]:,} late, {counts[Kind.MALFORMED]:,} malformed",
+        f"{counts[Kind.REPEAT]:,} repeats, {counts[Kind.LATE]:,} late, {counts[Kind.MALFORMED]:,} malformed"
+        f"{_of_silent(counts)}",
         f"  processed  {processed:,} events, {_per_s(processed, outcome.traffic_s + outcome.drained_s)}; "
         f"the last one {outcome.drained_s:.1f} s after the traffic ended",
         f"  accounted  {after.published:,} events in the topic, the history included",
@@ -54,6 +59,7 @@ def summary(outcome: Outcome) -> str:
         f"publish to gRPC ({fresh.probes:,} probes{_given_up(fresh)})",
         "  read back over gRPC",
         *(f"    {_scores_line(message)}" for message in outcome.scores[:SCORES_SHOWN]),
+        *silent_table(outcome.away, outcome.now_ms),
     ]
     return "\n".join(lines)
 
@@ -77,10 +83,15 @@ def problems(outcome: Outcome) -> Iterator[str]:
             yield f"the scores of {message.user_id} do not contain the newest event"
     if missing := outcome.newest_ms.keys() - {message.user_id for message in outcome.scores}:
         yield f"no scores for {', '.join(sorted(missing))}"
+    yield from silence_problems(outcome.away, outcome.stay_away)
 
 
 def _per_s(count: int, seconds: float) -> str:
     return f"{count / seconds:,.0f}/s" if seconds > 0 else "0/s"
+
+
+def _of_silent(counts: Counter[Kind]) -> str:
+    return f", {counts[Kind.SILENT]:,} of shoppers who fall silent" if counts[Kind.SILENT] else ""
 
 
 def _given_up(fresh: Freshness) -> str:

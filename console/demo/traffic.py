@@ -15,8 +15,8 @@ from console.simulator import SimulatedEvent, SimulationSpec, json_line, simulat
 from driftline.settings import Format
 from driftline.units import DAY_MS, MINUTE_MS
 
-DISORDER_MS = 3_000  # events reach Kafka up to so much later than newer ones; well inside the job's bound of a minute
-LATE_MS = 10 * MINUTE_MS  # beyond the job's bound: such an event is late
+DISORDER_MS = 3_000  # events reach Kafka up to so much later than newer ones; well inside the job's bound of a day
+LATE_MS = DAY_MS + 10 * MINUTE_MS  # beyond the job's bound: such an event is late
 _REPEATED_AMONG = 1_000  # the newest events, of which one is repeated
 _RECENT_EVENTS = 20_000  # whose users are candidates for the view
 
@@ -28,6 +28,7 @@ class Kind(Enum):
     REPEAT = "repeats"
     LATE = "late"
     MALFORMED = "malformed"
+    SILENT = "silent"  # of a shopper from whom nothing follows (silence.py)
 
 
 @dataclass(frozen=True, kw_only=True)

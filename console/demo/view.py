@@ -11,6 +11,7 @@ from rich.text import Text
 
 from console.demo.monitor import Snapshot
 from console.demo.shoppers import ShopperRow, arrow, sparkline
+from console.demo.silence import silent_line
 from console.demo.traffic import Kind
 from sink_connectors.score_store import Progress
 
@@ -51,7 +52,7 @@ def render(snapshot: Snapshot, addresses: Addresses, *, width: int, height: int)
         Text(),
         _shoppers(shown, width),
         _trim(Text(_LEGEND, style="dim")),
-        Text(),
+        _line("silent", Text(silent_line(snapshot.away))) if snapshot.away else Text(),
         _line("model", Text(snapshot.model_version or "none yet")),
         _line("Flink UI", Text.assemble(addresses.flink, ("   gRPC  ", "dim"), addresses.grpc)),
         _line("try", Text(f"driftline scores {shopper}", style="bold")),
@@ -72,7 +73,7 @@ def mixed_in(snapshot: Snapshot) -> str:
     counts = snapshot.counts
     return (
         f"{snapshot.out_of_order:,} out of order, {counts[Kind.REPEAT]:,} repeats, "
-        f"{counts[Kind.LATE]:,} late by 10 min, {counts[Kind.MALFORMED]:,} malformed"
+        f"{counts[Kind.LATE]:,} late by a day, {counts[Kind.MALFORMED]:,} malformed"
     )
 
 

@@ -8,11 +8,13 @@ from typing import Any
 from console.demo.freshness import Freshness
 from console.demo.monitor import Snapshot
 from console.demo.shoppers import ShopperRow
+from console.demo.silence import AWAY_DAYS, Away, AwayRow
 from console.demo.summary import Outcome
 from console.demo.traffic import Kind
 from console.progress import Drained
 from driftline.serving.v1.scores_pb2 import CategoryAffinity, UserScores
 from sink_connectors.score_store import Progress
+from tests.builders import DAY, NOW
 
 TOTALS = Progress(accepted=57_020, duplicate=1_100, late=80, dead_letter=13)
 COUNTS = Counter({Kind.EVENT: 8_000, Kind.REPEAT: 160, Kind.LATE: 40, Kind.MALFORMED: 13})
@@ -33,6 +35,27 @@ def row(user_id: str = "u1", **changed: Any) -> ShopperRow:
     return ShopperRow(user_id=user_id, **(fields | changed))
 
 
+def away() -> list[Away]:
+    return [Away(f"away-{days}d-k3f2", days) for days in AWAY_DAYS]
+
+
+def away_rows(**changed: Any) -> list[AwayRow]:
+    """The shoppers of `away`, looked at; the churn risk rises from 0.3 by a hundredth a day."""
+    return [_away_row(one, changed) for one in away()]
+
+
+def _away_row(one: Away, changed: dict[str, Any]) -> AwayRow:
+    fields: dict[str, Any] = {
+        "user_id": one.user_id,
+        "last_ms": NOW - one.days * DAY - 60_000,
+        "age_s": one.days * 86_400 or 10,
+        "churn_then": 0.3,
+        "churn_now": 0.3 + one.days / 100,
+        "segments": ("lapsed",) if one.days >= 7 else (),
+    }
+    return AwayRow(**(fields | changed))
+
+
 def snapshot(rows: int = 8, **changed: Any) -> Snapshot:
     fields: dict[str, Any] = {
         "running_s": 65.0,
@@ -44,6 +67,7 @@ def snapshot(rows: int = 8, **changed: Any) -> Snapshot:
         "totals": TOTALS,
         "freshness": FRESHNESS,
         "rows": [row(f"u{number}") for number in range(rows)],
+        "away": away_rows(),
         "model_version": "20260105T101500-3f9c0d1a",
     }
     return Snapshot(**(fields | changed))

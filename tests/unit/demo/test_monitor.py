@@ -10,10 +10,11 @@ import pytest
 from console.demo.freshness import FreshnessLog
 from console.demo.monitor import TROUBLE_S_MAX, Monitor, Rate
 from console.demo.shoppers import Watchlist
+from console.demo.silence import Away
 from console.demo.traffic import Kind, Record, Traffic
 from console.progress import Drained
 from driftline.errors import ServiceUnavailable
-from driftline.serving.v1.scores_pb2 import UserScores
+from driftline.serving.v1.scores_pb2 import AsOfEvent, UserScores
 from sink_connectors.score_store import Progress
 
 
@@ -49,6 +50,13 @@ class World:
             for user_id in user_ids
         ]
 
+    def with_as_of_event(self, user_ids: Sequence[str]) -> list[UserScores]:
+        then = AsOfEvent(scores={"churn_risk": 0.25})
+        return [
+            UserScores(user_id=user_id, age_s=86_400, scores={"churn_risk": 0.5}, as_of_event=then)
+            for user_id in user_ids
+        ]
+
     def send(self, user_id: str, value: bytes, timestamp_ms: int) -> None:
         self.seen = Drained(self.seen.published + 1, self.seen.totals)
 
@@ -56,7 +64,7 @@ class World:
         pass
 
 
-def watch(world: World, seconds: float | None = None) -> tuple[Monitor, Traffic]:
+def watch(world: World, seconds: float | None = None, away: Sequence[Away] = ()) -> tuple[Monitor, Traffic]:
     traffic = Traffic(lambda _: None, clock=world.clock)
     monitor = Monitor(
         traffic=traffic,
@@ -64,6 +72,7 @@ def watch(world: World, seconds: float | None = None) -> tuple[Monitor, Traffic]
         look=world.look,
         source=world,
         watchlist=Watchlist(8),
+        away=away,
         seconds=seconds,
         clock=world.clock,
     )
@@ -82,6 +91,12 @@ def test_a_snapshot_gathers_everything() -> None:
     assert shown.counts == {Kind.EVENT: 1, Kind.LATE: 1}
     assert [row.user_id for row in shown.rows] == ["u1"]
     assert (shown.model_version, shown.trouble) == ("m1", "")
+
+
+def test_who_falls_silent_is_shown_as_of_then_and_now() -> None:
+    monitor, _ = watch(World(), away=[Away("away-1d-k3f2", 1)])
+    (row,) = monitor.snapshot().away
+    assert (row.user_id, row.age_s, row.churn_then, row.churn_now) == ("away-1d-k3f2", 86_400, 0.25, 0.5)
 
 
 def test_a_service_that_is_unavailable_is_shown_and_the_rest_stays() -> None:

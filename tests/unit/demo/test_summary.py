@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from console.demo.freshness import Freshness
+from console.demo.silence import AwayRow
 from console.demo.summary import problems, summary
+from console.demo.traffic import Kind
 from console.progress import Drained
 from sink_connectors.score_store import Progress
-from tests.unit.demo.builders import TOTALS, outcome, scores
+from tests.builders import NOW
+from tests.unit.demo.builders import COUNTS, TOTALS, away, away_rows, outcome, scores
 
 
 def test_the_summary() -> None:
@@ -26,6 +29,42 @@ def test_the_summary() -> None:
         "  read back over gRPC",
         "    u1     purchase_propensity 0.250  engagement 0.750  churn_risk 0.500",
     ]
+
+
+def test_the_summary_has_who_fell_silent() -> None:
+    fell_silent = outcome(counts=COUNTS + Counter({Kind.SILENT: 300}), stay_away=away(), away=away_rows(), now_ms=NOW)
+    lines = summary(fell_silent).splitlines()
+    told = "    8,000 events (444 out of order), 160 repeats, 40 late, 13 malformed, 300 of shoppers who fall silent"
+    assert told in lines
+    assert lines[-9:] == [
+        "  silence    6 shoppers with the same visits, who then stay away: their churn risk rises",
+        "    looked at after 10 s of silence, and as of the largest of the project's ages that has passed",
+        "    shopper        last event  scores as of      churn_risk then  now    segments",
+        "    away-0d-k3f2   60 s ago    last event + 10s  0.300            0.300",
+        "    away-1d-k3f2   1 d ago     last event + 1d   0.300            0.310",
+        "    away-3d-k3f2   3 d ago     last event + 3d   0.300            0.330",
+        "    away-7d-k3f2   7 d ago     last event + 7d   0.300            0.370  lapsed",
+        "    away-14d-k3f2  14 d ago    last event + 14d  0.300            0.440  lapsed",
+        "    away-30d-k3f2  30 d ago    last event + 30d  0.300            0.600  lapsed",
+    ]
+    assert list(problems(fell_silent)) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        (away_rows()[1:], "no scores for away-0d-k3f2"),
+        (away_rows(age_s=0), "not everybody who fell silent was looked at within 30 s"),
+        (away_rows(age_s=3_600), "not everybody who fell silent was looked at within 30 s"),
+        (away_rows(churn_now=0.3), "the churn risk of away-30d-k3f2 did not rise while they were silent"),
+        (
+            [*away_rows(churn_now=0.29)[:1], *away_rows()[1:]],
+            "the churn risk of away-0d-k3f2 fell while they were silent",
+        ),
+    ],
+)
+def test_what_silence_should_have_done_and_has_not(rows: list[AwayRow], problem: str) -> None:
+    assert list(problems(outcome(stay_away=away(), away=rows))) == [problem]
 
 
 def test_types_that_are_not_known_are_named() -> None:

@@ -11,7 +11,7 @@ from console.demo.display import LiveDisplay, PlainDisplay
 from console.demo.freshness import Freshness
 from console.demo.monitor import Snapshot
 from console.demo.view import Addresses, plain_line, render
-from tests.unit.demo.builders import row, snapshot
+from tests.unit.demo.builders import away_rows, row, snapshot
 
 ADDRESSES = Addresses(flink="http://127.0.0.1:8081", grpc="127.0.0.1:50051")
 
@@ -46,7 +46,15 @@ def test_it_says_where_to_look_further() -> None:
 
 def test_it_says_what_is_mixed_in() -> None:
     text = "\n".join(lines(snapshot()))
-    assert "444 out of order, 160 repeats, 40 late by 10 min, 13 malformed" in text
+    assert "444 out of order, 160 repeats, 40 late by a day, 13 malformed" in text
+
+
+def test_it_says_how_churn_risk_rises_with_silence() -> None:
+    shown = lines(snapshot(), 80, 24)
+    assert "silent     churn 0.30, after 1 d 0.31, 3 d 0.33, 7 d 0.37, 14 d 0.44, 30 d 0.60" in shown
+    waiting = "\n".join(lines(snapshot(away=away_rows(age_s=0)), 80, 24))
+    assert "6 shoppers stay away; looked at after 10 s without an event" in waiting
+    assert "silent" not in "\n".join(lines(snapshot(away=())))
 
 
 def test_before_the_first_event_it_is_a_view_too() -> None:
