@@ -56,7 +56,7 @@ def encode_user(timeline: Timeline, layouts: StoredLayouts = FIRST) -> bytes:
     if timeline.segments_published:
         _segment_parts(parts, timeline.segments_published)
     payload(parts, _TAIL, pack_chunks(timeline.tail.chunks))
-    payload(parts, _PRESENT, pack_profile(present))
+    payload(parts, _PRESENT, pack_profile(present, small=False))
     payload(parts, _NUMBERS_TAG, _numbers(timeline))
     return b"".join(parts)
 

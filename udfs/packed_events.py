@@ -28,7 +28,9 @@ _MONEY: Final = 32
 _FIELDS: Final = 64  # how many numbers and texts (varints), then the numbers and the texts
 _UUID_CHARACTERS: Final = 36
 _UUID_BYTES: Final = 16
-_ONE_BYTE: Final = 0x80
+_HEAD_BYTES: Final = 8
+_RARE: Final = _KNOWN | _MONEY | _FIELDS
+_MORE: Final = 0x80  # of a varint's byte: another follows
 
 
 def pack_event(event: Event, category_before: str) -> bytes:
@@ -113,37 +115,46 @@ def unpack_events(rows: bytes) -> list[Event]:
 
 
 def _read_event(cursor: Cursor, category_before: str) -> Event:
-    cursor.number()  # the size, for those who skip
-    low, high, kind, flags = _HEAD.unpack_from(cursor.rows, cursor.at)
-    cursor.at += 8
+    rows, at = cursor.rows, cursor.at
+    size = rows[at]
+    at += 1
+    if size >= _MORE:  # a long row: its size is for those who skip it
+        cursor.number()
+        at = cursor.at
+    low, high, kind, flags = _HEAD.unpack_from(rows, at)
+    at += _HEAD_BYTES
     time_ms: int = low | high << 32
-    event_id = cursor.uuid() if flags & _UUID else cursor.text()
+    size = _UUID_BYTES if flags & _UUID else rows[at]
+    if flags & _UUID or size >= _MORE:
+        cursor.at = at
+        event_id = cursor.uuid() if flags & _UUID else cursor.text()
+        at = cursor.at
+    else:
+        event_id = rows[at + 1 : at + 1 + size].decode()
+        at += 1 + size
+    cursor.at = at
     value = cursor.double() if flags & _VALUE else 0.0
     category = ""
     if flags & _CATEGORY:
         category = cursor.text()
     elif flags & _SAME_CATEGORY:
         category = category_before
-    known_ms = time_ms - cursor.number() if flags & _KNOWN else time_ms
-    currency = 0
+    if not flags & _RARE:
+        return Event(time_ms, event_id, kind, value, category, time_ms)
+    return _read_rest(cursor, flags, Event(time_ms, event_id, kind, value, category, time_ms))
+
+
+def _read_rest(cursor: Cursor, flags: int, event: Event) -> Event:
+    if flags & _KNOWN:
+        event.known_ms = event.time_ms - cursor.number()
     if flags & _MONEY:
-        currency = _CURRENCY.unpack_from(cursor.rows, cursor.at)[0]
+        event.currency = _CURRENCY.unpack_from(cursor.rows, cursor.at)[0]
         cursor.at += 2
-    if not flags & _FIELDS:
-        return Event(time_ms, event_id, kind, value, category, known_ms, currency)
-    numbers, texts = cursor.number(), cursor.number()
-    declared = tuple([cursor.double() for _ in range(numbers)])
-    return Event(
-        time_ms,
-        event_id,
-        kind,
-        value,
-        category,
-        known_ms,
-        currency,
-        declared,
-        tuple([cursor.text() for _ in range(texts)]),
-    )
+    if flags & _FIELDS:
+        numbers, texts = cursor.number(), cursor.number()
+        event.numbers = tuple([cursor.double() for _ in range(numbers)])
+        event.texts = tuple([cursor.text() for _ in range(texts)])
+    return event
 
 
 def skip_before(rows: bytes, at: int, time_ms: int) -> tuple[int, int]:
@@ -152,7 +163,7 @@ def skip_before(rows: bytes, at: int, time_ms: int) -> tuple[int, int]:
     while at < len(rows):
         size = rows[at]
         start = at + 1
-        if size >= _ONE_BYTE:
+        if size >= _MORE:
             cursor = Cursor(rows, at)
             size = cursor.number()
             start = cursor.at

@@ -31,13 +31,18 @@ class UnknownPackedError(Exception):
     """Packed bytes have a version that this code does not know: a newer release wrote them."""
 
 
-def pack_profile(profile: Profile) -> bytes:
-    """Return the bytes of a profile; none of an empty one. Equal profiles give equal bytes."""
+def pack_profile(profile: Profile, *, small: bool = True) -> bytes:
+    """Return the bytes of a profile; none of an empty one. Equal profiles give equal bytes.
+
+    Args:
+        profile: the profile.
+        small: without the values that are 0, wherever they are; else in half the time, where there are few values.
+    """
     if profile.empty:
         return b""
     parts: list[bytes] = [_VERSION]
     values = profile.values
-    if len(values) <= _ALL_MAX:
+    if not small and len(values) <= _ALL_MAX:
         packed = _without_zeros(array("d", values).tobytes())
         parts += (_NONE, varint(len(packed) // 8), packed)
     else:

@@ -37,7 +37,7 @@ def generated(timeline: Timeline) -> UserState:
     message.numbers = array("q", numbers if any(numbers[8:]) else numbers[:8]).tobytes()
     message.published_before = array("q", itertools.chain(*rows[:-1])).tobytes()
     message.tail = pack_chunks(timeline.tail.chunks)
-    message.present = pack_profile(timeline.profile())
+    message.present = pack_profile(timeline.profile(), small=False)
     message.segments.extend(sorted(timeline.segments_published))
     since_ms = [timeline.segments_published[name] for name in message.segments]
     message.segments_since_ms = array("q", since_ms).tobytes()
