@@ -32,7 +32,7 @@ def test_environment_sets_the_stack(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"block_ms": "1"}, ["block_ms", "greater than or equal to 5"]),
         ({"events_format": "xml"}, ["events_format", "'protobuf', 'json' or 'avro'"]),
         ({"blok_ms": "5"}, ["unknown setting 'blok_ms'", "block_ms"]),
-        ({"dedupe_horizon_ms": "10"}, ["dedupe_horizon_ms (10)", "disorder_ms (60000)"]),
+        ({"dedupe_horizon_ms": "10"}, ["dedupe_horizon_ms (10)", "disorder_ms (86400000)"]),
         ({"namespace": "a{b}"}, ["namespace"]),
         ({"shards": "12"}, ["shards", "1, 2, 4, 8, 16, 32, 64 or 128", "'12'"]),
         ({"parallelism": "32"}, ["shards (8)", "parallelism (32)"]),

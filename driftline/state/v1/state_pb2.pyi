@@ -64,7 +64,6 @@ class UserState(google.protobuf.message.Message):
     TAIL_KNOWN_MS_FIELD_NUMBER: builtins.int
     SEGMENTS_FIELD_NUMBER: builtins.int
     SEGMENTS_SINCE_MS_FIELD_NUMBER: builtins.int
-    AGE_S_FIELD_NUMBER: builtins.int
     TAIL_FIELD_NUMBER: builtins.int
     PRESENT_FIELD_NUMBER: builtins.int
     NUMBERS_FIELD_NUMBER: builtins.int
@@ -128,8 +127,6 @@ class UserState(google.protobuf.message.Message):
     known at its own time, which is so unless an event is dated ahead of its record.
     """
     segments_since_ms: builtins.bytes
-    age_s: builtins.int
-    """The age, in seconds since newest_event_time_ms, that the scores were last written for; 0: as of the newest event."""
     tail: builtins.bytes
     """The tail, since it is kept in chunks (docs/decisions/0033-deep-tail.md); the fields of the profile and the tail above
     are empty then. udfs/packed_tail.py has the format.
@@ -137,10 +134,10 @@ class UserState(google.protobuf.message.Message):
     present: builtins.bytes
     """The profile as of the newest event; udfs/packed_profile.py has the format."""
     numbers: builtins.bytes
-    """Stands for fields of the same names, which are empty then: int64 little-endian, append-only, those at the end that are
-    0 may be left out. newest_event_time_ms, committed_through_ms, accepted_events, published_start_time_ms,
-    published_events, published_revision, check_at_ms, last_arrival_ms, forgotten_through_ms; and age_s: the age, in seconds since
-    newest_event_time_ms, that the scores were last written for; 0: as of the newest event.
+    """Stands for fields of the same names, which are empty then: newest_event_time_ms, committed_through_ms, accepted_events,
+    published_start_time_ms, published_events, published_revision, check_at_ms, last_arrival_ms, forgotten_through_ms.
+    Then age_s: the age, in seconds since newest_event_time_ms, that the scores were last written for; 0: as of the newest
+    event. int64 little-endian, append-only; those at the end that are 0 may be left out.
     """
     @property
     def categories(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
@@ -209,12 +206,11 @@ class UserState(google.protobuf.message.Message):
         tail_known_ms: builtins.bytes = ...,
         segments: collections.abc.Iterable[builtins.str] | None = ...,
         segments_since_ms: builtins.bytes = ...,
-        age_s: builtins.int = ...,
         tail: builtins.bytes = ...,
         present: builtins.bytes = ...,
         numbers: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "age_s", b"age_s", "categories", b"categories", "category_weights", b"category_weights", "check_at_ms", b"check_at_ms", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "layout", b"layout", "maps", b"maps", "newest_event_time_ms", b"newest_event_time_ms", "numbers", b"numbers", "present", b"present", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "segments", b"segments", "segments_since_ms", b"segments_since_ms", "series", b"series", "tables", b"tables", "tail", b"tail", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_numbers", b"tail_numbers", "tail_texts", b"tail_texts", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "texts", b"texts", "value_floats", b"value_floats", "value_slots", b"value_slots", "values", b"values"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accepted_events", b"accepted_events", "categories", b"categories", "category_weights", b"category_weights", "check_at_ms", b"check_at_ms", "committed_through_ms", b"committed_through_ms", "forgotten_through_ms", b"forgotten_through_ms", "last_arrival_ms", b"last_arrival_ms", "last_category", b"last_category", "layout", b"layout", "maps", b"maps", "newest_event_time_ms", b"newest_event_time_ms", "numbers", b"numbers", "present", b"present", "published_before", b"published_before", "published_events", b"published_events", "published_revision", b"published_revision", "published_start_time_ms", b"published_start_time_ms", "seen_hashes", b"seen_hashes", "seen_times_ms", b"seen_times_ms", "segments", b"segments", "segments_since_ms", b"segments_since_ms", "series", b"series", "tables", b"tables", "tail", b"tail", "tail_categories", b"tail_categories", "tail_currencies", b"tail_currencies", "tail_event_ids", b"tail_event_ids", "tail_known_ms", b"tail_known_ms", "tail_numbers", b"tail_numbers", "tail_texts", b"tail_texts", "tail_times_ms", b"tail_times_ms", "tail_types", b"tail_types", "tail_values", b"tail_values", "texts", b"texts", "value_floats", b"value_floats", "value_slots", b"value_slots", "values", b"values"]) -> None: ...
 
 Global___UserState: typing_extensions.TypeAlias = UserState
 
