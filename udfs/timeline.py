@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from udfs.erasure import left_by_forget
 from udfs.event import FORGET, Event
 from udfs.hashing import id_hash
 from udfs.overflows import Overflows
@@ -306,30 +307,18 @@ class Timeline:
 
     def _forget(self, time_ms: int, late_ms: int) -> None:
         """Carry out a FORGET, also one whose id another event has used: that must not prevent an erasure."""
-        if time_ms > self.forgotten_through_ms:
-            self.forgotten_through_ms = time_ms
-            self._erase(time_ms, late_ms)
-
-    def _erase(self, time_ms: int, late_ms: int) -> None:
-        """Erase what was known by `time_ms`.
-
-        Uncommitted events are erased one by one. A committed profile cannot be taken apart, so one that holds any event
-        from before `time_ms` is erased as a whole. Events older than `late_ms` count as committed, even if they still
-        wait in the tail for a slower partition. If the FORGET itself is older than `late_ms`, events that are dated
-        after it by at most the clock skew count as before it, because they arrived before it.
-        """
-        through_ms = time_ms
+        if time_ms <= self.forgotten_through_ms:
+            return
+        self.forgotten_through_ms = time_ms
         if time_ms < late_ms:
             self.forgets_late += 1
-            through_ms += self.bounds.clock_skew_ms_max
-        waiting = self.waiting()
-        kept = [event for event in waiting if event.known_ms > time_ms and event.time_ms > through_ms]
-        if len(kept) == len(waiting) and self._first_committed_ms() > through_ms:
+        skew_ms = self.bounds.clock_skew_ms_max
+        left = left_by_forget(self.waiting(), self._first_committed_ms(), time_ms, late_ms, skew_ms)
+        if left is None:
             return
         self.tail.begin_anew(b"")
-        for event in kept:
-            if event.time_ms >= late_ms or time_ms >= late_ms:
-                self.tail.append(event)
+        for event in left:
+            self.tail.append(event)
         self.published.clear()
         self._settled_ms = 0
         self._present = self.bounds.profile.plan.blank()
