@@ -11,9 +11,9 @@ def left_by_forget(
     """Return the events that are left, without anything committed; None where nothing is to be erased.
 
     Uncommitted events are erased one by one. A committed profile cannot be taken apart, so one that holds any event
-    from before the FORGET is erased as a whole. Events older than `late_ms` count as committed, even if they still wait in
-    the tail for a slower partition. If the FORGET itself is older than that, events that are dated after it by at most
-    the clock skew count as before it, because they arrived before it.
+    from before the FORGET is erased as a whole. Events older than `late_ms` count as committed, even if they still wait
+    in the tail for a slower partition. If the FORGET itself is older than that, events that are dated after it by at
+    most the clock skew count as before it, because they arrived before it.
 
     Args:
         waiting: the uncommitted events.

@@ -32,8 +32,8 @@ def generated(timeline: Timeline) -> UserState:
         seen_times_ms=timeline.seen.times_ms,
     )
     newest = rows[-1] if rows else (0, 0, 0)
-    numbers = (timeline.newest_ms, timeline.committed_through_ms, timeline.accepted, *newest, timeline.check_at_ms)
-    numbers += (timeline.last_arrival_ms, timeline.forgotten_through_ms, timeline.age_s)
+    numbers = [timeline.newest_ms, timeline.committed_through_ms, timeline.accepted, *newest, timeline.check_at_ms]
+    numbers += [timeline.last_arrival_ms, timeline.forgotten_through_ms, timeline.age_s]
     message.numbers = array("q", numbers if any(numbers[8:]) else numbers[:8]).tobytes()
     message.published_before = array("q", itertools.chain(*rows[:-1])).tobytes()
     message.tail = pack_chunks(timeline.tail.chunks)
