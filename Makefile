@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-features bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
+.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-features bench-late bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench-job: setup ## Measure the job's throughput over a backlog, beside a JVM-on
 
 bench-features: setup ## Measure the job's throughput with 200 declared features, beside the shipped set in the same run
 	@$(PY) -m benchmarks.job --declarations benchmarks/many_features
+
+bench-late: setup ## Measure the job's throughput with 5 % of the events a day late, beside all in order, and the bytes of states
+	@$(PY) -m benchmarks.job --late-share 0.05 --late-by-ms 86400000
 
 bench-freshness: setup ## Measure the time from publish to readable over gRPC
 	@$(PY) -m benchmarks.freshness

@@ -13,14 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import asdict
 from statistics import quantiles
 from typing import Any
 
 from benchmarks.freshness import REPORT_S
 from benchmarks.probes import Probe, Probing
-from benchmarks.topic_runs import JobFigures, drain, fill, live_traffic, own_topic, submit
+from benchmarks.topic_runs import JobFigures, checkpoint_after, drain, fill, live_traffic, own_topic, submit
 from benchmarks.workbench import Workbench, machine, save, say, workbench
 from driftline.metrics import JobGauge, JobMetric
+from driftline.units import wall_clock_ms
 
 PROBES_A_SECOND = 40
 WARM_UP_S = 20.0
@@ -48,6 +50,7 @@ def measure(bench: Workbench, options: argparse.Namespace) -> dict[str, Any]:
     drain(bench, "main", ENDED_S_MAX)
     folded_s = time.monotonic() - began_s
     say(f"folded {published:,} events in {folded_s:.0f} s")
+    checkpoint = checkpoint_after(bench, job_id, wall_clock_ms())
     if folded_s + WARM_UP_S + options.seconds > options.gap_s:
         message = f"--gap-s {options.gap_s} leaves no time to probe before the first user is due"
         raise ValueError(message)
@@ -64,6 +67,8 @@ def measure(bench: Workbench, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "users": options.users,
         "folded_s": folded_s,
+        "checkpoint": asdict(checkpoint),
+        "checkpoint_after_ages": asdict(checkpoint_after(bench, job_id, wall_clock_ms())),
         "before": _percentiles(before),
         "beside": _percentiles(beside),
         "looked_before": looked_before,
@@ -114,6 +119,8 @@ def summary(result: dict[str, Any]) -> str:
     lines = [
         f"{result['users']:,} users quiet after a backlog, {result['scores_aged']:,} of them scored at an age; "
         f"{result['rate']:,} events/s beside it",
+        f"checkpoint after the backlog: {_checkpoint_text(result['checkpoint'])}; after the ages: "
+        f"{_checkpoint_text(result['checkpoint_after_ages'])}",
         f"longest call of a timer: {result['timer_ms_max']:.0f} ms (required: under {CALL_MS_MAX})",
         f"freshness before: p50 {before['p50_ms']:.0f}, p99 {before['p99_ms']:.0f} ms; beside "
         f"{result['looks_beside_a_second']:,.0f} looks/s: p50 {beside['p50_ms']:.0f}, p99 {beside['p99_ms']:.0f} ms; "
@@ -122,6 +129,11 @@ def summary(result: dict[str, Any]) -> str:
         "memory: " + json.dumps({name: f"{rss:,.0f} MiB" for name, rss in result["memory_mib"].items()}),
     ]
     return "\n".join(lines)
+
+
+def _checkpoint_text(checkpoint: dict[str, int]) -> str:
+    state_mb, uploaded_mb = (checkpoint[name] / 1e6 for name in ("state_bytes", "uploaded_bytes"))
+    return f"{state_mb:,.1f} MB of state, {uploaded_mb:,.1f} MB uploaded, {checkpoint['took_ms'] / 1_000:.1f} s"
 
 
 def _options() -> argparse.Namespace:

@@ -31,8 +31,8 @@ from benchmarks.state_size import typical_states
 from benchmarks.topic_runs import (
     DRAIN_S_MAX,
     LOOK_S,
-    Checkpoint,
     JobFigures,
+    checkpoint_after,
     drain,
     fill,
     own_topic,
@@ -49,8 +49,8 @@ from driftline.units import wall_clock_ms
 EVENTS = 200_000
 LONG_EVENTS = 600_000
 WARM_RUNS = 2
+DISORDERS_S = (0, 60, 86_400)  # the last is the default bound of the job
 WARM_UP = {"users": 20_000, "events": 150_000}
-CHECKPOINT_S_MAX = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ POINTS = (
         for users in (10_000, 100_000, 1_000_000)
     ),
     *(Point(name=f"history-{each}", series="history", users=EVENTS // each, days=30) for each in (10, 100, 1_000)),
-    *(Point(name=f"disorder-{s}", series="disorder", users=20_000, disorder_ms=s * 1_000) for s in (0, 10, 60)),
+    *(Point(name=f"disorder-{s}", series="disorder", users=20_000, disorder_ms=s * 1_000) for s in DISORDERS_S),
     *(
         Point(
             name=f"tm-{n}",
@@ -159,7 +159,7 @@ def measure(bench: Workbench, point: Point, published: int, assignments: Sequenc
     with submitting(bench, partial(submit, bench, point.name, given)) as submission:
         figures = _watch(bench, point.name, published - point.events, submission.check)
         job_id = submission.job_id
-        last = _checkpoint_after(bench, job_id, wall_clock_ms())
+        last = checkpoint_after(bench, job_id, wall_clock_ms())
         during = JobFigures(bench.settings.flink_address).checkpoints(job_id)
         with closing(TopicProgress(bench.settings, point.name)) as progress:
             totals = progress.look().totals
@@ -206,19 +206,6 @@ def _check(deadline_s: float, events: int) -> None:
     if time.monotonic() > deadline_s:
         message = f"only {events:,} events were accounted for after {DRAIN_S_MAX:g} s"
         raise TimeoutError(message)
-
-
-def _checkpoint_after(bench: Workbench, job_id: str, time_ms: int) -> Checkpoint:
-    """The first checkpoint that began after `time_ms`; one is asked for, so as not to wait for the next."""
-    flink, deadline_s = JobFigures(bench.settings.flink_address), time.monotonic() + CHECKPOINT_S_MAX
-    flink.trigger_checkpoint(job_id)
-    while time.monotonic() < deadline_s:
-        for found in flink.checkpoints(job_id):
-            if found.began_ms > time_ms:
-                return found
-        time.sleep(0.2)
-    message = f"no checkpoint within {CHECKPOINT_S_MAX:g} s"
-    raise TimeoutError(message)
 
 
 def _warm_up(bench: Workbench, task_managers: int) -> None:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 from typing import Any
 
 from console.simulator import SimulationSpec, simulate, user_event
 from driftline.catalogue import PURCHASE_PROPENSITY
+from driftline.event.v1.event_pb2 import UserEvent
 from driftline.state.v1.state_pb2 import ShardState
 from jobs.pipeline import processor_of
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_value import encode_values
 from state_schemas.users import Timelines
-from udfs.block import Block
+from udfs.block import Block, BlockProcessor
 from udfs.scoring import Model
 
 EVENTS_MAX = 100_000
 USERS_MAX = 500
+BLOCK_EVENTS = 1_000
 HISTORIES = ((10, 14.0), (100, 30.0), (1_000, 30.0))  # events a user, days
+EVERYDAY = SimulationSpec(users=150, events=90_000, days=30.0, seed=3)  # 20 events a user and day
+TAIL_EVENTS = range(15, 26)  # of the users of it who are looked at: a day of about 20 events
 
 
 class _States(dict[str, bytes]):
@@ -26,33 +33,80 @@ class _States(dict[str, bytes]):
     put_all = dict.update
 
 
+@dataclass(frozen=True)
+class Folded:
+    """What a history leaves: encoded states and stored values, by user, and how many events wait in each tail."""
+
+    states: Mapping[str, bytes]
+    values: Mapping[str, bytes]
+    tail_events: Mapping[str, int]
+
+
 def typical_states(model: Model) -> list[dict[str, Any]]:
     """Bytes of a user's state and stored value, for users of short and long histories."""
     return [_sizes(events, days, model) for events, days in HISTORIES]
 
 
+def everyday_state() -> dict[str, Any]:
+    """Bytes of the state of users whose tail holds a day of about 20 events, with the job's default settings."""
+    folded = fold(map(user_event, simulate(EVERYDAY)), ScoreEventsSettings.load(), {})
+    chosen = [user_id for user_id, events in folded.tail_events.items() if events in TAIL_EVENTS]
+    sizes = sorted(len(folded.states[user_id]) for user_id in chosen)
+    return {
+        "users": len(sizes),
+        "tail_median": median(folded.tail_events[user_id] for user_id in chosen),
+        "state_median": median(sizes),
+        "state_max": sizes[-1],
+    }
+
+
 def _sizes(events: int, days: float, model: Model) -> dict[str, Any]:
-    settings: ScoreEventsSettings = ScoreEventsSettings.load()
-    processor = processor_of(settings, {PURCHASE_PROPENSITY: lambda: model})
-    states, shard, values = _States(), ShardState(generation=1_800_000_000_000), dict[str, bytes]()
-    users = Timelines(states, processor.bounds, cached_max=0, cached_bytes_max=0)
     count = min(USERS_MAX, EVENTS_MAX // events)
     history = simulate(SimulationSpec(users=count, events=count * events, days=days, seed=3))
-    records = [
-        (event.user_id.encode(), user_event(event).SerializeToString(), event.event_time_ms) for event in history
-    ]
-    for start in range(0, len(records), 1_000):
-        part = records[start : start + 1_000]
-        keys, encoded, times_ms = zip(*part, strict=True)
-        block = Block(keys, encoded, [0] * len(part), list(range(start, start + len(part))), times_ms)
-        result = processor.process(block, shard, users, times_ms[-1])
-        users.put_all(result.timelines)
-        values |= dict(encode_values(shard.generation, result.scored))
-    state_sizes, value_sizes = sorted(map(len, states.values())), sorted(map(len, values.values()))
+    folded = fold(map(user_event, history), ScoreEventsSettings.load(), {PURCHASE_PROPENSITY: lambda: model})
+    states, values = (sorted(map(len, found.values())) for found in (folded.states, folded.values))
     return {
         "events_a_user": events,
         "days": days,
-        "state_median": median(state_sizes),
-        "state_p99": state_sizes[int(len(state_sizes) * 0.99)],
-        "value_median": median(value_sizes),
+        "state_median": median(states),
+        "state_p99": states[int(len(states) * 0.99)],
+        "value_median": median(values),
     }
+
+
+def fold(
+    events: Iterable[UserEvent], settings: ScoreEventsSettings, models: Mapping[str, Callable[[], Model | None]]
+) -> Folded:
+    """Fold events in the order in which they arrive, a block after the other, and return what they leave.
+
+    Args:
+        events: each is read when the newest event before it has happened.
+        settings: of the job.
+        models: what to score with, by score; a score without a model is absent.
+    """
+    processor = processor_of(settings, dict(models))
+    states, shard, values = _States(), ShardState(generation=1_800_000_000_000), dict[str, bytes]()
+    users = Timelines(states, processor.bounds, cached_max=0, cached_bytes_max=0)
+    arriving, number, now_ms = iter(events), 0, 0
+    while part := list(islice(arriving, BLOCK_EVENTS)):
+        now_ms = max(now_ms, *(event.event_time_ms for event in part))
+        values |= _process(processor, part, number, shard, users, now_ms)
+        number += len(part)
+    waiting = {user_id: len(timeline.waiting()) for user_id in states if (timeline := users.peek(user_id))}
+    return Folded(states, values, waiting)
+
+
+def _process(  # noqa: PLR0917  (what there is of a job)
+    processor: BlockProcessor, part: list[UserEvent], first: int, shard: ShardState, users: Timelines, now_ms: int
+) -> dict[str, bytes]:
+    """Fold a block, keep its timelines, and return the values that Redis would get."""
+    block = Block(
+        [event.user_id.encode() for event in part],
+        [event.SerializeToString() for event in part],
+        [0] * len(part),
+        list(range(first, first + len(part))),
+        [event.event_time_ms for event in part],
+    )
+    result = processor.process(block, shard, users, now_ms)
+    users.put_all(result.timelines)
+    return dict(encode_values(shard.generation, result.scored))

@@ -24,6 +24,7 @@ LOOK_S = 0.05
 USERS_PER_RATE = 40  # at this many users an event a second, a user's pauses are a shopper's
 USERS_MAX = 200_000
 DRAIN_S_MAX = 180.0
+CHECKPOINT_S_MAX = 60.0
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,23 @@ def drain(bench: Workbench, namespace: str, seconds_max: float = DRAIN_S_MAX) ->
                 raise TimeoutError(message)
             time.sleep(LOOK_S)
     return seen
+
+
+def checkpoint_after(bench: Workbench, job_id: str, time_ms: int) -> Checkpoint:
+    """Return the first checkpoint that began after `time_ms`; one is asked for, so as not to wait for the next.
+
+    Raises:
+        TimeoutError: there is none within CHECKPOINT_S_MAX.
+    """
+    flink, deadline_s = JobFigures(bench.settings.flink_address), time.monotonic() + CHECKPOINT_S_MAX
+    flink.trigger_checkpoint(job_id)
+    while time.monotonic() < deadline_s:
+        for found in flink.checkpoints(job_id):
+            if found.began_ms > time_ms:
+                return found
+        time.sleep(0.2)
+    message = f"no checkpoint within {CHECKPOINT_S_MAX:g} s"
+    raise TimeoutError(message)
 
 
 def redis_bytes(bench: Workbench) -> int:

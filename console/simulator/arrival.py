@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from console.simulator.shoppers import Ints
 
 _ON_TIME_SHARE = 0.5  # of the events under disorder; the others are late by anything up to the bound
-_REPEAT_MS_MAX = 120_000  # how far behind the event its repeat may arrive: beyond the usual bound, too
+_REPEAT_MS_MAX = 120_000  # how far behind the event its repeat may arrive
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from driftline.event.v1.event_pb2 import UserEvent
+from driftline.event.v1.session_pb2 import ClosedSession
+from driftline.jsonlines import parse_event
 from driftline.models import ModelFolder
+from tests.builders import DAY, SECOND
 from tests.e2e.namespace import LIVE, Counters, Namespace
-from tests.e2e.stack import UP, RealStack
+from tests.e2e.sessions import ended_sessions, final_sessions
+from tests.e2e.stack import UP, RealStack, eventually
 
 EVENTS = 20_000
 SIMULATED = ("--users", "1500", "--events", str(EVENTS), "--seed", "11")
@@ -60,30 +65,36 @@ def stack(installed: RealStack, starting: subprocess.Popen[str]) -> RealStack:
 
 @dataclass(frozen=True)
 class History:
-    """The same events twice: as they happened, and as a bad network would bring them."""
+    """The same events three times: as they happened, as a bad network would bring them, and with days of delay."""
 
     in_order: Path
     shuffled: Path
+    days_late: Path
 
     @property
     def lines(self) -> list[str]:
         """The events in order, one JSON line each."""
         return self.in_order.read_text().splitlines(keepends=True)
 
-    @property
-    def repeats(self) -> int:
-        """How many events the shuffled file repeats."""
-        return len(self.shuffled.read_text().splitlines()) - EVENTS
+    def events(self) -> list[UserEvent]:
+        """The events in order."""
+        return [parse_event(line.encode()) for line in self.lines]
+
+    @staticmethod
+    def repeats_in(file: Path) -> int:
+        """How many events a file repeats."""
+        return len(file.read_text().splitlines()) - EVENTS
 
 
 @pytest.fixture(scope="session")
 def history(installed: RealStack, starting: subprocess.Popen[str], tmp_path_factory: pytest.TempPathFactory) -> History:
     """20,000 events of up to 1,500 shoppers."""
     folder = tmp_path_factory.mktemp("history")
-    made = History(folder / "in-order.jsonl", folder / "shuffled.jsonl")
+    made = History(*(folder / f"{name}.jsonl" for name in ("in-order", "shuffled", "days-late")))
     installed.driftline("simulate", *SIMULATED, "--out", str(made.in_order))
-    disorder = ("--disorder-ms", "30000", "--duplicates", "0.1")
-    installed.driftline("simulate", *SIMULATED, *disorder, "--out", str(made.shuffled))
+    for file, delay_ms in ((made.shuffled, 30 * SECOND), (made.days_late, 3 * DAY)):
+        disorder = ("--disorder-ms", str(delay_ms), "--duplicates", "0.1")
+        installed.driftline("simulate", *SIMULATED, *disorder, "--out", str(file))
     return made
 
 
@@ -101,6 +112,7 @@ class Reference:
     live: Namespace
     counters: Counters
     export: str
+    sessions: dict[str, ClosedSession]
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +123,9 @@ def reference(history: History, model_version: str, stack: RealStack) -> Referen
     live.publish(history.in_order)
     live.submit()
     counters = live.drain()
-    return Reference(live, counters, live.export())
+    ended = ended_sessions(history.events())
+    sessions = eventually(lambda: final_sessions(live), lambda found: found.keys() == ended.keys(), "sessions end")
+    return Reference(live, counters, live.export(), sessions)
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from driftline.event.v1.event_pb2 import UserEvent
+from driftline.event.v1.session_pb2 import ClosedSession
+from driftline.jsonlines import format_event
 from driftline.models import CURRENT
+from driftline.state.v1.state_pb2 import ShardState
+from tests.builders import DAY, NOW, States, block, fold_block, processor, sessions_of, timelines
 from tests.e2e import records
 from tests.e2e.conftest import EVENTS, History, Reference
 from tests.e2e.namespace import Counters, Namespace, assert_same_scores
+from tests.e2e.sessions import final_sessions, kept
 from tests.e2e.stack import RealStack, eventually
+from udfs.event import VIEW
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -48,10 +55,59 @@ def test_shuffled_and_repeated_events_give_the_same_bytes(
     shuffled = Namespace(stack, "shuffled")
     shuffled.publish(history.shuffled)
     shuffled.submit()
-    read = EVENTS + history.repeats
-    assert history.repeats > EVENTS / 20
-    assert shuffled.drain() == Counters(read, read, EVENTS, history.repeats, 0, 0)
+    repeats = history.repeats_in(history.shuffled)
+    read = EVENTS + repeats
+    assert repeats > EVENTS / 20
+    assert shuffled.drain() == Counters(read, read, EVENTS, repeats, 0, 0)
     assert_same_scores(shuffled.export(), reference.export)
+
+
+def test_events_that_come_days_late_and_repeated_give_the_same_bytes_and_sessions(
+    stack: RealStack, history: History, reference: Reference, tmp_path: Path
+) -> None:
+    assert days_behind(history.days_late) > 2.5
+    late = Namespace(stack, "days-late", {"disorder_ms": 4 * DAY, "dedupe_horizon_ms": 4 * DAY})
+    late.publish(history.days_late)
+    late.submit()
+    repeats = history.repeats_in(history.days_late)
+    read = EVENTS + repeats
+    assert repeats > EVENTS / 20
+    assert late.drain() == Counters(read, read, EVENTS, repeats, 0, 0)
+    assert_same_scores(late.export(), reference.export)
+
+    # A session that has grown into the user's newest one stays published until that one has ended, too.
+    (tmp_path / "later.jsonl").write_text("".join(format_event(event) + "\n" for event in one_day_later(history)))
+    late.publish(tmp_path / "later.jsonl")
+    expected = sessions_of_the_core([*history.events(), *one_day_later(history)])
+    assert expected.items() >= reference.sessions.items()
+    eventually(lambda: final_sessions(late), lambda found: found == expected, "the final sessions are those in order")
+
+
+def one_day_later(history: History) -> list[UserEvent]:
+    """An event of each user, a day after the user's newest."""
+    newest = {event.user_id: event for event in history.events()}
+    made = []
+    for user_id, event in newest.items():
+        time_ms = event.event_time_ms + DAY
+        made.append(UserEvent(event_id=f"later-{user_id}", user_id=user_id, type=VIEW, event_time_ms=time_ms))
+    return made
+
+
+def sessions_of_the_core(events: Sequence[UserEvent]) -> dict[str, ClosedSession]:
+    """What the pure core publishes of events in order."""
+    result = fold_block(processor(), block(*events), ShardState(), timelines(States()), NOW)
+    return kept(sessions_of(result))
+
+
+def days_behind(file: Path) -> float:
+    """By how many days an event is behind the newest one of its user, at most."""
+    newest: dict[str, int] = {}
+    most_ms = 0
+    for line in map(json.loads, file.read_text().splitlines()):
+        time_ms = int(line["eventTimeMs"])
+        newest_ms = newest[line["userId"]] = max(newest.get(line["userId"], 0), time_ms)
+        most_ms = max(most_ms, newest_ms - time_ms)
+    return most_ms / DAY
 
 
 def test_the_changelog_ends_with_what_redis_holds(live: Namespace) -> None:

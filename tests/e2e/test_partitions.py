@@ -15,13 +15,13 @@ import pytest
 from console.cli.scores import scores_json
 from console.local.topics import topics
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.score_message import split_features
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from tests.builders import DAY, MINUTE, NOW, SECOND, States, block, fold_block, message, processor, scores_of, timelines
 from tests.e2e import records
 from tests.e2e.namespace import Counters, Namespace, assert_same_scores
+from tests.e2e.sessions import ended_sessions, final_sessions
 from tests.e2e.stack import RealStack, eventually
 from udfs.event import ADD_TO_CART, CLICK, PURCHASE, SEARCH, VIEW
 
@@ -117,29 +117,14 @@ def assert_answer(space: Namespace, history: Sequence[Round]) -> None:
     assert_same_scores(space.export(), expected_export(history))
 
 
-def ended_sessions(history: Sequence[Round]) -> dict[str, int]:
-    """The events of every session but each user's last, by its id."""
-    sessions: dict[str, int] = {}
-    newest: dict[str, tuple[int, str]] = {}
-    for event in events_of(history):
-        time_ms, session_id = newest.get(event.user_id, (0, ""))
-        if event.event_time_ms - time_ms > 30 * MINUTE:
-            session_id = f"{event.user_id}:{event.event_time_ms}"
-        newest[event.user_id] = event.event_time_ms, session_id
-        sessions[session_id] = sessions.get(session_id, 0) + 1
-    return {name: count for name, count in sessions.items() if name not in {last for _, last in newest.values()}}
-
-
 def assert_sessions(space: Namespace, history: Sequence[Round]) -> None:
-    """The sessions that have ended are published, each once, without waiting for partitions that hold nothing."""
-    expected = ended_sessions(history)
+    """The sessions that have ended are published, without waiting for partitions that hold nothing."""
+    expected = ended_sessions(events_of(history))
 
-    def look() -> list[tuple[str, int]]:
-        found = records.read(space.stack.settings, space.topic("sessions"))
-        closed = [ClosedSession.FromString(record.value) for record in found]
-        return sorted((one.session_id, one.events) for one in closed if one.closed_by == one.CLOSED_BY_EVENT)
+    def look() -> dict[str, int]:
+        return {name: session.events for name, session in final_sessions(space).items()}
 
-    eventually(look, lambda found: found == sorted(expected.items()), "the ended sessions are published", FRESH_S_MAX)
+    eventually(look, lambda found: found == expected, "the ended sessions are published", FRESH_S_MAX)
 
 
 def test_a_backlog_gives_the_answer_that_was_given_live(stack: RealStack) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from driftline.jsonlines import format_event
 from sink_connectors.score_value import StoredScores
-from tests.builders import T0, message
+from tests.builders import MINUTE, T0, message
 from tests.e2e.namespace import LIVE, Counters, Namespace
 from tests.e2e.stack import COMMAND_S_MAX, RealStack
 
@@ -22,6 +22,7 @@ GOLDEN = FOLDER / "savepoint_v1"  # of the first release that anybody has
 BEFORE_THE_FLOORS = (
     FOLDER / "savepoint_v2"
 )  # with pages of due users, clocks of partitions, what the state was made with
+MADE_WITH: dict[str, object] = {"disorder_ms": MINUTE}  # the default of the releases that made them
 USER = "golden-0"
 LATER_MS = 200 * 3_600_000  # after all of the golden events
 
@@ -29,7 +30,7 @@ LATER_MS = 200 * 3_600_000  # after all of the golden events
 @pytest.fixture(scope="module")
 def golden(stack: RealStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
     """The namespace of the golden savepoint, whose topic holds what had been published then; no model scores it."""
-    made = Namespace(stack, "golden", {"models_dir": tmp_path_factory.mktemp("no-models")})
+    made = Namespace(stack, "golden", MADE_WITH | {"models_dir": tmp_path_factory.mktemp("no-models")})
     made.publish(GOLDEN / "before.jsonl")
     yield made
     stack.driftline("promote", "--force", LIVE)
@@ -83,7 +84,7 @@ def goes_on_as_it_would_have(restored: Namespace, folder: Path) -> None:
 
 
 def test_a_savepoint_from_before_the_floors_goes_on_as_it_would_have(stack: RealStack, tmp_path: Path) -> None:
-    restored = Namespace(stack, "golden-2", {"models_dir": tmp_path})
+    restored = Namespace(stack, "golden-2", MADE_WITH | {"models_dir": tmp_path})
     restored.publish(BEFORE_THE_FLOORS / "before.jsonl")
     goes_on_as_it_would_have(restored, BEFORE_THE_FLOORS)
     restored.stop()

@@ -20,7 +20,7 @@ from driftline.units import wall_clock_ms
 from tests.e2e import records
 from tests.e2e.namespace import Counters, Namespace
 from tests.e2e.stack import ROOT, RealStack, eventually
-from tests.sample_counts import ARRIVAL, Counts, Row, Tally, facts_of, in_arrival_order, rows_of
+from tests.sample_counts import ARRIVAL, DISORDER_MS, Counts, Row, Tally, facts_of, in_arrival_order, rows_of
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -82,7 +82,7 @@ def on_topic(space: Namespace, kind: str, count: int) -> list[tuple[str, int]]:
 
 
 def test_every_event_of_a_sample_goes_where_the_second_count_says(stack: RealStack, tmp_path: Path) -> None:
-    space = Namespace(stack, "samples")
+    space = Namespace(stack, "samples", {"disorder_ms": DISORDER_MS})
     space.submit()
     tally, total, users = Tally(wall_clock_ms()), [0] * len(Counters._fields), set[str]()
     for name, files, rows in chain(made_up(), real(tmp_path) if FOLDER else ()):

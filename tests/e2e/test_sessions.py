@@ -1,4 +1,4 @@
-"""Closed sessions are published once each, by the event that ends them or by the quiet that follows."""
+"""Sessions that nothing changes are published once each, by the event that ends them or the quiet that follows."""
 
 from __future__ import annotations
 

@@ -24,13 +24,14 @@ pytestmark = [pytest.mark.redis, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "savepoint_v1"
+MADE_WITH: dict[str, Any] = {"disorder_ms": 60_000}  # the default of the release that made it
 MADE_MS = 1_795_600_000_000  # about when; a submission is later
 
 
 def run(server: RedisServer, generation: int, blocks: list[Any], parallelism: int = 2, **settings: Any) -> str:
     """Restore the savepoint, process the blocks, and return what went wrong."""
     asked = {
-        "settings": {"redis_url": server.url, "models_dir": str(GOLDEN), "namespace": "golden"} | settings,
+        "settings": {"redis_url": server.url, "models_dir": str(GOLDEN), "namespace": "golden"} | MADE_WITH | settings,
         "generation": generation,
         "savepoint": (GOLDEN / "savepoint").as_uri(),
         "parallelism": parallelism,

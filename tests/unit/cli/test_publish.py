@@ -85,7 +85,8 @@ def test_csv_by_a_mapping() -> None:
     assert "rows left out as the mapping says: 1" in result.stderr
 
 
-def test_a_file_that_is_no_history_is_warned_of() -> None:
+def test_a_file_that_is_no_history_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_JOB_DISORDER_MS", "60000")
     result = publish(SAMPLES / "snowplow.csv", "--mapping", MAPPINGS / "snowplow.toml")
     assert result.exit_code == 0
     assert "warning: events more than 60 s behind their user's newest in the order of the files" in result.stderr

@@ -31,7 +31,7 @@ def events() -> list[SimulatedEvent]:
     users=st.integers(1, 60),
     events=st.integers(1, 400),
     seed=st.integers(0, 2**63 - 1),
-    disorder_ms=st.sampled_from([0, 1, 5_000, 60_000, 3_600_000]),
+    disorder_ms=st.sampled_from([0, 1, 5_000, 60_000, 3_600_000, 3 * 86_400_000]),
     duplicates=st.sampled_from([0.0, 0.1, 1.0]),
     days=st.sampled_from([0.001, 0.5, 14.0]),
 )

@@ -13,7 +13,7 @@ from driftline.errors import SettingError
         ({"users": 0}, "--users must be between 1 and 5,000,000, not 0"),
         ({"events": 0}, "--events must be between 1 and"),
         ({"seed": -1}, "--seed must be between 0 and"),
-        ({"disorder_ms": -1}, "--disorder-ms must be between 0 and 86,400,000, not -1"),
+        ({"disorder_ms": -1}, "--disorder-ms must be between 0 and 2,592,000,000, not -1"),
         ({"duplicates": 1.5}, "--duplicates must be between 0 and 1, not 1.5"),
         ({"leaving": 1.5}, "--leaving must be between 0 and 1, not 1.5"),
         ({"rate": 1.0, "leaving": 0.5}, "--leaving is for a history"),
