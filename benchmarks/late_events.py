@@ -27,7 +27,7 @@ def late_lines(lines: Iterable[str], *, share: float, by_ms: int, seed: int) -> 
         by_ms: how much later, in milliseconds of event time, each of those arrives than it happened.
         seed: chooses them.
     """
-    rng = random.Random(seed)  # noqa: S311  (nothing secret)
+    rng = random.Random(seed)
     waiting: deque[tuple[int, str]] = deque()  # when each arrives; all wait equally long, so in order
     for line in lines:
         time_ms = int(json.loads(line)["eventTimeMs"])

@@ -20,7 +20,7 @@ def final_sessions(space: Namespace) -> dict[str, ClosedSession]:
 
 
 def kept(published: Iterable[ClosedSession]) -> dict[str, ClosedSession]:
-    """The sessions that are left of these, in the order in which they are read; all of a user's are in one partition."""
+    """The sessions that are left of these, in the order in which they are read."""
     newest: dict[str, ClosedSession] = {}
     for session in published:
         before = newest.get(session.session_id)

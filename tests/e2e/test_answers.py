@@ -19,7 +19,6 @@ from tests.e2e.conftest import EVENTS, History, Reference
 from tests.e2e.namespace import Counters, Namespace, assert_same_scores
 from tests.e2e.sessions import final_sessions, kept
 from tests.e2e.stack import RealStack, eventually
-from udfs.event import VIEW
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -89,7 +88,7 @@ def one_day_later(history: History) -> list[UserEvent]:
     made = []
     for user_id, event in newest.items():
         time_ms = event.event_time_ms + DAY
-        made.append(UserEvent(event_id=f"later-{user_id}", user_id=user_id, type=VIEW, event_time_ms=time_ms))
+        made.append(UserEvent(event_id=f"later-{user_id}", user_id=user_id, type=UserEvent.VIEW, event_time_ms=time_ms))
     return made
 
 

@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
-from console.cli.scores import scores_json
 from declarations.starting import write_project
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.jsonlines import format_event
-from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from tests.builders import MINUTE, NOW, block, fold_block, message, processor, scores_of, timelines
 from tests.e2e.namespace import Counters, Namespace
 from tests.e2e.stack import RealStack, eventually
 from tests.e2e.test_resubmission import refused
+from tests.exported import exported
 from udfs.event import ADD_TO_CART, CLICK, PURCHASE, VIEW
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -56,8 +55,7 @@ def undisturbed() -> dict[str, Any]:
     """The scores of all events by v1 alone, by user, as `driftline export-scores` has them."""
     every = block(*events(0), *events(HALF))
     result = fold_block(processor(), every, ShardState(generation=1), timelines(), NOW)
-    found = {user: UserScores.FromString(value or b"") for user, value in scores_of(result).items()}
-    return {user: kept(json.loads(scores_json(scores))) for user, scores in found.items()}
+    return {user: kept(json.loads(exported(scores))) for user, scores in scores_of(result).items()}
 
 
 def kept(line: dict[str, Any]) -> dict[str, Any]:

@@ -12,17 +12,15 @@ from typing import NamedTuple
 
 import pytest
 
-from console.cli.scores import scores_json
 from console.local.topics import topics
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.score_message import split_features
-from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from tests.builders import DAY, MINUTE, NOW, SECOND, States, block, fold_block, message, processor, scores_of, timelines
 from tests.e2e import records
 from tests.e2e.namespace import Counters, Namespace, assert_same_scores
 from tests.e2e.sessions import ended_sessions, final_sessions
 from tests.e2e.stack import RealStack, eventually
+from tests.exported import exported
 from udfs.event import ADD_TO_CART, CLICK, PURCHASE, SEARCH, VIEW
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -101,13 +99,8 @@ def events_of(history: Sequence[Round]) -> list[UserEvent]:
 def expected_export(history: Sequence[Round]) -> str:
     """What the pure core makes of the sorted history, one timeline a user."""
     result = fold_block(processor(), block(*events_of(history)), ShardState(), timelines(States()), NOW)
-    lines = []
-    for user_id in sorted(scores_of(result)):
-        scores = UserScores.FromString(split_features(scores_of(result)[user_id] or b"")[1])
-        scores.ClearField("written_at_ms")
-        scores.ClearField("generation")
-        lines.append(scores_json(scores) + "\n")
-    return "".join(lines)
+    found = scores_of(result)
+    return "".join(exported(found[user_id]) + "\n" for user_id in sorted(found))
 
 
 def assert_answer(space: Namespace, history: Sequence[Round]) -> None:
