@@ -23,9 +23,9 @@ DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 class ClosedSession(google.protobuf.message.Message):
     """A session that ended, on the `sessions` topic, keyed by user_id.
 
-    Written once. Only where a session was published because its user went quiet, and an event that arrived later still
-    (inside the disorder bound) belongs to it, does it appear again with a higher revision: under the same session_id, or,
-    where that event came before its first one or joined it with the one before, under an id that supersedes its own.
+    Written as soon as it has ended. Where an event that arrives later still, inside the disorder bound, belongs to it, it
+    appears again with a higher revision: under the same session_id, or, where that event came before its first one or
+    joined it with the one before, under an id that supersedes its own.
     Whoever keeps the highest revision of each id and drops those that a kept one supersedes has the user's sessions.
     """
 
