@@ -144,18 +144,23 @@ def _arriving(bench: Workbench) -> Path:
 def _states(bench: Workbench, options: argparse.Namespace) -> dict[str, Any]:
     """Bytes of users' states: after the events that came late, and with a day's tail."""
     assignments = [*options.set, *settings_for(options.late_by_ms)]
-    return {"states": state_sizes(_arriving(bench), assignments), "everyday": everyday_state()}
+    return {
+        "states": state_sizes(_arriving(bench), assignments),
+        "everyday": everyday_state(),
+        "with_uuids": everyday_state(uuids=True),
+    }
 
 
 def late_summary(result: dict[str, Any]) -> str:
     """What states take after events that came late, and what is required."""
-    after, everyday = result["states"], result["everyday"]
+    after, everyday, with_uuids = (result[name] for name in ("states", "everyday", "with_uuids"))
     return "\n".join(
         [
             f"state of {after['users']:,} users after it: mean {after['state_mean']:,.0f} bytes, median "
             f"{after['state_median']:,.0f}, p99 {after['state_p99']:,.0f}",
             f"state of {everyday['users']} users with a day of {everyday['tail_median']:.0f} events (median) in the "
-            f"tail: median {everyday['state_median']:,.0f} bytes, at most {everyday['state_max']:,.0f}",
+            f"tail: median {everyday['state_median']:,.0f} bytes, at most {everyday['state_max']:,.0f}; where ids are "
+            f"UUIDs median {with_uuids['state_median']:,.0f}",
             *map(str, late_checks(result)),
         ]
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import median
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 from console.simulator import SimulationSpec, simulate, user_event
 from driftline.catalogue import PURCHASE_PROPENSITY
@@ -47,9 +48,14 @@ def typical_states(model: Model) -> list[dict[str, Any]]:
     return [_sizes(events, days, model) for events, days in HISTORIES]
 
 
-def everyday_state() -> dict[str, Any]:
-    """Bytes of the state of users whose tail holds a day of about 20 events, with the job's default settings."""
-    folded = fold(map(user_event, simulate(EVERYDAY)), ScoreEventsSettings.load(), {})
+def everyday_state(*, uuids: bool = False) -> dict[str, Any]:
+    """Bytes of the state of users whose tail holds a day of about 20 events, with the job's default settings.
+
+    Args:
+        uuids: whether the ids of the events are UUIDs; otherwise they are the simulator's, of some ten characters.
+    """
+    events = map(user_event, simulate(EVERYDAY))
+    folded = fold(map(_with_uuid, events) if uuids else events, ScoreEventsSettings.load(), {})
     chosen = [user_id for user_id, events in folded.tail_events.items() if events in TAIL_EVENTS]
     sizes = sorted(len(folded.states[user_id]) for user_id in chosen)
     return {
@@ -58,6 +64,11 @@ def everyday_state() -> dict[str, Any]:
         "state_median": median(sizes),
         "state_max": sizes[-1],
     }
+
+
+def _with_uuid(event: UserEvent) -> UserEvent:
+    event.event_id = str(uuid5(NAMESPACE_OID, event.event_id))
+    return event
 
 
 def _sizes(events: int, days: float, model: Model) -> dict[str, Any]:

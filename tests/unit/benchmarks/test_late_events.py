@@ -80,7 +80,7 @@ def test_a_day_of_20_events_in_the_tail_fits_the_bound() -> None:
 def test_late_events_may_cost_a_fifth_of_the_rate() -> None:
     states = {"users": 5, "state_mean": 900.0, "state_median": 800, "state_p99": 1_500}
     everyday = {"users": 9, "tail_median": 20, "state_median": job.EVERYDAY_BYTES_MAX, "state_max": 3_000}
-    result = {"ratios": [0.7, 0.8, 0.9], "states": states, "everyday": everyday}
+    result = {"ratios": [0.7, 0.8, 0.9], "states": states, "everyday": everyday, "with_uuids": everyday}
     assert [check.met for check in job.late_checks(result)] == [True, True]
     slower = result | {"ratios": [0.7, 0.79, 0.9], "everyday": everyday | {"state_median": 2_049}}
     assert [check.met for check in job.late_checks(slower)] == [False, False]
