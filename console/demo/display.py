@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from console.demo.monitor import Snapshot
+from console.demo.silence import silent_line
 from console.demo.view import Addresses, plain_line, render
 
 PLAIN_EVERY_S = 5.0
@@ -60,6 +61,7 @@ class PlainDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._next_s = PLAIN_EVERY_S
+        self._silent = ""
 
     def __enter__(self) -> Self:
         """See Display."""
@@ -75,3 +77,6 @@ class PlainDisplay:
         if snapshot.running_s >= self._next_s:
             self._next_s += PLAIN_EVERY_S
             self._console.out(plain_line(snapshot), highlight=False)
+            if (silent := silent_line(snapshot.away)) != self._silent:
+                self._silent = silent
+                self._console.out(f"          {silent}", highlight=False)

@@ -98,7 +98,7 @@ def _prepare(settings: StackSettings, options: DemoOptions, steps: Steps, ours: 
     away: Sequence[Away] = ()
     if made_of.looks_soon and ours.submitted:
         away = who_stays_away(wall_clock_ms())
-        steps.say(f"  feature set v1; who is silent for {FIRST_AGE_S} s is looked at again", style="dim")
+        steps.say(f"  declarations: v1 with a first age of {FIRST_AGE_S} s, so that silence shows", style="dim")
     return _Session(settings, options, steps, progress=progress, check_job=check_job, away=away)
 
 

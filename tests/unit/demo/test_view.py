@@ -91,8 +91,19 @@ def test_plain_lines_come_every_five_seconds() -> None:
     written = io.StringIO()
     with PlainDisplay(Console(file=written, width=500)) as display:
         for quarter in range(0, 49):
-            display.show(snapshot(running_s=quarter / 4))
+            display.show(snapshot(running_s=quarter / 4, away=()))
     assert [line.split()[0] for line in written.getvalue().splitlines()] == ["5", "10"]
+
+
+def test_silence_has_a_plain_line_when_there_is_news() -> None:
+    written = io.StringIO()
+    with PlainDisplay(Console(file=written, width=500)) as display:
+        for running_s, age_s in ((5.0, 0), (10.0, 0), (15.0, 86_400), (20.0, 86_400)):
+            display.show(snapshot(running_s=running_s, away=away_rows(age_s=age_s)[:1]))
+    assert [line.strip() for line in written.getvalue().splitlines() if "events/s" not in line] == [
+        "1 shoppers stay away; looked at after 10 s without an event",
+        "churn 0.30, after 1 d 0.30",
+    ]
 
 
 def test_the_live_display_leaves_the_terminal_as_it_was() -> None:
