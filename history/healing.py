@@ -266,13 +266,13 @@ class UserHistory:
             if (session.start_ms, session.events) in known or session.start_ms >= cut_ms:
                 continue
             contained = [one for one in before if session.start_ms <= one.start_ms <= session.end_ms]
-            ended = [one for one in contained if one is not before[-1]]
             is_newest = session is after.newest
-            if session.end_ms >= cut_ms and not is_newest:
-                parts += [Published(one.start_ms, one.events, revision) for one in ended]
-            elif ended or not is_newest or session.start_ms != before[-1].start_ms:
-                # A current session that has taken in ended ones, or begins earlier, says so now: ids that it had before
-                # may have been published.
+            begins_alike = [one.start_ms for one in contained] == [session.start_ms]
+            if begins_alike if is_newest else session.end_ms >= cut_ms:
+                parts += [Published(one.start_ms, one.events, revision) for one in contained]
+            else:
+                # A current session that has taken in others, or begins earlier, says so now: ids that it had before may
+                # have been published.
                 superseded = tuple([one.start_ms for one in contained if one.start_ms != session.start_ms])
                 closed = ClosedSession(session, is_newest, revision, superseded)
                 order.sessions.append(session_message(self.user_id, closed))

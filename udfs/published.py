@@ -103,13 +103,17 @@ class PublishedSessions:
         superseded = tuple([row.start_ms for row in parts if row.start_ms != start_ms])
         return ClosedSession(session, by_quiet, revision, superseded)
 
-    def drop_final(self, committed_through_ms: int) -> None:
+    def drop_final(self, committed_through_ms: int, current_start_ms: int) -> None:
         """Drop the sessions that no event can change any more: events before that time are late. The newest one stays.
 
         An event that is not late is behind the beginning of the session that follows a dropped one, and so behind its
-        session gap.
+        session gap. Those that have become parts of the current session stay: it will supersede them when it ends.
         """
-        kept = [row for row, after in pairwise(self.rows) if after.start_ms > committed_through_ms]
+        kept = [
+            row
+            for row, after in pairwise(self.rows)
+            if after.start_ms > committed_through_ms or row.start_ms >= current_start_ms
+        ]
         if len(kept) < len(self.before):
             self.before = tuple(kept)
 

@@ -26,7 +26,7 @@ from udfs.event import FORGET, Event
 from udfs.hashing import id_hash
 from udfs.overflows import Overflows
 from udfs.packed_profile import pack_profile, unpack_profile
-from udfs.profile import AMOUNTS_LEFT_OUT, FIRST_MS, Profile, ProfileBounds, Session
+from udfs.profile import AMOUNTS_LEFT_OUT, FIRST_MS, SESSION_START_MS, Profile, ProfileBounds, Session
 from udfs.published import ClosedSession, PublishedSessions
 from udfs.reused_ids import differing
 from udfs.seen_ids import SeenIds
@@ -343,7 +343,7 @@ class Timeline:
             self.committed_through_ms = max(self.committed_through_ms, dropped.last_ms)
         self._settled_ms = self.committed_through_ms
         if self.published.before:
-            self.published.drop_final(self.committed_through_ms)
+            self.published.drop_final(self.committed_through_ms, int(self._present.values[SESSION_START_MS]))
 
     def _publish(self, session: Session, *, by_quiet: bool) -> None:
         closed = self.published.publish(session, by_quiet=by_quiet)
