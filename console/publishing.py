@@ -192,6 +192,12 @@ class EventPublisher:
         self, user_id: str, value: bytes, timestamp_ms: int, headers: list[tuple[str, bytes]] | None = None
     ) -> None:
         """Hand over one event. Blocks while too many are on their way. Raises InputError if it is too large."""
+        self.post(user_id, value, timestamp_ms, headers)
+
+    def post(
+        self, user_id: str, value: bytes, timestamp_ms: int, headers: list[tuple[str, bytes]] | None = None
+    ) -> Sent:
+        """Do as `send` does, and return what tells, once it is acknowledged, where the record stands."""
         if len(value) > DOCUMENT_BYTES_MAX:
             message = f"an event of {len(value):,} bytes is larger than the {DOCUMENT_BYTES_MAX:,} that one may have"
             raise InputError(message)
@@ -223,6 +229,7 @@ class EventPublisher:
         self._bytes_since_mark += len(value)
         if self._records_since_mark >= _MARK_EVERY_RECORDS or self._bytes_since_mark >= _MARK_EVERY_BYTES:
             self._mark(sent)
+        return sent
 
     def flush(self) -> None:
         """Wait until everything sent is acknowledged. Raises ServiceUnavailable if anything was not delivered."""

@@ -26,6 +26,7 @@ from sink_connectors.score_value import (
     DEFAULT_NAMESPACE,
     LIVE_KEY,
     catalogue_key,
+    heal_key,
     job_key,
     offsets_key,
     progress_key,
@@ -164,7 +165,7 @@ class RedisNamespaces:
                 yield len(values)
             # The job hash with the mark goes last, and with the rest: until then it is known what is half done.
             recorded = [progress_key(namespace), offsets_key(namespace), segments_key(namespace)]
-            self._unlink([*recorded, catalogue_key(namespace), job_key(namespace)])
+            self._unlink([*recorded, catalogue_key(namespace), heal_key(namespace), job_key(namespace)])
 
     def _unlink(self, keys: Sequence[bytes | str]) -> None:
         self._call(lambda: self._client.unlink(*keys))

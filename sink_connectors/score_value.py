@@ -131,6 +131,11 @@ def catalogue_key(namespace: str) -> str:
     return f"driftline:{namespace}:catalogue"
 
 
+def heal_key(namespace: str) -> str:
+    """The key of the hash that holds how far `driftline heal` has read the late topic."""
+    return f"driftline:{namespace}:heal"
+
+
 def offsets_key(namespace: str) -> str:
     """The key of the hash that holds how far each shard has read its topic, a field a shard."""
     return f"driftline:{namespace}:offsets"

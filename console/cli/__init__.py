@@ -19,6 +19,7 @@ from console.cli import (
     demo,
     diff,
     events,
+    heal,
     jobs,
     models,
     namespaces,
@@ -49,7 +50,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Declarations": (declarations.init, declarations.check, declarations.schema),
     "Local stack": (stack.up, stack.status, stack.down),
     "Jobs": (jobs.submit, jobs.stop, namespaces.promote, jobs.drain, checkpoints.checkpoints),
-    "Events": (events.simulate, events.publish, topics.topics),
+    "Events": (events.simulate, events.publish, topics.topics, heal.heal),
     "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores, diff.diff),
     "Model": (train.train,),
 }

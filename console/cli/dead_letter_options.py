@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from console.dead_letters.topic import LetterTopic
 
 _UNITS_MS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+_SPAN = r"([0-9]{1,6})([smhd])"
 _MOMENTS = "A time with its zone, or an age like 30m, 2h or 7d."
 
 Late = Annotated[bool, typer.Option("--late", help="Read the topic of late events instead.")]
@@ -77,17 +78,27 @@ def selection_of(reasons: list[str] | None, since: str | None, until: str | None
             message = f"--reason: {unknown('reason', reason, list(Reason))}"
             raise SettingError(message)
     now_ms = wall_clock_ms()
-    since_ms = None if since is None else _moment_ms("--since", since, now_ms)
-    until_ms = None if until is None else _moment_ms("--until", until, now_ms)
+    since_ms = None if since is None else moment_ms("--since", since, now_ms)
+    until_ms = None if until is None else moment_ms("--until", until, now_ms)
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         message = f"--since {since} must be before --until {until}"
         raise SettingError(message)
     return Selection(reasons=frozenset(wanted), since_ms=since_ms, until_ms=until_ms)
 
 
-def _moment_ms(option: str, text: str, now_ms: int) -> int:
-    if age := re.fullmatch(r"([0-9]{1,6})([smhd])", text, re.ASCII):
-        return now_ms - int(age[1]) * _UNITS_MS[age[2]]
+def span_ms(option: str, text: str) -> int:
+    """The milliseconds of 30s, 30m, 2h or 7d. Raises SettingError naming the option."""
+    span = re.fullmatch(_SPAN, text, re.ASCII)
+    if span is None or not int(span[1]):
+        message = f"{option} must be a time like 30s, 30m, 2h or 7d, not {text!r}"
+        raise SettingError(message)
+    return int(span[1]) * _UNITS_MS[span[2]]
+
+
+def moment_ms(option: str, text: str, now_ms: int) -> int:
+    """The time of a moment or an age before `now_ms`. Raises SettingError naming the option."""
+    if re.fullmatch(_SPAN, text, re.ASCII):
+        return now_ms - int(text[:-1]) * _UNITS_MS[text[-1]]
     try:
         return parse_time_ms(text)
     except ValueError:

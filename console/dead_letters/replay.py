@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -17,6 +17,8 @@ from driftline.jsonlines import TOO_DEEP, format_event, parse_event
 from history.reading import keyed
 from udfs.decode import Decoder, validate
 from udfs.rejects import InvalidEventError
+
+T = TypeVar("T")
 
 _CAUSES_MAX = 50
 _PLACES_MAX = 5
@@ -192,12 +194,12 @@ def selected(letters: Iterable[DeadLetter], selection: Selection, limit: int | N
 
 
 def paced(
-    letters: Iterable[DeadLetter],
+    letters: Iterable[T],
     rate: float | None,
     *,
     sleep: Callable[[float], object],
     clock: Callable[[], float] = time.monotonic,
-) -> Iterable[DeadLetter]:
+) -> Iterator[T]:
     """Yield at most `rate` a second; as fast as they come without one."""
     started_s = clock()
     for count, letter in enumerate(letters):
