@@ -20,6 +20,7 @@ from typing import Any
 
 from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.event.v1.event_pb2 import UserEvent
+from driftline.event.v1.heal_pb2 import HealOrder
 from driftline.metrics import JobMetric
 from driftline.settings import Format
 from driftline.state.v1.state_pb2 import ShardState
@@ -27,6 +28,7 @@ from jobs.pipeline import processor_of
 from jobs.settings import ScoreEventsSettings
 from state_schemas.users import Timelines
 from udfs.block import UNKNOWN_TYPES_MAX, Block
+from udfs.heal_orders import order_bytes
 from udfs.scoring import Model
 
 NOW_MS = 1_800_000_000_000
@@ -179,8 +181,17 @@ class Hostile:
                 b"\xef\xbb\xbf{}",
                 bytes(EVENT_BYTES_MAX + 1),
                 SECRET.encode() * 99,
+                self._order(),
+                self._flipped(self._order()),
             )
         )
+
+    def _order(self) -> bytes:
+        """A heal order that nobody's state fits."""
+        rng = self._random
+        order = HealOrder(user_id=self._user, cut_time_ms=self._time(), folding=rng.choice(TEXTS))
+        order.expected, order.profile = rng.randbytes(16), rng.randbytes(rng.randrange(60))
+        return order_bytes(order)
 
     def _fields(self) -> dict[str, Any]:
         rng, self._number = self._random, self._number + 1

@@ -77,7 +77,7 @@ class Job:
     """What is known of the job.
 
     Attributes:
-        decoder, bounds, plan: as the job has them.
+        decoder, bounds, plan, folding: as the job has them.
         event_bytes_max: the largest record that it reads.
         now_ms: the wall clock.
     """
@@ -85,6 +85,7 @@ class Job:
     decoder: Decoder
     bounds: TimelineBounds
     plan: Plan
+    folding: str
     event_bytes_max: int
     now_ms: int
 
@@ -159,7 +160,7 @@ class UserHistory:
 
     def _read_order(self, key: bytes | None, value: bytes) -> None:
         order = read_order(key, value, self.job.event_bytes_max)
-        if carry_out(order, self.timeline) is Outcome.ACCEPTED:
+        if carry_out(order, self.timeline, order.folding) is Outcome.ACCEPTED:
             self.heals += 1
             self._refused = 0
             self._healed.update(late_ids(order))
@@ -215,7 +216,7 @@ class UserHistory:
             expected=bytes_hash(pack_profile(found)),
             profile=profile,
             layout=plan.layout.id,
-            plan_hash=plan.hash,
+            folding=self.job.folding,
             forgotten_through_ms=self.timeline.forgotten_through_ms,
         )
 

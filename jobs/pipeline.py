@@ -20,6 +20,7 @@ from udfs.block import BlockProcessor
 from udfs.checks import Checks
 from udfs.declared_events import EventTypes
 from udfs.decode import Decoder
+from udfs.hashing import hash128
 from udfs.money import Currencies
 from udfs.pipeline import Gate, Stage
 from udfs.plan.plan import Plan
@@ -109,7 +110,22 @@ def processor_of(settings: ScoreEventsSettings, models: Models, bound: Bound | N
         stages=[entry.build(Made(settings, bound.plan, models)) for entry in STAGES],
         bytes_max=settings.block_bytes_max,
         aged_max=aged_max_of(bound.plan),
+        folding=folding_of(settings, bound),
     )
+
+
+def folding_of(settings: ScoreEventsSettings, bound: Bound) -> str:
+    """Name the declarations, the mapping and the settings that a profile depends on beside the events themselves."""
+    parts = (
+        bound.plan.hash,
+        bound.mapping_hash,
+        settings.session_gap_ms,
+        settings.user_ttl_ms,
+        settings.categories_max,
+        settings.currency,
+        settings.currency_rates,
+    )
+    return hash128(" ".join(map(str, parts)))
 
 
 def decoder_of(settings: ScoreEventsSettings, bound: Bound | None = None) -> Decoder:

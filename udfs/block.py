@@ -88,6 +88,7 @@ class BlockProcessor:
         stages: what runs after the timelines, in this order.
         bytes_max: memory that the timelines of one call may take; the last one read may exceed it.
         aged_max: users whom one call of `check_due` scores at an age, which takes longer than a quiet check.
+        folding: names the declarations and the settings that profiles depend on; heal orders must name the same.
     """
 
     topic: str
@@ -96,6 +97,7 @@ class BlockProcessor:
     stages: Sequence[Stage]
     bytes_max: int
     aged_max: int
+    folding: str
 
     def process(
         self, block: Block, shard: ShardState, users: Users, now_ms: int, watermark_ms: int = ALL_READ_MS
@@ -195,7 +197,7 @@ class BlockProcessor:
             if order is None:
                 outcome = timeline.offer(event, read_ms, watermark_ms)
             else:
-                outcome = _heal(order, timeline, result, (key, value, source, now_ms))
+                outcome = self._heal(order, timeline, result, (key, value, source, now_ms))
             if outcome is Outcome.ACCEPTED:
                 accepted += 1
             elif outcome is Outcome.DUPLICATE:
@@ -208,30 +210,30 @@ class BlockProcessor:
         result.account(accepted, duplicate)
         return timelines
 
+    def _heal(
+        self,
+        order: HealOrder,
+        timeline: Timeline,
+        result: BlockResult,
+        record: tuple[bytes | None, bytes | None, tuple[str, int, int], int],
+    ) -> Outcome:
+        """Carry out a heal order; one that is refused becomes a dead letter.
 
-def _heal(
-    order: HealOrder,
-    timeline: Timeline,
-    result: BlockResult,
-    record: tuple[bytes | None, bytes | None, tuple[str, int, int], int],
-) -> Outcome:
-    """Carry out a heal order; one that is refused becomes a dead letter.
-
-    Args:
-        order: of the user.
-        timeline: of the user.
-        result: of the block.
-        record: the order's key and value, where it was read from, and the wall-clock time.
-    """
-    key, value, source, now_ms = record
-    try:
-        outcome = carry_out(order, timeline)
-    except InvalidEventError as error:
-        result.count(JobMetric.HEALS_REFUSED)
-        result.dead_letters.append(reject((key, value), source, error, now_ms))
-        return Outcome.HEAL_REFUSED
-    result.count(JobMetric.HEALS_APPLIED, int(outcome is Outcome.ACCEPTED))
-    return outcome
+        Args:
+            order: of the user.
+            timeline: of the user.
+            result: of the block.
+            record: the order's key and value, where it was read from, and the wall-clock time.
+        """
+        key, value, source, now_ms = record
+        try:
+            outcome = carry_out(order, timeline, self.folding)
+        except InvalidEventError as error:
+            result.count(JobMetric.HEALS_REFUSED)
+            result.dead_letters.append(reject((key, value), source, error, now_ms))
+            return Outcome.HEAL_REFUSED
+        result.count(JobMetric.HEALS_APPLIED, int(outcome is Outcome.ACCEPTED))
+        return outcome
 
 
 def _add_totals(shard: ShardState, result: BlockResult) -> None:

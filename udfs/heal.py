@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from array import array
-from math import isfinite
 from typing import Final
 
 from driftline.event.v1 import session_pb2
@@ -25,17 +24,18 @@ from udfs.rejects import InvalidEventError, Reason, Stage
 from udfs.timeline import Outcome, Timeline
 
 _TIME_MAX: Final = float(1 << 62)
+_NUMBER_MAX: Final = 1e30
 _REVISION_MAX: Final = 1 << 30  # far below what the message's int32 holds: later revisions are higher
 
 # Why an order is refused: the beginning of the dead letter's message.
 NO_STATE: Final = "no-state"  # the job does not know the user, or not any more
-OTHER_PLAN: Final = "other-plan"  # the order was made with other declarations than the job's
+OTHER_PLAN: Final = "other-plan"  # the order was made with other declarations or settings than the job's
 FORGOTTEN: Final = "forgotten"  # a FORGET has arrived since
 CUT_PASSED: Final = "cut-passed"  # the tail does not reach back to the cut any more
 HISTORY_DIFFERS: Final = "history-differs"  # the profile at the cut is not the expected one
 
 
-def carry_out(order: HealOrder, timeline: Timeline) -> Outcome:
+def carry_out(order: HealOrder, timeline: Timeline, folding: str) -> Outcome:
     """Carry out an order; ACCEPTED, or DUPLICATE where it has been carried out before.
 
     Sessions that the late events have changed are added to `closed`.
@@ -43,6 +43,7 @@ def carry_out(order: HealOrder, timeline: Timeline) -> Outcome:
     Args:
         order: of the user, as `read_order` returns it.
         timeline: of the user; not changed unless the order is carried out.
+        folding: names the job's declarations and the settings that profiles depend on.
 
     Raises:
         InvalidEventError: HEAL_REFUSED, with a message that begins with one of the causes above; or INVALID_VALUE,
@@ -51,8 +52,8 @@ def carry_out(order: HealOrder, timeline: Timeline) -> Outcome:
     plan = timeline.bounds.profile.plan
     if not timeline.accepted:
         raise _refused(NO_STATE, "the job has no state of the user")
-    if not isinstance(plan, Plan) or order.plan_hash != plan.hash or order.layout != plan.layout.id:
-        raise _refused(OTHER_PLAN, "the order was made with other declarations than the job's")
+    if not isinstance(plan, Plan) or order.folding != folding or order.layout != plan.layout.id:
+        raise _refused(OTHER_PLAN, "the order was made with other declarations or settings than the job's")
     if order.forgotten_through_ms != timeline.forgotten_through_ms:
         raise _refused(FORGOTTEN, "the order does not know the same FORGET as the job")
     cut_ms = order.cut_time_ms
@@ -112,12 +113,25 @@ def _check_profile(packed: bytes, blank: Profile, cut_ms: int) -> None:
         raise InvalidEventError(Reason.INVALID_VALUE, "the profile of a heal order is not one of this layout")
     if profile.empty:
         return
-    for slot, value in enumerate(values):
-        if isfinite(value) and (slot > ENDED_SESSIONS_EVENTS or 0.0 <= value < _TIME_MAX):
-            continue
+    core = values[: ENDED_SESSIONS_EVENTS + 1]
+    if not _are_usual(profile) or min(core) < 0.0 or max(core) > _TIME_MAX:
         raise InvalidEventError(Reason.INVALID_VALUE, "the profile of a heal order has numbers that no fold makes")
     if values[LAST_MS] >= cut_ms:
         raise InvalidEventError(Reason.INVALID_VALUE, "the profile of a heal order has events from behind its cut")
+
+
+def _are_usual(profile: Profile) -> bool:
+    """Whether all numbers are finite, and so large as sums of values and of their squares may be."""
+    rows: list[list[float]] = [profile.values, *profile.series]
+    for weights in profile.maps:
+        rows.append(list(weights.values()))
+    for table in profile.tables:
+        rows += list(table.values())
+    for row in rows:
+        for number in row:
+            if not -_NUMBER_MAX <= number <= _NUMBER_MAX:  # false for NaN, too
+                return False
+    return True
 
 
 def _walk(packed: bytes) -> None:

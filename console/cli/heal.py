@@ -201,13 +201,14 @@ def _sender(publisher: EventPublisher) -> Sender:
 def _job(settings: ScoreEventsSettings) -> Job:
     from history.healing import Job
     from jobs.bundle import bound_for
-    from jobs.pipeline import bounds_of, decoder_of
+    from jobs.pipeline import bounds_of, decoder_of, folding_of
 
     bound = bound_for(settings)
     return Job(
         decoder=decoder_of(settings, bound),
         bounds=bounds_of(settings, bound.plan),
         plan=bound.plan,
+        folding=folding_of(settings, bound),
         event_bytes_max=settings.event_bytes_max,
         now_ms=wall_clock_ms(),
     )
@@ -258,7 +259,7 @@ def remarks(run: Run) -> list[str]:
 
 MOVES = {
     "no-state": "the job does not know the user any more; nothing is served of them either",
-    "other-plan": "name the job's declarations: --set declarations=FOLDER",
+    "other-plan": "name the job's declarations and settings: --set declarations=FOLDER, --set session_gap_ms=...",
     "forgotten": "a FORGET came in between; the next run knows it",
     "cut-passed": "events came faster than the run; the next run tries a later cut",
     "history-differs": "an event came in between, and the next run fits; or the topic does not hold the user's whole "

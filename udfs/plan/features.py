@@ -15,6 +15,7 @@ from udfs.expressions.numbers import finite
 from udfs.plan.order import NUMERIC, evaluation_order, needed_by
 from udfs.plan.reducers import Reducer
 
+_FLOAT32_MAX: Final = 3.4028234663852886e38
 _PAIR: Final = 2  # the fewest items that itemgetter returns as a tuple
 
 
@@ -119,8 +120,13 @@ class Features:
         return {self._all[at]["name"]: self.values[at] for at in self._numbers}
 
     def packed(self) -> bytes:
-        """Return the vector as float32, little-endian."""
-        packed: bytes = self._struct.pack(*self._vector(self.values))
+        """Return the vector as float32, little-endian; what is too large for one is the largest."""
+        packed: bytes
+        try:
+            packed = self._struct.pack(*self._vector(self.values))
+        except OverflowError:
+            largest = [min(max(value, -_FLOAT32_MAX), _FLOAT32_MAX) for value in self.vector()]
+            packed = self._struct.pack(*largest)
         return packed
 
 

@@ -15,7 +15,7 @@ _sym_db = _symbol_database.Default()
 from driftline.event.v1 import session_pb2 as driftline_dot_event_dot_v1_dot_session__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64riftline/event/v1/heal.proto\x12\x12\x64riftline.event.v1\x1a driftline/event/v1/session.proto\"\x9a\x02\n\tHealOrder\x12\x0f\n\x07heal_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ut_time_ms\x18\x03 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x04 \x01(\x0c\x12\x0f\n\x07profile\x18\x05 \x01(\x0c\x12\x0e\n\x06layout\x18\x06 \x01(\x06\x12\x11\n\tplan_hash\x18\x07 \x01(\t\x12\x1c\n\x14\x66orgotten_through_ms\x18\x08 \x01(\x03\x12\x13\n\x0blate_hashes\x18\t \x01(\x0c\x12\x15\n\rlate_times_ms\x18\n \x01(\x0c\x12\x33\n\x08sessions\x18\x0b \x03(\x0b\x32!.driftline.event.v1.ClosedSession\x12\x11\n\tpublished\x18\x0c \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64riftline/event/v1/heal.proto\x12\x12\x64riftline.event.v1\x1a driftline/event/v1/session.proto\"\x98\x02\n\tHealOrder\x12\x0f\n\x07heal_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ut_time_ms\x18\x03 \x01(\x03\x12\x10\n\x08\x65xpected\x18\x04 \x01(\x0c\x12\x0f\n\x07profile\x18\x05 \x01(\x0c\x12\x0e\n\x06layout\x18\x06 \x01(\x06\x12\x0f\n\x07\x66olding\x18\x07 \x01(\t\x12\x1c\n\x14\x66orgotten_through_ms\x18\x08 \x01(\x03\x12\x13\n\x0blate_hashes\x18\t \x01(\x0c\x12\x15\n\rlate_times_ms\x18\n \x01(\x0c\x12\x33\n\x08sessions\x18\x0b \x03(\x0b\x32!.driftline.event.v1.ClosedSession\x12\x11\n\tpublished\x18\x0c \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -23,5 +23,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'driftline.event.v1.heal_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HEALORDER']._serialized_start=88
-  _globals['_HEALORDER']._serialized_end=370
+  _globals['_HEALORDER']._serialized_end=368
 # @@protoc_insertion_point(module_scope)

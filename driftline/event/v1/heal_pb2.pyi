@@ -36,7 +36,7 @@ class HealOrder(google.protobuf.message.Message):
     EXPECTED_FIELD_NUMBER: builtins.int
     PROFILE_FIELD_NUMBER: builtins.int
     LAYOUT_FIELD_NUMBER: builtins.int
-    PLAN_HASH_FIELD_NUMBER: builtins.int
+    FOLDING_FIELD_NUMBER: builtins.int
     FORGOTTEN_THROUGH_MS_FIELD_NUMBER: builtins.int
     LATE_HASHES_FIELD_NUMBER: builtins.int
     LATE_TIMES_MS_FIELD_NUMBER: builtins.int
@@ -52,8 +52,8 @@ class HealOrder(google.protobuf.message.Message):
     profile: builtins.bytes
     """The packed profile (udfs/packed_profile.py) of the same events with the late ones in place."""
     layout: builtins.int
-    """The layout that the profile is packed in, and the hash of the plan that folded it."""
-    plan_hash: builtins.str
+    """The layout that the profile is packed in, and a name for the declarations and settings that it was folded by."""
+    folding: builtins.str
     forgotten_through_ms: builtins.int
     """The newest time of a FORGET that the order knows of; 0: none."""
     late_hashes: builtins.bytes
@@ -76,13 +76,13 @@ class HealOrder(google.protobuf.message.Message):
         expected: builtins.bytes = ...,
         profile: builtins.bytes = ...,
         layout: builtins.int = ...,
-        plan_hash: builtins.str = ...,
+        folding: builtins.str = ...,
         forgotten_through_ms: builtins.int = ...,
         late_hashes: builtins.bytes = ...,
         late_times_ms: builtins.bytes = ...,
         sessions: collections.abc.Iterable[driftline.event.v1.session_pb2.ClosedSession] | None = ...,
         published: builtins.bytes = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["cut_time_ms", b"cut_time_ms", "expected", b"expected", "forgotten_through_ms", b"forgotten_through_ms", "heal_id", b"heal_id", "late_hashes", b"late_hashes", "late_times_ms", b"late_times_ms", "layout", b"layout", "plan_hash", b"plan_hash", "profile", b"profile", "published", b"published", "sessions", b"sessions", "user_id", b"user_id"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cut_time_ms", b"cut_time_ms", "expected", b"expected", "folding", b"folding", "forgotten_through_ms", b"forgotten_through_ms", "heal_id", b"heal_id", "late_hashes", b"late_hashes", "late_times_ms", b"late_times_ms", "layout", b"layout", "profile", b"profile", "published", b"published", "sessions", b"sessions", "user_id", b"user_id"]) -> None: ...
 
 Global___HealOrder: typing_extensions.TypeAlias = HealOrder

@@ -16,7 +16,8 @@ from driftline.metrics import JobMetric
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from history.healing import Healing, Job, Record, UserHistory, Verdict
-from jobs.pipeline import decoder_of
+from jobs.bundle import bound_for
+from jobs.pipeline import decoder_of, folding_of
 from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
 from state_schemas.users import Timelines
@@ -109,6 +110,7 @@ class Run:
             decoder=decoder_of(settings),
             bounds=self.bounds,
             plan=plan_for(settings),
+            folding=folding_of(settings, bound_for(settings)),
             event_bytes_max=settings.event_bytes_max,
             now_ms=NOW,
         )
@@ -289,7 +291,7 @@ def test_who_has_no_state_is_not_healed() -> None:
 def test_an_order_of_other_declarations_is_refused() -> None:
     run, _ = late_user()
     order = HealOrder.FromString(run.healing().order[len(MARK) :])
-    order.plan_hash = "another"
+    order.folding = "another"
     run.send(MARK + order.SerializeToString(), 0)
     assert run.messages[-1].startswith("other-plan")
 
