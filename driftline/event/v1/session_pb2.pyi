@@ -26,6 +26,7 @@ class ClosedSession(google.protobuf.message.Message):
     Written as soon as it has ended. Where an event that arrives later still, inside the disorder bound, belongs to it, it
     appears again with a higher revision: under the same session_id, or, where that event came before its first one or
     joined it with the one before, under an id that supersedes its own.
+    Where `driftline heal` has put late events in place, the sessions that they change appear with revisions above 65,536.
     Whoever keeps the highest revision of each id and drops those that a kept one supersedes has the user's sessions.
     """
 

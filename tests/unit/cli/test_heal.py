@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from console.cli import app
 from console.cli import heal as heal_command
-from console.cli.heal import MOVES, remarks
+from console.cli.heal import MOVES
 from console.dead_letters.records import DeadLetter
 from tests.builders import DAY, HOUR, MINUTE, message
 from tests.unit.healing.test_run import Stack
@@ -158,7 +158,6 @@ def test_a_refused_order_says_what_to_do_and_is_open(monkeypatch: pytest.MonkeyP
 def test_every_cause_has_a_next_move() -> None:
     causes = {core.NO_STATE, core.OTHER_PLAN, core.FORGOTTEN, core.CUT_PASSED, core.HISTORY_DIFFERS}
     assert causes == set(MOVES)
-    assert remarks
 
 
 def test_the_namespace_is_that_of_the_option() -> None:
