@@ -55,7 +55,7 @@ class One:
             "folding": PROCESSOR.folding,
             "layout": plan.layout.id,  # type: ignore[attr-defined]
         }
-        return HealOrder(**(fields | changed))  # type: ignore[arg-type]
+        return HealOrder(**(fields | changed))
 
     def send(self, value: bytes, key: bytes = b"u1") -> BlockResult:
         block = Block([key], [value], [0], [0], [-1])
