@@ -27,6 +27,7 @@ from udfs.block import Block, BlockProcessor
 from udfs.event import FORGET, VIEW, Event
 from udfs.heal_orders import MARK, is_order
 from udfs.packed_profile import pack_profile
+from udfs.profile import EVENTS
 from udfs.published import session_message
 from udfs.rejects import HEADER_PREFIX, Reason
 from udfs.results import BlockResult
@@ -192,6 +193,20 @@ def test_a_healed_user_is_that_of_the_sorted_history(data: st.DataObject, histor
     assert totals.accepted + totals.duplicate + totals.late + totals.dead_letter == len(run.log)
 
 
+@given(st.data(), histories(size_max=30, kinds=st.sampled_from([*range(VIEW, FORGET), FORGET])))
+def test_healing_ends_and_brings_back_nothing_forgotten(data: st.DataObject, history: list[Event]) -> None:
+    rng = random.Random(data.draw(st.integers(0, 2**32)))
+    run = Run()
+    for each in sorted(history, key=lambda e: (e.time_ms + rng.randint(0, DAY), rng.random())):
+        run.event(each)
+        if rng.random() < 0.2 and (found := run.healing()).verdict is Verdict.HEAL:
+            run.send(found.order, found.timestamp_ms)
+    run.heal()
+    forgotten_ms = max([each.time_ms for each in history if each.type == FORGET], default=0)
+    kept = [each for each in history if each.type != FORGET and each.time_ms > forgotten_ms]
+    assert run.timeline.profile().values[EVENTS] <= len(kept)
+
+
 @given(st.data(), histories(size_max=30, kinds=LIVING))
 def test_an_order_that_comes_again_changes_nothing(data: st.DataObject, history: list[Event]) -> None:
     rng = random.Random(data.draw(st.integers(0, 2**32)))
@@ -336,5 +351,5 @@ def test_orders_are_no_events() -> None:
     before = run.counts[JobMetric.EVENTS_ACCEPTED]
     run.send(order, 0)
     assert run.counts[JobMetric.EVENTS_ACCEPTED] == before + 1
-    assert run.timeline.profile().values[0] == 4.0
+    assert run.timeline.profile().values[EVENTS] == 4.0
     assert Reason.HEAL_REFUSED not in run.messages
