@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check proto bench bench-suite bench-core bench-job bench-features bench-late bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
+.PHONY: bench-tail help setup demo test check proto bench bench-suite bench-core bench-job bench-features bench-late bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-freshness: setup ## Measure the time from publish to readable over gRPC
 
 bench-scaling: setup ## Measure how cost, state and Redis grow with users, history, disorder and TaskManagers
 	@$(PY) -m benchmarks.scaling
+
+bench-tail: setup ## Measure what the disorder bound costs the core, in order and with events that come late
+	@$(PY) -m benchmarks.deep_tail
 
 bench-quiet: setup ## Measure freshness while a million silent users are checked and scored at an age (a quarter of an hour)
 	@$(PY) -m benchmarks.quiet_users

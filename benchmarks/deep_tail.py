@@ -79,8 +79,6 @@ def main() -> None:
             f"p99 {quantiles(sizes, n=100)[98]:,.0f}",
             flush=True,
         )
-    for events in (10, 20):
-        print(f"a user with {events} events a day for a week, ids that are UUIDs: at most {bytes_of(events):,} bytes")
 
 
 def arrivals(history: list[UserEvent], share: float, by_ms: int) -> list[UserEvent]:
@@ -120,23 +118,6 @@ def blocks(history: list[UserEvent]) -> Iterator[tuple[int, Block]]:
         if len(waiting[at]) == BLOCK_EVENTS or number >= len(history) - SHARDS:
             yield at, Block(*[list(column) for column in zip(*waiting[at], strict=True)])
             waiting[at] = []
-
-
-def bytes_of(events_a_day: int) -> int:
-    """The most bytes that a user takes within a week, with a day's tail."""
-    settings: ScoreEventsSettings = ScoreEventsSettings.load()
-    processor, states = processor_of(settings, {}), States()
-    users = Timelines(states, processor.bounds, 0, 0)
-    events = 7 * events_a_day
-    week = [user_event(event) for event in simulate(SimulationSpec(users=1, events=events, seed=3))][:events]
-    largest = 0
-    for number, event in enumerate(week):
-        event.event_id = f"0b6f9a3e-5d1c-4c1e-9d0a-{number:012x}"
-        event.event_time_ms = week[0].event_time_ms + number * (DAY_MS // events_a_day)
-        record = [event.user_id.encode()], [event.SerializeToString()], [0], [number], [event.event_time_ms]
-        users.put_all(processor.process(Block(*record), ShardState(generation=1), users, NOW_MS).timelines)
-        largest = max(largest, *map(len, states.values()))
-    return largest
 
 
 if __name__ == "__main__":

@@ -24,8 +24,7 @@ EVENTS_MAX = 100_000
 USERS_MAX = 500
 BLOCK_EVENTS = 1_000
 HISTORIES = ((10, 14.0), (100, 30.0), (1_000, 30.0))  # events a user, days
-EVERYDAY = SimulationSpec(users=150, events=90_000, days=30.0, seed=3)  # 20 events a user and day
-TAIL_EVENTS = range(15, 26)  # of the users of it who are looked at: a day of about 20 events
+EVERYDAY_USERS, EVERYDAY_DAYS = 150, 30.0
 
 
 class _States(dict[str, bytes]):
@@ -48,15 +47,20 @@ def typical_states(model: Model) -> list[dict[str, Any]]:
     return [_sizes(events, days, model) for events, days in HISTORIES]
 
 
-def everyday_state(*, uuids: bool = False) -> dict[str, Any]:
-    """Bytes of the state of users whose tail holds a day of about 20 events, with the job's default settings.
+def everyday_state(events_a_day: int, *, uuids: bool = False) -> dict[str, Any]:
+    """Bytes of the state of users whose tail holds a day of about so many events, with the job's default settings.
 
     Args:
+        events_a_day: of those users, give or take a quarter.
         uuids: whether the ids of the events are UUIDs; otherwise they are the simulator's, of some ten characters.
     """
-    events = map(user_event, simulate(EVERYDAY))
+    total = int(EVERYDAY_USERS * EVERYDAY_DAYS * events_a_day)
+    history = SimulationSpec(users=EVERYDAY_USERS, events=total, days=EVERYDAY_DAYS, seed=3)
+    events = map(user_event, simulate(history))
     folded = fold(map(_with_uuid, events) if uuids else events, ScoreEventsSettings.load(), {})
-    chosen = [user_id for user_id, events in folded.tail_events.items() if events in TAIL_EVENTS]
+    chosen = [
+        user_id for user_id, events in folded.tail_events.items() if abs(events - events_a_day) <= events_a_day // 4
+    ]
     sizes = sorted(len(folded.states[user_id]) for user_id in chosen)
     return {
         "users": len(sizes),

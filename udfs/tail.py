@@ -14,7 +14,7 @@ from typing import Final
 from udfs.event import Event
 from udfs.packed_events import pack_event, pack_events, skip_before, unpack_events
 
-_CHUNK_EVENTS: Final = 8  # of a new chunk: so many events are folded again where one is a little out of order
+_CHUNK_EVENTS: Final = 16  # of a new chunk: so many events are folded again where one is a little out of order
 _PARTS: Final = 8  # a chunk may have an eighth of what a tail may: it is dropped as a whole
 
 
