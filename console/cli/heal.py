@@ -178,6 +178,7 @@ def _healed(
             if stop.is_set():
                 break
             with _opened(stack, job.events_topic) as topic:
+                run.deleted = topic.deleted
                 histories = run.read(keys, with_progress(topic, topic.total, "events"))
             run.heal(histories, pace)
     if run.sent:
@@ -254,7 +255,12 @@ def remarks(run: Run) -> list[str]:
         if audit.cause:
             cause = audit.cause.partition(":")[0]
             causes[cause] = causes.get(cause, 0) + 1
-    return [f"{number:,} not healed, {cause}: {MOVES.get(cause, 'see --json')}" for cause, number in causes.items()]
+    lines = [f"{number:,} not healed, {cause}: {MOVES.get(cause, 'see --json')}" for cause, number in causes.items()]
+    if run.deleted and "history-differs" in causes:
+        lines.append(
+            f"the first {run.deleted:,} offsets of the events topic are deleted: who had events there stays so"
+        )
+    return lines
 
 
 MOVES = {

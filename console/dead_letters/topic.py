@@ -38,6 +38,7 @@ class LetterTopic:
     Attributes:
         total: how many offsets there are to read.
         read: how many records have been read.
+        deleted: how many offsets are before the oldest records: what they held is gone.
 
     Raises:
         ServiceUnavailable: Kafka does not answer.
@@ -53,6 +54,7 @@ class LetterTopic:
         try:
             partitions = partitions_of(self._consumer, name)
             extents = extents_of(self._consumer, partitions)
+            self.deleted = sum(extent.begin for extent in extents.values())
             self._extents = {one: self._narrowed(one, extents[one.partition], since_ms, until_ms) for one in partitions}
         except BaseException:
             self._consumer.close()

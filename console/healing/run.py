@@ -65,6 +65,9 @@ class Run:
         late: who has late events.
         rejected: the places of the users' dead letters.
         send: sends an order; None: a dry run.
+
+    Attributes:
+        deleted: how many offsets of the events topic are gone; set by who opens it.
     """
 
     heal_id: str
@@ -74,6 +77,7 @@ class Run:
     send: Sender | None
     audits: dict[bytes, Audit] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
+    deleted: int = 0
 
     def passes(self, users_max: int) -> Iterator[list[bytes]]:
         """The users who are to be looked at, so many at a time, because their history is kept in memory."""

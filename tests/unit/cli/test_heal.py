@@ -26,13 +26,14 @@ class World:
     stack: ClassVar[Stack]
     begins: ClassVar[dict[int, int]]
     namespaces: ClassVar[list[str]]
+    deleted: ClassVar[int]
 
 
 class Topic:
     def __init__(self, settings: object, name: str, *, since_ms: int | None = None) -> None:
         stack = World.stack
         self._records = {"events": stack.events, "events.late": stack.late, "events.dead-letter": stack.dead}[name]
-        self.total = len(self._records)
+        self.total, self.deleted = len(self._records), World.deleted
 
     def __iter__(self) -> Iterator[DeadLetter]:
         return iter(list(self._records))
@@ -100,7 +101,7 @@ class Processed:
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch) -> Stack:
     """A user with a late event."""
-    World.stack, World.begins, World.namespaces = Stack(), {}, []
+    World.stack, World.begins, World.namespaces, World.deleted = Stack(), {}, [], 0
     for at_ms in (0, DAY, HOUR):
         World.stack.event(message("u1", at_ms))
     monkeypatch.setenv("DRIFTLINE_JOB_DISORDER_MS", str(MINUTE))
@@ -153,6 +154,15 @@ def test_a_refused_order_says_what_to_do_and_is_open(monkeypatch: pytest.MonkeyP
     assert out == "users=1 late_events_healed=0 refused=1\n"
     assert err.startswith("1 not healed, other-plan: ")
     assert World.begins == {0: 0}
+
+
+def test_a_topic_without_its_beginning_is_named(world: Stack) -> None:
+    del world.events[0]
+    World.deleted = 1
+    out, err = heal()
+    assert out == "users=1 late_events_healed=0 refused=1\n"
+    assert err.splitlines()[0].startswith("1 not healed, history-differs: ")
+    assert err.splitlines()[1].startswith("the first 1 offsets of the events topic are deleted")
 
 
 def test_every_cause_has_a_next_move() -> None:
