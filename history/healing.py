@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 from driftline.event.v1.heal_pb2 import HealOrder
 from driftline.units import HOUR_MS
+from history.folding import Folded, folded
 from udfs.decode import Decoder
 from udfs.event import FORGET, Event
 from udfs.hashing import bytes_hash, id_hash
@@ -22,7 +23,7 @@ from udfs.heal import carry_out, profile_at
 from udfs.heal_orders import is_order, late_ids, order_bytes, read_order
 from udfs.packed_profile import pack_profile
 from udfs.plan.plan import Plan
-from udfs.profile import Profile, ProfileBounds, Session
+from udfs.profile import Profile, Session
 from udfs.published import ClosedSession, Published, session_message
 from udfs.rejects import InvalidEventError
 from udfs.timeline import Outcome, Timeline, TimelineBounds
@@ -193,8 +194,8 @@ class UserHistory:
         found = profile_at(timeline, cut_ms)
         accepted = [one.event for one in self._accepted if self._lives(one)]
         healed = [one.event for one in placed if (one.hashed, one.event.time_ms) in self._healed]
-        before = _fold(sorted([*accepted, *healed]), cut_ms, self.job.bounds.profile)
-        after = _fold(sorted([*accepted, *[one.event for one in placed]]), cut_ms, self.job.bounds.profile)
+        before = folded(sorted([*accepted, *healed]), cut_ms, self.job.bounds.profile)
+        after = folded(sorted([*accepted, *[one.event for one in placed]]), cut_ms, self.job.bounds.profile)
         profile = pack_profile(after.at_cut)
         if found is None or pack_profile(found) == profile:
             return Healing(Verdict.IN_PLACE)
@@ -256,7 +257,7 @@ class UserHistory:
             ahead_ms = max(ahead_ms, span_ms - (span_ms >> min(_NEARER_BITS * self._refused, 60)))
         return max([frontier_ms + 1 + ahead_ms, *[one.event.time_ms + 1 for one in fresh]])
 
-    def _add_sessions(self, order: HealOrder, before: list[Session], after: _Folded, cut_ms: int) -> None:
+    def _add_sessions(self, order: HealOrder, before: list[Session], after: Folded, cut_ms: int) -> None:
         """Add the sessions that end before the cut and have changed, and the parts of the one that goes on there."""
         if not self.job.plan.sessions:
             return
@@ -278,29 +279,3 @@ class UserHistory:
                 closed = ClosedSession(session, is_newest, revision, superseded)
                 order.sessions.append(session_message(self.user_id, closed))
         order.published = array("q", [number for part in parts for number in part]).tobytes()
-
-
-class _Folded(NamedTuple):
-    """A fold: the profile at the cut, and all sessions, the newest of which has not ended."""
-
-    at_cut: Profile
-    sessions: list[Session]
-
-    @property
-    def newest(self) -> Session | None:
-        return self.sessions[-1] if self.sessions else None
-
-
-def _fold(events: list[Event], cut_ms: int, bounds: ProfileBounds) -> _Folded:
-    """Fold sorted events."""
-    profile, sessions = bounds.plan.blank(), list[Session]()
-    at_cut: Profile | None = None
-    for event in events:
-        if at_cut is None and event.time_ms >= cut_ms:
-            at_cut = profile.copy()
-        if profile.is_ended_by(event, bounds):
-            sessions.append(profile.session)
-        profile.fold(event, bounds)
-    if not profile.empty:
-        sessions.append(profile.session)
-    return _Folded(profile if at_cut is None else at_cut, sessions)
