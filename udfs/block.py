@@ -193,10 +193,10 @@ class BlockProcessor:
                     self.decoder.uncount(key, value)  # it is decoded again by the next call
                     break
                 timeline = timelines[user_id] = users.get(user_id) or Timeline.begin(self.bounds)
-            source = (self.topic, partition, offset)
             if order is None:
                 outcome = timeline.offer(event, read_ms, watermark_ms)
             else:
+                source = (self.topic, partition, offset)
                 outcome = self._heal(order, timeline, result, (key, value, source, now_ms))
             if outcome is Outcome.ACCEPTED:
                 accepted += 1
@@ -206,7 +206,7 @@ class BlockProcessor:
                 why, rejects = late(timeline.newest_ms - event.time_ms), result.late
                 if outcome is Outcome.ID_REUSED:
                     why, rejects = id_reused(timeline.differing(event)), result.dead_letters
-                rejects.append(reject((key, value), source, why, now_ms))
+                rejects.append(reject((key, value), (self.topic, partition, offset), why, now_ms))
         result.account(accepted, duplicate)
         return timelines
 
