@@ -39,7 +39,7 @@ class OrderWatch:
         if not self.behind:
             return ""
         return (
-            f"events more than {self._disorder_ms // 1000} s behind their user's newest in the order of the files, "
+            f"events more than {self._disorder_ms // 1000:,} s behind their user's newest in the order of the files, "
             f"which the job calls late unless they repeat another: {self.behind:,}; sort the files by time of arrival "
             "or of the event, or raise disorder_ms"
         )
