@@ -229,6 +229,9 @@ def run_job(bench: Workbench, namespace: str, assignments: list[str]) -> tuple[f
     if totals.accepted != seen.published:
         message = f"of {seen.published} events only {totals.accepted} were accepted: {totals}"
         raise AssertionError(message)
+    if totals.events == first.totals.events:
+        message = f"all of {seen.published:,} events were accounted for at the first look: too few to measure"
+        raise RuntimeError(message)
     rate = (totals.events - first.totals.events) / took_s
     return rate, {name: cpu - before[name][0] for name, (cpu, _) in after.items() if name in before}
 
