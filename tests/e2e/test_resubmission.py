@@ -80,7 +80,7 @@ def goes_on_as_it_would_have(restored: Namespace, folder: Path) -> None:
     lines = map(json.loads, (folder / "after.scores.jsonl").read_text().splitlines())
     would_have = {line["userId"]: comparable(line) for line in lines}
     found = {user: comparable(line) for user, line in restored.scores().items()}
-    assert active <= found.keys() <= would_have.keys()
+    assert active & would_have.keys() <= found.keys() <= would_have.keys()
     assert found == {user: would_have[user] for user in found}
 
 
