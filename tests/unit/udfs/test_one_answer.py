@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.state.v1.state_pb2 import ShardState
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import (
@@ -27,6 +28,7 @@ from tests.unit.udfs.strategies import Arrival, arrivals, histories, splits
 from tests.v1 import affinities, vector
 from udfs.event import FORGET, Event
 from udfs.profile import FIRST_MS
+from udfs.published import session_message
 from udfs.timeline import Outcome, Timeline
 
 
@@ -95,6 +97,16 @@ def test_nothing_from_before_an_erasure_remains_whatever_the_order(data: st.Data
     assert all(e.known_ms > max(forgets_ms, default=0) for e in timeline.tail.read())
 
 
+def take(kept: dict[str, bytes], published: list[ClosedSession]) -> None:
+    """Keep the newest of each session, without those that another one supersedes."""
+    for session in published:
+        for superseded in (session.supersedes_session_id, *session.also_supersedes_session_ids):
+            kept.pop(superseded, None)
+        for field in ("revision", "closed_by", "supersedes_session_id", "also_supersedes_session_ids"):
+            session.ClearField(field)  # how often and why it was published depends on what came in one block
+        kept[session.session_id] = session.SerializeToString()
+
+
 def run_blocks(records: list, sizes: list[int], cached_max: int = 0) -> tuple:  # type: ignore[type-arg]
     """States, newest scores, sessions and totals after the records in blocks of these sizes."""
     fold = processor(HalfModel())
@@ -108,12 +120,10 @@ def run_blocks(records: list, sizes: list[int], cached_max: int = 0) -> tuple:  
         result = fold_block(fold, here, shard, users, now_ms=NOW)
         records = records[size:]
         scores |= scores_of(result)
-        for session in sessions_of(result):
-            for superseded in (session.supersedes_session_id, *session.also_supersedes_session_ids):
-                sessions.pop(superseded, None)
-            session.ClearField("revision")  # how often it was published depends on what came in one block
-            session.ClearField("supersedes_session_id")
-            session.ClearField("also_supersedes_session_ids")
-            sessions[session.session_id] = session.SerializeToString()
+        take(sessions, sessions_of(result))
+    for user_id, state in states.items():  # a session that has become a part of an open one stays until that one ends
+        timeline = decode_user(state, bounds())
+        timeline.close_quiet()
+        take(sessions, [session_message(user_id, closed) for closed in timeline.closed])
     means = {user_id: meaning(decode_user(state, bounds())) for user_id, state in states.items()}
     return means, scores, sessions, shard.SerializeToString()
