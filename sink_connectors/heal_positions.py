@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar, cast
+from collections.abc import Mapping
+from typing import cast
 
-import redis
-
-from driftline.errors import SettingError
-from driftline.redis_url import without_password
-from sink_connectors.redis_address import open_client
-from sink_connectors.redis_errors import unavailable
-from sink_connectors.score_store import CONNECT_TIMEOUT_S, READ_TIMEOUT_S, RETRY_S, retrying
-from sink_connectors.score_value import check_namespace, heal_key
-
-T = TypeVar("T")
+from sink_connectors.namespace_client import NamespaceClient
+from sink_connectors.score_value import heal_key
 
 
-class HealPositions:
-    """The positions of one namespace. Every call raises ServiceUnavailable after `retry_s` without Redis."""
+class HealPositions(NamespaceClient):
+    """The positions of one namespace."""
 
-    def __init__(self, client: redis.Redis, *, name: str, namespace: str, retry_s: float) -> None:
-        self._client = client
-        self._name = name
-        self._key = heal_key(namespace)
-        self._retrying = retrying(retry_s)
-
-    @classmethod
-    def connect(cls, url: str, *, namespace: str, retry_s: float = RETRY_S) -> HealPositions:
-        """Those in the Redis at `url`; no connection is made yet. Raises SettingError on a bad argument."""
-        try:
-            check_namespace(namespace)
-        except ValueError as error:
-            raise SettingError(str(error)) from None
-        client = open_client(url, connect_timeout_s=CONNECT_TIMEOUT_S, read_timeout_s=READ_TIMEOUT_S)
-        return cls(client, name=without_password(url), namespace=namespace, retry_s=retry_s)
+    @property
+    def _key(self) -> str:
+        return heal_key(self._namespace)
 
     def get(self, topic: str) -> dict[int, int]:
         """The next offset of each partition of the late topic; empty before the first run, or of another topic."""
@@ -54,13 +34,3 @@ class HealPositions:
                 pipeline.execute()
 
         self._call(put)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _call(self, action: Callable[[], T]) -> T:
-        try:
-            return self._retrying(action)
-        except redis.RedisError as error:
-            raise unavailable(error, self._name) or error from None

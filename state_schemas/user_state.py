@@ -96,6 +96,7 @@ def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = F
 
     Raises:
         StateFormatError: unknown version byte, or a layout that is not known.
+        UnknownPackedError: likewise, of the tail or the profile in it.
     """
     message = codec.decode(state, UserState)
     seen = SeenIds(

@@ -207,14 +207,11 @@ class Tail:
         self.events += 1
         return at
 
-    def drop_before(self, time_ms: int) -> bool:
-        """Drop the oldest chunks as long as all their events are older; returns whether there were any."""
+    def drop_before(self, time_ms: int) -> None:
+        """Drop the oldest chunks as long as all their events are older."""
         chunks = self.chunks
-        dropped = False
         while len(chunks) > 1 and chunks[0].last_ms < time_ms:
-            self.events -= chunks.pop(0).events
-            dropped = True
-        return dropped
+            self.drop_oldest()
 
     def is_over(self) -> bool:
         """Whether there is more than there should be, in chunks that may be dropped."""
@@ -228,15 +225,12 @@ class Tail:
         self.events -= dropped.events
         return dropped
 
-    def split_long(self, at: int) -> int:
-        """Split a chunk that events out of order have made too long; returns how many it has become.
-
-        The snapshots of the new ones are still to be made.
-        """
+    def split_long(self, at: int) -> None:
+        """Split a chunk that events out of order have made too long; the parts still need snapshots."""
         chunk = self.chunks[at]
         step = self._joined_events
         if chunk.events <= step and chunk.size <= self._chunk_bytes * 2:
-            return 1
+            return
         if chunk.events <= step:
             step = max(1, chunk.events // 2)
         events = chunk.read()
@@ -246,4 +240,3 @@ class Tail:
             part.replace(events[start : start + step])
             parts.append(part)
         self.chunks[at : at + 1] = parts
-        return len(parts)

@@ -35,9 +35,7 @@ class Scores:
                 self._emit(batch, user_id, timeline.accepted, None)
             else:
                 scorable.append(Scorable(user_id, profile, timeline.accepted, timeline.segments_published))
-        for user, scored in zip(scorable, self._scorer.score(scorable, batch.generation, batch.now_ms), strict=True):
-            batch.touched[user.user_id].segments = scored.segments
-            self._emit(batch, user.user_id, user.accepted, scored.message)
+        self._score(scorable, batch.touched, batch)
 
     def check(self, user_id: str, timeline: Timeline, due_ms: int, batch: Batch) -> bool:
         """Do nothing: the users who are to be scored are known once all are checked."""
@@ -58,10 +56,13 @@ class Scores:
         ]
         if not scorable:
             return
-        for user, scored in zip(scorable, self._scorer.score(scorable, batch.generation, batch.now_ms), strict=True):
-            batch.aged[user.user_id].segments = scored.segments
-            self._emit(batch, user.user_id, user.accepted, scored.message)
+        self._score(scorable, batch.aged, batch)
         batch.result.count(JobMetric.SCORES_AGED, len(scorable))
+
+    def _score(self, scorable: list[Scorable], timelines: dict[str, Timeline], batch: Batch) -> None:
+        for user, scored in zip(scorable, self._scorer.score(scorable, batch.generation, batch.now_ms), strict=True):
+            timelines[user.user_id].segments = scored.segments
+            self._emit(batch, user.user_id, user.accepted, scored.message)
 
     def _emit(self, batch: Batch, user_id: str, accepted: int, scores: bytes | None) -> None:
         batch.result.scored.append(Scored(user_id, accepted, scores))
