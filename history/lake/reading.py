@@ -111,7 +111,7 @@ class Lake:
         selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
         paths = [info.path for info in files.get_file_info(selector) if _is_data(info, path)]
         if not paths:
-            message = f"there is no lake in {path}: `driftline submit archive-events` or `driftline lake import` fills one"
+            message = f"no lake in {path}: `driftline submit archive-events` or `driftline lake import` fills one"
             raise InputError(message)
         format_ = ds.ParquetFileFormat()
         options = {"filesystem": files, "format": format_, "partitioning": _PARTITIONING, "partition_base_dir": path}

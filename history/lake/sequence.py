@@ -1,4 +1,4 @@
-"""In which order a replay reads the stretches of a lake: each partition by offset, partitions side by side in time. Pure."""
+"""The order in which a replay reads a lake: each partition by offset, partitions side by side in time. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes files of a lake, whole or not at all: for imports and compactions; the job archive-events has Flink's own sink."""
+"""Writes files of a lake, whole or not at all, for imports and compactions; archive-events has Flink's own sink."""
 
 from __future__ import annotations
 
