@@ -74,6 +74,14 @@ class StackSettings(Settings):
     declarations: Path | None = Field(
         None, description="folder of the project's declarations; unset: the retail set v1 that is shipped"
     )
+    lake_url: str = Field(
+        "", description="folder, file:///folder or s3://bucket/prefix of the lake; empty: the folder lake below home"
+    )
+    s3_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^/\s@]+/?)?$",
+        description="http:// or https:// URL of a server that speaks S3; empty: that of AWS",
+    )
 
     @field_validator("flink_rest")
     @classmethod
@@ -133,6 +141,12 @@ class StackSettings(Settings):
     def grpc_address(self) -> str:
         """host:port of the gRPC server."""
         return self.grpc_target or f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def lake_address(self) -> str:
+        """Where the lake is: an absolute path, or the URL as it was given."""
+        url = self.lake_url or str(self.home / "lake")
+        return url if "://" in url else str(Path(url).absolute())
 
     @property
     def models_dir(self) -> Path:

@@ -37,6 +37,8 @@ def job_settings(job: str, stack: StackSettings, assignments: Mapping[str, str])
         "events_topic": stack.events_topic,
         "events_format": stack.events_format,
         "isolation_level": stack.isolation_level,
+        "lake_url": stack.lake_address,
+        "s3_endpoint": stack.s3_endpoint,
     }
     if stack.declarations is not None:
         services["declarations"] = str(stack.declarations.absolute())
