@@ -12,12 +12,13 @@ from typing import Literal
 
 
 class JobMetric(StrEnum):
-    """Counters of the job score-events. The first four add up to the events read."""
+    """Counters of the job score-events. The first five add up to the events read."""
 
     EVENTS_ACCEPTED = "events_accepted"  # folded and scored
     EVENTS_DUPLICATE = "events_duplicate"  # a jump: a producer retries without need
     EVENTS_LATE = "events_late"  # rising: raise disorder_ms, or find the slow producer; they are on the late topic
     EVENTS_DEAD_LETTER = "events_dead_letter"  # rising: read the dead-letter topic's driftline.errors.reason
+    EVENTS_LEFT_OUT = "events_left_out"  # of other users than a replay's only_users; not 0 in a live job: submit anew
     FORGETS_LATE = "forgets_late"  # obeyed behind the frontier; rising: find what delays erasure requests
     HEALS_APPLIED = "heals_applied"  # users whose late events `driftline heal` has put in place
     HEALS_REFUSED = "heals_refused"  # orders that did not fit; rising run by run: docs/runbook.md, healing late events

@@ -14,6 +14,7 @@ from driftline.mapping.spec import Mapping, given_in
 from driftline.values.avro import AvroSchema
 from driftline.values.reading import Schemas, ValueReader, value_reader
 from jobs.plans import bind_plan, compile_plan, plan_for
+from jobs.replay_settings import users_in
 from jobs.schema_registry import SchemaRegistry
 from jobs.settings import ScoreEventsSettings
 from udfs.plan.plan import Plan
@@ -28,10 +29,12 @@ class Bundle(NamedTuple):  # pickled with the operator, which a compiled class c
     Attributes:
         plan: the plan of the declarations, as JSON.
         mapping: what the mapping's file says, as JSON; empty without one.
+        only_users: whose records count; None: everybody's.
     """
 
     plan: str
     mapping: str = ""
+    only_users: tuple[str, ...] | None = None
 
 
 class Bound(NamedTuple):
@@ -41,11 +44,13 @@ class Bound(NamedTuple):
         plan: of the declarations.
         values: reads the values of the input topic; None for plain ones.
         mapping_hash: of what the mapping says; comments and blanks do not count.
+        only_keys: the keys of the records that count; None: all do.
     """
 
     plan: Plan
     values: ValueReader | None = None
     mapping_hash: str = NO_MAPPING
+    only_keys: frozenset[bytes] | None = None
 
 
 def bundle_of(settings: ScoreEventsSettings) -> Bundle:
@@ -53,9 +58,13 @@ def bundle_of(settings: ScoreEventsSettings) -> Bundle:
 
     Raises:
         DeclarationError: the declarations are wrong; each of its lines names a file, a line and what to do.
-        InputError: the mapping cannot be read or used.
+        InputError: the mapping cannot be read or used, or the file of only_users cannot.
     """
-    return Bundle(compile_plan(settings), compile_mapping(settings))
+    return Bundle(compile_plan(settings), compile_mapping(settings), _only_users(settings))
+
+
+def _only_users(settings: ScoreEventsSettings) -> tuple[str, ...] | None:
+    return None if settings.only_users is None else users_in(settings.only_users)
 
 
 def compile_mapping(settings: ScoreEventsSettings) -> str:
@@ -67,7 +76,7 @@ def compile_mapping(settings: ScoreEventsSettings) -> str:
 def bind(bundle: Bundle, settings: ScoreEventsSettings) -> Bound:
     """Return a bundle ready for a task's own thread. Raises SettingError where no schema registry can be asked."""
     schemas = registry_of(settings) if settings.events_format == "avro" else None
-    return _bound(bind_plan(bundle.plan, settings), bundle.mapping, settings, schemas)
+    return _bound(bind_plan(bundle.plan, settings), bundle.mapping, settings, schemas, bundle.only_users)
 
 
 def bound_for(settings: ScoreEventsSettings) -> Bound:
@@ -75,13 +84,21 @@ def bound_for(settings: ScoreEventsSettings) -> Bound:
 
     A schema registry is not connected to before a value of Avro is read: most commands read none.
     """
-    return _bound(plan_for(settings), compile_mapping(settings), settings, _WhenAsked(settings))
+    mapping, only_users = compile_mapping(settings), _only_users(settings)
+    return _bound(plan_for(settings), mapping, settings, _WhenAsked(settings), only_users)
 
 
-def _bound(plan: Plan, mapping: str, settings: ScoreEventsSettings, schemas: Schemas | None) -> Bound:
+def _bound(
+    plan: Plan,
+    mapping: str,
+    settings: ScoreEventsSettings,
+    schemas: Schemas | None,
+    only_users: tuple[str, ...] | None,
+) -> Bound:
     mapped = Mapping.of(json.loads(mapping)) if mapping else None
     values = value_reader(settings.events_format, mapped, settings.events_framing, schemas)
-    return Bound(plan, values, _hash(mapping))
+    only_keys = None if only_users is None else frozenset(user.encode() for user in only_users)
+    return Bound(plan, values, _hash(mapping), only_keys)
 
 
 def _hash(mapping: str) -> str:

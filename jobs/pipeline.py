@@ -111,6 +111,7 @@ def processor_of(settings: ScoreEventsSettings, models: Models, bound: Bound | N
         bytes_max=settings.block_bytes_max,
         aged_max=aged_max_of(bound.plan),
         folding=folding_of(settings, bound),
+        only_keys=bound.only_keys,
     )
 
 

@@ -15,6 +15,7 @@ from driftline.units import DAY_MS, KIB, MIB, MINUTE_MS
 from driftline.words import PLACEHOLDERS
 from jobs.base_settings import ModelSettings, ScoreStoreSettings, names_in, only_names_of
 from jobs.input_settings import InputSettings
+from jobs.replay_settings import ReplaySettings
 
 # The settings that shape a job's state, its scores and their destinations. The state keeps them, and a restored job
 # with other values refuses to run (jobs/lineage.py). `shards` is kept separately, because it can never change.
@@ -51,7 +52,7 @@ BY_CONTENT = ("events_mapping", "feature_set")
 ADOPTABLE = (*REMEMBERED, *BY_CONTENT)
 
 
-class ScoreEventsSettings(InputSettings, ScoreStoreSettings, ModelSettings):
+class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, ModelSettings):
     """The settings of the job score-events."""
 
     model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_")
@@ -216,6 +217,8 @@ class ScoreEventsSettings(InputSettings, ScoreStoreSettings, ModelSettings):
         seen: dict[str, str] = {}
         for name in (field for field in type(self).model_fields if field.endswith("_topic")):
             topic = getattr(self, name)
+            if not topic:  # there is none: records do not come from a lake
+                continue
             if (other := seen.setdefault(topic, name)) != name:
                 message = f"{name} and {other} are both {topic!r}; the topics of a job must differ"
                 raise ValueError(message)

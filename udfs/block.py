@@ -89,6 +89,8 @@ class BlockProcessor:
         bytes_max: memory that the timelines of one call may take; the last one read may exceed it.
         aged_max: users whom one call of `check_due` scores at an age, which takes longer than a quiet check.
         folding: names the declarations and the settings that profiles depend on; heal orders must name the same.
+        only_keys: the keys of the records that are offered to timelines; None: all are. Others are left out, but
+            count as read: for the clocks, by which events are late, and for the offsets.
     """
 
     topic: str
@@ -98,6 +100,7 @@ class BlockProcessor:
     bytes_max: int
     aged_max: int
     folding: str
+    only_keys: frozenset[bytes] | None = None
 
     def process(
         self, block: Block, shard: ShardState, users: Users, now_ms: int, watermark_ms: int = ALL_READ_MS
@@ -172,10 +175,14 @@ class BlockProcessor:
     ) -> dict[str, Timeline]:
         """Offer every event to its user's timeline; a record that is rejected goes to the result, with the reason."""
         timelines: dict[str, Timeline] = {}
-        accepted = duplicate = users.taken_bytes = 0
+        accepted = duplicate = left_out = users.taken_bytes = 0
+        only_keys = self.only_keys
         columns = block.keys, block.values, block.timestamps_ms, block.partitions, block.offsets
         for key, value, timestamp_ms, partition, offset in zip(*columns, strict=True):
             read_ms, watermark_ms = clocks.read(partition, timestamp_ms)
+            if only_keys is not None and (key is None or key not in only_keys):
+                left_out += 1
+                continue
             order: HealOrder | None = None
             try:
                 if is_order(value):
@@ -207,7 +214,7 @@ class BlockProcessor:
                 if outcome is Outcome.ID_REUSED:
                     why, rejects = id_reused(timeline.differing(event)), result.dead_letters
                 rejects.append(reject((key, value), (self.topic, partition, offset), why, now_ms))
-        result.account(accepted, duplicate)
+        result.account(accepted, duplicate, left_out)
         return timelines
 
     def _heal(

@@ -57,10 +57,11 @@ class BlockResult:
         if number:
             self.counts[metric] = self.counts.get(metric, 0) + number
 
-    def account(self, accepted: int, duplicate: int) -> None:
+    def account(self, accepted: int, duplicate: int, left_out: int = 0) -> None:
         """Count every record that was processed; late events and dead letters are counted by their lists."""
         late, dead_letter = len(self.late), len(self.dead_letters)
-        self.taken = accepted + duplicate + late + dead_letter
+        self.taken = accepted + duplicate + late + dead_letter + left_out
+        self.count(JobMetric.EVENTS_LEFT_OUT, left_out)
         self.count(JobMetric.EVENTS_ACCEPTED, accepted)
         self.count(JobMetric.EVENTS_DUPLICATE, duplicate)
         self.count(JobMetric.EVENTS_LATE, late)

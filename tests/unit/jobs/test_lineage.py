@@ -76,6 +76,14 @@ FREE = {
     "new_generation",
     "adopt",
     "allow",
+    # Where records come from and end, and whose count: a replay goes on as the live job without them.
+    "start_offsets",
+    "until_offsets",
+    "chunks_topic",
+    "lake_url",
+    "s3_endpoint",
+    "only_users",
+    "events_a_s_max",
 }
 
 
