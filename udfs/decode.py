@@ -54,7 +54,19 @@ class Decoder:
     unknown_types: NameCounts = field(default_factory=NameCounts, compare=False)
 
     def decode(self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int) -> tuple[str, Event]:
-        """Return the user's id and the event.
+        """Return the user's id and the event, whose type is counted where this version does not know it.
+
+        Arguments and errors are those of `read`.
+        """
+        user_id, event, message = self.read(key, value, timestamp_ms, now_ms)
+        if event.type == CUSTOM and (word := _unknown_type(message)):
+            self.unknown_types(word)
+        return user_id, event
+
+    def read(
+        self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int
+    ) -> tuple[str, Event, UserEvent]:
+        """Return the user's id, the event, and the message that it was made of.
 
         Args:
             key: the record's key; must be the user's id.
@@ -71,9 +83,7 @@ class Decoder:
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
         self._check_time(event, timestamp_ms, now_ms)
-        if event.type == CUSTOM and (word := _unknown_type(message)):
-            self.unknown_types(word)
-        return user_id, event
+        return user_id, event, message
 
     def uncount(self, key: bytes | None, value: bytes | None) -> None:
         """Undo what `decode` has counted for a record that will be decoded again; nothing of a heal order."""

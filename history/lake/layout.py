@@ -33,7 +33,7 @@ TYPED: Final = pa.schema(
     [  # what it says, for people; null in a record that is no event
         pa.field("user_id", pa.string()),
         pa.field("event_id", pa.string()),
-        pa.field("type", pa.string()),  # a word of UserEvent.Type, or the name of a declared type
+        pa.field("type", pa.string()),  # a word of UserEvent.Type as it was sent, or the name of a declared type
         pa.field("event_time_ms", pa.int64()),
         pa.field("item_id", pa.string()),
         pa.field("category", pa.string()),
@@ -42,7 +42,7 @@ TYPED: Final = pa.schema(
         pa.field("channel", pa.string()),
         pa.field("name", pa.string()),
         pa.field("properties", pa.map_(pa.string(), pa.string())),
-        pa.field("reason", pa.string()),  # why it is no event: the reason of its dead letter
+        pa.field("reason", pa.string()),  # why it is no event: the reason of its dead letter, or HEAL_ORDER
     ]
 )
 _KINDS: Final = {"number": pa.float64(), "text": pa.string()}
