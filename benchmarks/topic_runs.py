@@ -106,7 +106,7 @@ def live_traffic(bench: Workbench, *, rate: int, users_of: int, seconds: float) 
     Yields:
         Their process; at its end it prints one JSON line, as benchmarks.traffic says.
     """
-    options = {"users": min(users_of * USERS_PER_RATE, USERS_MAX), "rate": rate, "seconds": seconds, "seed": users_of}
+    options = {"users": live_users(users_of), "rate": rate, "seconds": seconds, "seed": users_of}
     command = traffic_command(bench, "live", options)
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as traffic:
         assert traffic.stdin is not None and traffic.stdout is not None  # noqa: S101  (both are pipes)
@@ -117,6 +117,11 @@ def live_traffic(bench: Workbench, *, rate: int, users_of: int, seconds: float) 
             yield traffic
         finally:
             traffic.terminate()
+
+
+def live_users(rate: int) -> int:
+    """Return how many users live traffic for this rate has at most: the first of those of the history."""
+    return min(rate * USERS_PER_RATE, USERS_MAX)
 
 
 def fill(bench: Workbench, kind: str = "history", /, **options: object) -> int:
