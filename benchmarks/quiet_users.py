@@ -126,7 +126,7 @@ def summary(result: dict[str, Any]) -> str:
         f"freshness before: p50 {before['p50_ms']:.0f}, p99 {before['p99_ms']:.0f} ms; beside "
         f"{result['looks_beside_a_second']:,.0f} looks/s: p50 {beside['p50_ms']:.0f}, p99 {beside['p99_ms']:.0f} ms; "
         f"p99 by p99 {ratio:.2f} (required: at most {P99_RATIO_MAX})",
-        f"all sessions closed and ages of silent users written {result['ended_after_s']:.0f} s after the second probing",
+        f"sessions closed and ages of silent users written {result['ended_after_s']:.0f} s after the second probing",
         "memory: " + json.dumps({name: f"{rss:,.0f} MiB" for name, rss in result["memory_mib"].items()}),
     ]
     return "\n".join(lines)
