@@ -6,7 +6,7 @@ outputs of the job, and `driftline up` creates them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from driftline.topics import SCORES, SEGMENTS, SESSIONS, Topic
@@ -48,10 +48,18 @@ class Made(NamedTuple):
 
 
 class StageEntry(NamedTuple):
-    """A stage: how it is built, and the topics that it emits to."""
+    """A stage.
+
+    Attributes:
+        build: makes it.
+        writes: the topics that it emits to.
+        at_end: whether what it makes of a user in the end does not depend on its having run before: where nobody waits
+            for results, it may run once, after all blocks.
+    """
 
     build: Callable[[Made], Stage]
     writes: tuple[Topic, ...] = ()
+    at_end: bool = False
 
 
 def refused_ids_of(settings: ScoreEventsSettings) -> RefusedIds:
@@ -80,10 +88,10 @@ def aged_max_of(plan: Plan) -> int:
 
 GATES: tuple[Callable[[ScoreEventsSettings], Gate], ...] = (refused_ids_of,)
 STAGES: tuple[StageEntry, ...] = (
-    StageEntry(lambda made: Scores(made.plan, made.models), writes=(SCORES,)),
+    StageEntry(lambda made: Scores(made.plan, made.models), writes=(SCORES,), at_end=True),
     StageEntry(lambda made: Sessions(checks_of(made), published=made.plan.sessions), writes=(SESSIONS,)),
-    StageEntry(lambda made: Ages(made.plan, checks_of(made))),
-    StageEntry(lambda made: Segments(made.plan.segments), writes=(SEGMENTS,)),
+    StageEntry(lambda made: Ages(made.plan, checks_of(made)), at_end=True),
+    StageEntry(lambda made: Segments(made.plan.segments), writes=(SEGMENTS,), at_end=True),
     StageEntry(lambda _: Overflows()),
 )
 
@@ -93,7 +101,9 @@ def stage_topics() -> tuple[Topic, ...]:
     return tuple(topic for entry in STAGES for topic in entry.writes)
 
 
-def processor_of(settings: ScoreEventsSettings, models: Models, bound: Bound | None = None) -> BlockProcessor:
+def processor_of(
+    settings: ScoreEventsSettings, models: Models, bound: Bound | None = None, stages: Sequence[Stage] | None = None
+) -> BlockProcessor:
     """Return the processor that folds blocks and runs the stages.
 
     Args:
@@ -101,13 +111,16 @@ def processor_of(settings: ScoreEventsSettings, models: Models, bound: Bound | N
         models: of the scores that have one.
         bound: the declarations and the reader of values; None: what the settings name now, with the process's plan,
             which only one thread may use.
+        stages: those that run; None: all, in their order.
     """
     bound = bound or bound_for(settings)
+    if stages is None:
+        stages = [entry.build(Made(settings, bound.plan, models)) for entry in STAGES]
     return BlockProcessor(
         topic=settings.events_topic,
         decoder=decoder_of(settings, bound),
         bounds=bounds_of(settings, bound.plan),
-        stages=[entry.build(Made(settings, bound.plan, models)) for entry in STAGES],
+        stages=stages,
         bytes_max=settings.block_bytes_max,
         aged_max=aged_max_of(bound.plan),
         folding=folding_of(settings, bound),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Sequence
 from contextlib import closing
 from time import monotonic
 from typing import Any
@@ -33,12 +32,12 @@ from jobs.model_watch import Gauges, ModelFollower, followers_of, gauges_of
 from jobs.operators.pacing import Pacing
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
 from jobs.pipeline import processor_of, stage_topics
+from jobs.segment_writes import segment_write
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.catalogue_store import CatalogueStore
 from sink_connectors.redis_memory import MemoryWatch
 from sink_connectors.score_store import RedisScoreStore, ShardReport
 from sink_connectors.score_value import encode_values
-from sink_connectors.segment_lists import Rows, SegmentWrite
 from state_schemas import codec, names
 from state_schemas.due import DueQueue
 from state_schemas.layouts import StoredLayouts
@@ -319,13 +318,3 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
 
     def _count(self, metric: JobMetric, number: int = 1) -> None:
         self._counters[metric].inc(number)
-
-
-def segment_write(
-    shard: int, generation: int, segments: Sequence[str], epoch: int, result: BlockResult
-) -> SegmentWrite | None:
-    """Return the memberships of the users that are scored; None without segments."""
-    if not segments:
-        return None
-    rows = Rows(generation, segments, epoch)
-    return SegmentWrite(shard, segments, [rows.encode(result.members[scored.user_id]) for scored in result.scored])

@@ -16,9 +16,9 @@ from driftline.event.v1.segment_pb2 import SegmentChange
 from driftline.serving.v1.scores_pb2 import UserScores
 from driftline.state.v1.state_pb2 import ShardState
 from jobs.bundle import Bound
-from jobs.operators.score_blocks import segment_write
 from jobs.pipeline import processor_of
 from jobs.plans import plan_for
+from jobs.segment_writes import segment_write
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.in_memory_store import InMemoryScoreStore
 from sink_connectors.score_value import encode_values
