@@ -1,4 +1,4 @@
-"""Models that were trained elsewhere: checked, and stored as the current one of a score."""
+"""Models that were trained elsewhere: checked, and stored as the live one of a score or a candidate."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from driftline.catalogue import FeatureSet
 from driftline.errors import InputError
 from driftline.manifest import Manifest
+from driftline.model_changes import Action
 from driftline.model_scores import ModelScore
 from driftline.models import ModelFolder
 from driftline.onnx_model import OnnxModel, depends_on_neighbours
@@ -55,8 +56,9 @@ def add_model(
     now_ms: int,
     stamp: str,
     source: str,
+    live: bool = True,
 ) -> Manifest:
-    """Check that a model can be served, and make it the current one of its score.
+    """Check that a model can be served, and store it, as the live one of its score or as a candidate.
 
     Args:
         onnx: the model: one input of n rows with a column a feature; a probability or an estimate a row.
@@ -67,6 +69,7 @@ def add_model(
         now_ms: wall-clock time.
         stamp: first part of the version's name.
         source: where the model is from, for people.
+        live: whether it becomes the live one.
 
     Raises:
         InputError: a name is not in the vector, or the model cannot be served.
@@ -89,6 +92,8 @@ def add_model(
         feature_set=features,
         features=chosen,
         row_by_row=row_by_row,
+        live=live,
+        action=Action.ADD,
     )
 
 

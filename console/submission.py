@@ -128,5 +128,5 @@ def _require_room(flink: FlinkRest, job: str, settings: JobSettings) -> None:
 
 def _make_models_folder(stack: StackSettings, settings: JobSettings) -> None:
     """Make the local models folder, which may be empty; another one that is missing is a mistake."""
-    if isinstance(settings, ModelSettings) and settings.models_dir == stack.models_dir:
-        settings.models_dir.mkdir(parents=True, exist_ok=True)
+    if isinstance(settings, ModelSettings) and settings.models_dir == str(stack.models_dir):
+        stack.models_dir.mkdir(parents=True, exist_ok=True)

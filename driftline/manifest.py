@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from driftline.catalogue import PURCHASE_PROPENSITY, FeatureSet
@@ -27,6 +26,7 @@ class Manifest:
         feature_hashes: of the definitions of `features`, by name; none where they were not known.
         declaration: hash of the declaration that it was trained for.
         row_by_row: whether its rows must be run one at a time (OnnxModel).
+        lineage: where it is from (training/lineage.py); anything in JSON, empty where that is not known.
     """
 
     version: str
@@ -40,16 +40,18 @@ class Manifest:
     feature_hashes: Mapping[str, str] = field(default_factory=dict)
     declaration: str = ""
     row_by_row: bool = False
+    lineage: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> Manifest:
-        """Read a manifest file. Raises ModelError where it is not one."""
+    def parse(cls, content: bytes, where: str) -> Manifest:
+        """Read a manifest; what a later release has added is not looked at. Raises ModelError where it is none."""
         try:
-            document = json.loads(path.read_text())
-            manifest = cls(**{**document, "features": tuple(document["features"])})
+            document = json.loads(content)
+            known = {one.name: document[one.name] for one in fields(cls) if one.name in document}
+            manifest = cls(**{**known, "features": tuple(document["features"])})
             manifest._check()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            message = f"{path}: not a model manifest: {error}"
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            message = f"{where}: not a model manifest: {error}"
             raise ModelError(message) from error
         return manifest
 

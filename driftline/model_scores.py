@@ -11,10 +11,11 @@ from typing import Any, Final
 from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.errors import InputError, ModelError
 from driftline.estimators import CLASSIFICATION
-from driftline.models import CURRENT, ModelFolder
+from driftline.model_files import CURRENT, ROOT, files_at, is_url
+from driftline.models import CHANGES, ModelFolder
 from driftline.settings import unknown
 
-ROOT: Final = "."  # the folder of a score whose models are in models_dir itself
+_RESERVED: Final = (CURRENT, CHANGES)
 _FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -40,7 +41,7 @@ class ModelScore:
     has_formula: bool = False
 
     def __post_init__(self) -> None:
-        if self.folder != ROOT and (not _FOLDER.fullmatch(self.folder) or self.folder == CURRENT):
+        if self.folder != ROOT and (not _FOLDER.fullmatch(self.folder) or self.folder in _RESERVED):
             message = f"score {self.name}: folder should be a name of a folder below models_dir, not {self.folder!r}"
             raise ModelError(message)
 
@@ -51,9 +52,20 @@ class ModelScore:
         features = tuple(plan["features"][position]["name"] for position in model.get("features") or ())
         return cls(name, model["task"], declared.get("folder") or name, features, "expr" in declared)
 
-    def models(self, models_dir: Path) -> ModelFolder:
-        """Return the folder of its models; that folder need not exist yet, but `models_dir` must where it is used."""
-        return ModelFolder(models_dir) if self.folder == ROOT else ModelFolder(models_dir / self.folder, models_dir)
+    def models(self, models_dir: Path | str, s3_endpoint: str = "") -> ModelFolder:
+        """Return the folder of its models; that folder need not exist yet, but `models_dir` must where it is used.
+
+        Args:
+            models_dir: a folder, or s3://bucket/prefix.
+            s3_endpoint: URL of a server that speaks S3; empty: that of AWS.
+
+        Raises:
+            SettingError: it is neither a folder nor such a URL.
+        """
+        files = files_at(models_dir, self.folder, s3_endpoint)
+        if is_url(models_dir):
+            return ModelFolder(Path(self.folder), files=files)
+        return ModelFolder(Path(models_dir) / self.folder, Path(models_dir), files)
 
 
 def model_scores_of(plan: Mapping[str, Any]) -> tuple[ModelScore, ...]:

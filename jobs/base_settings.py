@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from driftline.catalogue import PURCHASE_PROPENSITY
-from driftline.errors import SettingError
+from driftline.errors import ModelError, SettingError
 from driftline.limits import NAMESPACE
+from driftline.model_files import CURRENT, ROOT, files_at, why
 from driftline.redis_url import RedisUrl, check_login, with_password
 from driftline.settings import Settings
 from driftline.topics import Topic
@@ -97,8 +98,12 @@ class ScoreStoreSettings(JobSettings):
 class ModelSettings(JobSettings):
     """The settings of a job that reads trained models."""
 
-    models_dir: Path = Field(
-        Path(".driftline/models"), description="folder of the trained models, as the TaskManagers see it"
+    models_dir: str = Field(
+        ".driftline/models",
+        description="folder, or s3://bucket/prefix, of the trained models, as the TaskManagers see it",
+    )
+    s3_endpoint: str = Field(
+        "", description="http:// or https:// URL of a server that speaks S3, for what is there; empty: that of AWS"
     )
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
     require_model: bool | None = Field(
@@ -107,15 +112,32 @@ class ModelSettings(JobSettings):
         "submits finds a current model of each below models_dir",
     )
 
+    @field_validator("models_dir", mode="before")
+    @classmethod
+    def _text_of(cls, place: Any) -> Any:
+        return str(place) if isinstance(place, Path) else place
+
     @property
-    def model_folders(self) -> dict[str, Path]:
-        """The folder of the models of each score that only a model makes, by score."""
-        return {PURCHASE_PROPENSITY: self.models_dir}
+    def model_folders(self) -> dict[str, str]:
+        """The folder below `models_dir` of the models of each score that only a model makes, by score."""
+        return {PURCHASE_PROPENSITY: ROOT}
 
     @property
     def scores_without_model(self) -> list[str]:
-        """The scores of models of which this machine finds no current model now."""
-        return [name for name, folder in self.model_folders.items() if not (folder / "current").exists()]
+        """The scores of models of which this machine finds no current model now.
+
+        Raises:
+            ModelError: the bucket of models does not answer.
+        """
+        return [name for name, folder in self.model_folders.items() if not self._has_model(folder)]
+
+    def _has_model(self, folder: str) -> bool:
+        files = files_at(self.models_dir, folder, self.s3_endpoint)
+        try:
+            return files.exists(CURRENT)
+        except OSError as error:
+            message = f"models_dir {self.models_dir} does not answer: {why(error)}"
+            raise ModelError(message) from None
 
     def as_submitted(self) -> Self:
         """Return the settings with `require_model` decided: where every model exists now, they are required later."""

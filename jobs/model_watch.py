@@ -42,7 +42,7 @@ class ModelWatcher:
         path: the folder.
         poll_s: seconds between two looks.
         features: those that a model will be given.
-        folder: how the folder is read, where that differs; its models are at `path`.
+        folder: how the folder is read, where that differs; `path` is not looked at then.
         score: the score that its models must be made for, and what they must do; None: any.
     """
 
@@ -55,13 +55,13 @@ class ModelWatcher:
         folder: ModelFolder | None = None,
         score: ModelScore | None = None,
     ) -> None:
-        self.path = path
+        self._folder = folder or ModelFolder(path)
+        self.where = self._folder.where
         self.model: OnnxModel | None = None
         self.failures = 0  # number of models that could not be used, since the process began
         self.problem = ""  # why the current model is not in use as of the newest look; empty if it is
         self.there = True  # whether the newest look found the folder
         self.looked_at_s = time.monotonic()  # when the newest look ended
-        self._folder = folder or ModelFolder(path)
         self._features = features
         self._score, self._task = (score.name, score.task) if score else ("", "")
         self._poll_s = poll_s
@@ -75,7 +75,7 @@ class ModelWatcher:
 
     def start(self) -> None:
         """Start the thread that looks now and then every `poll_s` seconds; it does not keep the process alive."""
-        threading.Thread(target=self._run, name=f"models {self.path}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"models {self.where}", daemon=True).start()
 
     def await_look(self, timeout_s: float) -> bool:
         """Wait for a look at the folder that begins now; False if it takes longer than `timeout_s`."""
@@ -141,26 +141,39 @@ class ModelWatcher:
             try:
                 self.look()
             except Exception:  # a bug; the thread goes on, because only it can find the next model
-                _log.exception("looking at %s failed", self.path)
+                _log.exception("looking at %s failed", self.where)
             with self._looked:
                 self._looks += 1
                 self._looked.notify_all()
             self._poke.wait(self._poll_s)
 
 
-@functools.cache
-def watcher(path: Path, poll_s: float, features: FeatureSet = SHIPPED, score: ModelScore | None = None) -> ModelWatcher:
+def watcher(
+    path: Path | str,
+    poll_s: float,
+    features: FeatureSet = SHIPPED,
+    score: ModelScore | None = None,
+    s3_endpoint: str = "",
+) -> ModelWatcher:
     """Return the process's watcher of a score's models, started: thread mode never closes operators.
 
     One for each operator would pile up. Another declaration makes another one, for jobs of two plans in one process.
 
     Args:
-        path: models_dir, below which the score's folder is.
+        path: models_dir, below which the score's folder is; a folder or s3://bucket/prefix.
         poll_s: seconds between two looks.
         features: those that its models will be given.
         score: the score; None: any whose models are in models_dir itself.
+        s3_endpoint: URL of a server that speaks S3; empty: that of AWS.
     """
-    folder = score.models(path) if score else ModelFolder(path)
+    return _watcher(str(path), poll_s, features, score, s3_endpoint)
+
+
+@functools.cache
+def _watcher(
+    models_dir: str, poll_s: float, features: FeatureSet, score: ModelScore | None, s3_endpoint: str
+) -> ModelWatcher:
+    folder = (score or ModelScore(name="", task="")).models(models_dir, s3_endpoint)
     made = ModelWatcher(folder.path, poll_s, features, folder=folder, score=score)
     made.start()
     return made
@@ -203,7 +216,7 @@ class ModelFollower:
         watched = self._watched
         if watched.model is None:
             if not watched.await_look(wait_s):
-                message = f"models_dir {watched.path} does not answer within {wait_s:g} s"
+                message = f"models_dir {watched.where} does not answer within {wait_s:g} s"
                 raise ModelError(message)
             if watched.model is None and not watched.there:
                 message = f"{watched.problem}; mount it, or make it where no model is trained yet"
@@ -225,7 +238,7 @@ class ModelFollower:
         if self._model is not None:
             return self
         if self._required and not self._does_without:
-            why = watched.problem or f"none is current in {watched.path}"
+            why = watched.problem or f"none is current in {watched.where}"
             message = f"require_model is on and there is no model to score with: {why}"
             raise ModelError(message)
         return None
@@ -255,13 +268,14 @@ class ModelFollower:
 
 
 def followers_of(
-    models_dir: Path,
+    models_dir: Path | str,
     poll_s: float,
     features: FeatureSet,
     scores: Iterable[ModelScore],
     *,
     required: bool,
     count: Callable[[JobMetric], None],
+    s3_endpoint: str = "",
 ) -> dict[str, ModelFollower]:
     """Return an operator's follower of each score's models, by score; none is opened yet.
 
@@ -272,10 +286,11 @@ def followers_of(
         scores: of the plan (`driftline.model_scores.model_scores_of`).
         required: whether to raise ModelError instead of scoring without one of the models.
         count: adds one to a counter.
+        s3_endpoint: URL of a server that speaks S3, for a `models_dir` there; empty: that of AWS.
     """
     return {
         score.name: ModelFollower(
-            watcher(models_dir, poll_s, features, score), required, count, optional=score.has_formula
+            watcher(models_dir, poll_s, features, score, s3_endpoint), required, count, optional=score.has_formula
         )
         for score in scores
     }

@@ -43,9 +43,6 @@ class ReplaySettings(JobSettings):
         description="folder or s3://bucket/prefix of the lake, which every TaskManager reaches; the records are below "
         "the name of events_topic in it",
     )
-    s3_endpoint: str = Field(
-        "", description="http:// or https:// URL of a server that speaks S3, for a lake there; empty: that of AWS"
-    )
     only_users: Path | None = Field(
         None,
         description="file of user ids, a line each, read where the job is submitted: records of others are left out "

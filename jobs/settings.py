@@ -158,7 +158,7 @@ class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, Mod
     )
 
     @property
-    def model_folders(self) -> dict[str, Path]:
+    def model_folders(self) -> dict[str, str]:
         """See ModelSettings; those of the declarations, which must be readable where it is asked.
 
         A score that has a formula, too, needs no model.
@@ -166,10 +166,9 @@ class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, Mod
         from jobs.plans import compile_plan  # noqa: PLC0415  (it needs these settings, and a server needs no core)
 
         scores = json.loads(compile_plan(self))["scores"]
-        folders = {
+        return {
             one["name"]: one.get("folder") or one["name"] for one in scores if one.get("model") and "expr" not in one
         }
-        return {name: self.models_dir / folder for name, folder in folders.items()}
 
     @property
     def adopted(self) -> tuple[str, ...]:

@@ -7,56 +7,26 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from history.reading import EventReader
+from training.histories import LeftOut, read_files
 from training.labels import PURCHASE_WITHIN_30_MIN, Label
 from training.moments import Moment, Sample, Silences, moments_of, silences_of
+from training.sampling import ALL_USERS, Sampling
 from udfs.decode import Decoder
 from udfs.event import FORGET, Event
 from udfs.hashing import hash64
 from udfs.plan.plan import Plan
 from udfs.profile import ProfileBounds
-from udfs.rejects import InvalidEventError
 from udfs.timeline import Outcome, Timeline, TimelineBounds
 
-_EVENTS_A_NOTE = 10_000
-
-
-class LeftOut:
-    """Events, and moments of silence, that make no example, counted by cause.
-
-    A cause is the reason of a dead letter, LATE, DUPLICATE, FORGET, or in words.
-
-    Attributes:
-        counts: by cause.
-        first: where and why it was met first, where that is known.
-    """
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self.first: dict[str, str] = {}
-
-    def add(self, cause: str, where: str = "", number: int = 1) -> None:
-        """Count events; nothing where there are none."""
-        if number:
-            self.counts[cause] = self.counts.get(cause, 0) + number
-            if where:
-                self.first.setdefault(cause, where)
-
-    def __str__(self) -> str:
-        """One line, the most frequent first; empty if nothing was left out."""
-        ranked = sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
-        return "; ".join(f"{number:,} {cause}{self._first(cause)}" for cause, number in ranked)
-
-    def _first(self, cause: str) -> str:
-        if cause == Outcome.LATE.name:
-            return " (in the order of the file; sort it by time where it is a history)"
-        return f" (first in {self.first[cause]})" if cause in self.first else ""
+NO_CLOCKS: Final[Mapping[str, array[int]]] = {}
 
 
 @dataclass(frozen=True)
@@ -97,20 +67,8 @@ def read_history(
     Raises:
         InputError: a file cannot be read, or holds what is no event (named by its place).
     """
-    users: dict[str, list[Event]] = {}
-    left_out = LeftOut()
-    for message, _ in history:
-        try:
-            # As `driftline publish` stamps the record: with the event's time, never with the future.
-            event = decoder.event_of(message, min(message.event_time_ms, now_ms), now_ms)
-            users.setdefault(message.user_id, []).append(event)
-        except InvalidEventError as error:
-            left_out.add(error.reason.value, f"{history.place}: {error}")
-        if not history.good % _EVENTS_A_NOTE:
-            note(f"reading the history: {history.good:,} events")
-    left_out.add("that are no events", number=history.bad)
-    left_out.add("without what the mapping asks for", number=history.left_out)
-    return users, left_out
+    found = read_files(history, decoder, now_ms, note)
+    return found.users, found.left_out
 
 
 def make_examples(
@@ -118,6 +76,10 @@ def make_examples(
     bounds: TimelineBounds,
     left_out: LeftOut | None = None,
     label: Label = PURCHASE_WITHIN_30_MIN,
+    *,
+    clocks: Mapping[str, array[int]] = NO_CLOCKS,
+    newest_ms: int = 0,
+    sampling: Sampling = ALL_USERS,
 ) -> Examples:
     """Fold what the job would keep of each user's events, in order of time, and label the features at each moment.
 
@@ -129,21 +91,35 @@ def make_examples(
         bounds: of the job that will score.
         left_out: what reading has left out.
         label: what is to be predicted.
+        clocks: see `Histories`.
+        newest_ms: how far the whole history is known, where `users` are a sample of it.
+        sampling: whose bound of rows is kept; its share has been applied by reading.
     """
     left_out = LeftOut() if left_out is None else left_out
-    kept = {user_id: _kept(users[user_id], bounds, left_out) for user_id in sorted(users)}
+    kept = {user_id: _kept(users[user_id], bounds, left_out, clocks.get(user_id)) for user_id in sorted(users)}
     end_ms = max((event.time_ms for events in kept.values() for event in events), default=0)
+    end_ms = max(end_ms, newest_ms)
     known = {user_id: label.known(events, end_ms) for user_id, events in kept.items()}
     left_out.add("without a known future", number=sum(map(len, kept.values())) - sum(known.values()))
     silences = _silences(kept, bounds.profile, label, end_ms)
     chosen = _chosen(silences, sum(known.values()), left_out)
+    taken = _taken({user_id: known[user_id] + len(chosen.get(user_id, ())) for user_id in kept}, sampling, left_out)
     rows = _Rows()
-    for user_id, events in kept.items():
+    for user_id in taken:
+        events = kept[user_id]
         moments = moments_of(events, known[user_id], chosen.get(user_id, ()))
         rows.add(hash64(user_id), moments, label.of(events, [one.time_ms for one in moments]))
         for features in _folded(events, moments, bounds.profile):
             rows.vectors.extend(features)
     return rows.examples(left_out)
+
+
+def _taken(numbers: dict[str, int], sampling: Sampling, left_out: LeftOut) -> list[str]:
+    """Return the users whose moments the sample has room for, in the order given; `numbers` are of their moments."""
+    within = sampling.within(numbers)
+    taken = [user_id for user_id in numbers if user_id in within]
+    left_out.add("moments beyond the sample", number=sum(numbers.values()) - sum(numbers[one] for one in taken))
+    return taken
 
 
 class _Rows:
@@ -198,11 +174,16 @@ def _chosen(silences: dict[str, Silences], events: int, left_out: LeftOut) -> di
     return chosen
 
 
-def _kept(events: list[Event], bounds: TimelineBounds, left_out: LeftOut) -> list[Event]:
+def _kept(
+    events: list[Event], bounds: TimelineBounds, left_out: LeftOut, clocks: array[int] | None = None
+) -> list[Event]:
     """What is left of a user's events at the history's end, in order of time, as the job decides it."""
     timeline, kept = Timeline.begin(bounds), list[Event]()
-    for event in events:
-        outcome = timeline.offer(event)
+    for number, event in enumerate(events):
+        if clocks is None:
+            outcome = timeline.offer(event)
+        else:
+            outcome = timeline.offer(event, clocks[2 * number], clocks[2 * number + 1])
         if outcome is not Outcome.ACCEPTED:
             left_out.add(outcome.name)
         elif event.type == FORGET:

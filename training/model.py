@@ -39,19 +39,28 @@ def split(examples: Examples, learned: LearnedScore = PROPENSITY) -> tuple[NDArr
     Raises:
         InputError: too little history on either side.
     """
-    if not len(examples):
-        message = f"the history has no usable events{_of(examples)}"
-        raise InputError(message)
-    cut_ms = int(np.quantile(examples.times_ms, TRAIN_SHARE, method="lower"))
-    held_out = examples.user_hashes % TEST_USERS == 0
-    train = ~held_out & (examples.times_ms + learned.label.within_ms < cut_ms)
-    test = held_out & (examples.times_ms >= cut_ms)
+    train, test, _ = parted(examples, learned)
     for name, mask in (("training", train), ("test", test)):
         why = _too_little(examples.labels[mask], learned)
         if why:
             message = f"the {name} part of the history has {why}: give more users or days{_of(examples)}"
             raise InputError(message)
     return train, test
+
+
+def parted(examples: Examples, learned: LearnedScore) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Return the masks of training and test examples, and the time that parts them, however few they are.
+
+    Raises:
+        InputError: there are no examples.
+    """
+    if not len(examples):
+        message = f"the history has no usable events{_of(examples)}"
+        raise InputError(message)
+    cut_ms = int(np.quantile(examples.times_ms, TRAIN_SHARE, method="lower"))
+    held_out = examples.user_hashes % TEST_USERS == 0
+    train = ~held_out & (examples.times_ms + learned.label.within_ms < cut_ms)
+    return train, held_out & (examples.times_ms >= cut_ms), cut_ms
 
 
 def _too_little(labels: NDArray[np.float64], learned: LearnedScore) -> str:

@@ -21,8 +21,8 @@ from console.cli import (
     events,
     heal,
     jobs,
-    models,
     namespaces,
+    registry,
     replay,
     rest,
     scores,
@@ -31,6 +31,7 @@ from console.cli import (
     token,
     topics,
     train,
+    training_set,
 )
 from driftline import __version__
 from driftline.errors import DriftlineError
@@ -53,7 +54,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Jobs": (jobs.submit, jobs.stop, replay.replay, namespaces.promote, jobs.drain, checkpoints.checkpoints),
     "Events": (events.simulate, events.publish, topics.topics, heal.heal),
     "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores, diff.diff),
-    "Model": (train.train,),
+    "Model": (training_set.training_set, train.train),
 }
 for panel, commands in PANELS.items():
     for command in commands:
@@ -61,7 +62,7 @@ for panel, commands in PANELS.items():
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Events")
 app.add_typer(namespaces.app, name="namespaces", rich_help_panel="Scores")
 app.add_typer(segments.app, name="segments", rich_help_panel="Scores")
-app.add_typer(models.app, name="models", rich_help_panel="Model")
+app.add_typer(registry.app, name="models", rich_help_panel="Model")
 
 
 # What this repository installs: if one of these is missing, that is a bug, and its traceback is wanted.

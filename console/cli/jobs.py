@@ -14,6 +14,7 @@ from rich.console import Console
 from console.cli.models import say_if_project_is_not_used
 from console.settings import StackSettings
 from driftline.errors import InputError, SettingError
+from driftline.model_files import files_at
 from driftline.redis_url import without_password
 from jobs.base_settings import JobSettings, ModelSettings, parse_assignments
 from jobs.register import JOBS, JobSpec, spec_of
@@ -108,8 +109,9 @@ def _warn(spec: JobSpec, stack: StackSettings, settings: JobSettings) -> None:
     if not isinstance(settings, ModelSettings):
         return
     for score in settings.scores_without_model:
+        folder = files_at(settings.models_dir, settings.model_folders[score], settings.s3_endpoint).where
         typer.echo(
-            f"no model in {settings.model_folders[score]} yet, so there is no {score}: "
+            f"no model in {folder} yet, so there is no {score}: "
             f"`driftline train {score}` makes one, and the job picks it up",
             err=True,
         )

@@ -3,86 +3,140 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from console.cli.events import MAPPING_HELP, SKIP_BAD_HELP
-from console.cli.models import Declarations, declared_names, job_settings
-from console.settings import StackSettings
+from console.cli.models import Declarations, ModelsDir, job_settings, models_place
+from console.cli.registry import is_live, what_became
+from console.cli.training_set import Dates, Events, FromLake, MappingFile, Score, SkipBad
+from driftline.model_changes import Stage
 from driftline.units import wall_clock_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from console.training_data import Wanted
+    from driftline.manifest import Manifest
+    from driftline.models import ModelFolder
+    from jobs.settings import ScoreEventsSettings
     from training import reports
+    from training.examples import Examples
+    from training.learned_score import LearnedScore
+
+    AnyReport = reports.Report | reports.RegressionReport
 
 
 def train(  # noqa: PLR0917  (options, which Typer passes by name)
-    events: Annotated[
-        list[Path],
+    score: Score = "",
+    events: Events = None,
+    lake: FromLake = False,
+    dates: Dates = "",
+    training_set: Annotated[
+        Path | None,
         typer.Option(
-            metavar="FILE",
-            help="History to learn from, as for publish; - is the standard input. Repeatable.",
-            show_default=False,
+            metavar="FOLDER", help="Learn from a set that `driftline training-set` has made.", show_default=False
         ),
-    ],
-    score: Annotated[
-        str,
-        typer.Argument(
-            metavar="[SCORE]",
-            help="The declared score to learn. [default: the only one that a model makes, or purchase_propensity]",
-            show_default=False,
-        ),
-    ] = "",
-    declarations: Declarations = None,
-    models_dir: Annotated[
-        Path | None, typer.Option(help="Folder to store the model in. [default: DRIFTLINE_HOME/models]")
     ] = None,
-    mapping: Annotated[Path | None, typer.Option(metavar="FILE", help=MAPPING_HELP, show_default=False)] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD_HELP)] = False,
+    stage: Annotated[
+        str,
+        typer.Option(
+            "--as", metavar="STAGE", help="live: jobs use it at once; candidate: once `models promote` makes it live."
+        ),
+    ] = Stage.LIVE.value,
+    declarations: Declarations = None,
+    models_dir: ModelsDir = "",
+    mapping: MappingFile = None,
+    skip_bad: SkipBad = False,
 ) -> None:
-    """Train the model of a score on a history, report its quality, and make it the score's current model.
+    """Train the model of a score on a history, report its quality, and make it the score's live model.
 
     Features are made by the code that serves them. What is predicted is the label that the score is declared with: of
     purchase_propensity it is a purchase within the next 30 minutes of event time.
     What the job would refuse, call late or have forgotten is left out and counted.
     The report is about users and a time that the model was not fitted on. Running jobs pick the model up by themselves.
-    """
-    from driftline.mapping.spec import Mapping  # slow imports, for this command only
-    from history.reading import EventReader
-    from jobs.pipeline import bounds_of, decoder_of, refused_ids_of
-    from jobs.plans import plan_for
-    from training.learned_score import LearnedScore
-    from training.run import train as run
 
+    For example: driftline train purchase_propensity --events history.jsonl --as candidate
+    """
+    from console.training_data import Wanted, plan_and_score
+
+    live = is_live(stage)
+    wanted = Wanted(files=tuple(events or ()), lake=lake, dates=dates, mapping=mapping, skip_bad=skip_bad)
+    wanted.require_one(other=training_set is not None)
     settings = job_settings(declarations)
-    plan = plan_for(settings).data
-    learned = LearnedScore.of_plan(plan, score)
-    mapped = None if mapping is None else Mapping.load(mapping)
-    history = EventReader(
-        events,
-        mapping=mapped,
-        skip_bad=skip_bad,
-        refused=refused_ids_of(settings),
-        declared=declared_names(settings),
-    )
-    folder = learned.score.models(models_dir or StackSettings.load().models_dir)
+    _, learned = plan_and_score(settings, score)
+    folder = learned.score.models(*models_place(settings, models_dir))
     with Console(stderr=True).status("") as status:
-        manifest, report = run(
-            history,
-            folder,
-            wall_clock_ms(),
-            status.update,
-            decoder=decoder_of(settings),
-            bounds=bounds_of(settings),
-            learned=learned,
-        )
-    for line in history.summary():
+        made = _Training(settings, learned, folder, status.update, live=live)
+        manifest, report, remarks = made.of_events(wanted) if training_set is None else made.of_set(training_set)
+    for line in remarks:
         typer.echo(line, err=True)
-    made = f"model {manifest.version} (feature set {manifest.feature_set})"
-    typer.echo(f"{made} is now the current one of {manifest.score}")
+    typer.echo(what_became(manifest, live=live))
     Console().print(_table(report))
+
+
+class _Training:
+    """A training, by the settings of the job that will score."""
+
+    def __init__(
+        self,
+        settings: ScoreEventsSettings,
+        learned: LearnedScore,
+        folder: ModelFolder,
+        note: Callable[[str], object],
+        *,
+        live: bool,
+    ) -> None:
+        self._settings, self._learned, self._folder, self._note, self._live = settings, learned, folder, note, live
+        self._now_ms = wall_clock_ms()
+
+    def of_events(self, wanted: Wanted) -> tuple[Manifest, AnyReport, list[str]]:
+        """Train on files or the lake."""
+        from console.training_data import read_data
+        from training.sampling import ALL_USERS
+
+        data = read_data(wanted, self._settings, self._learned, self._now_ms, self._note, sampling=ALL_USERS)
+        return (*self._train(data.examples, data.source, None), data.remarks)
+
+    def of_set(self, folder: Path) -> tuple[Manifest, AnyReport, list[str]]:
+        """Train on a training set."""
+        from console.training_data import feature_settings
+        from training.training_set import read_set
+
+        self._note("reading the training set")
+        card, examples = read_set(folder, self._learned, feature_settings(self._settings))
+        told: dict[str, Any] = {"folder": str(folder), "rows_sha256": card.rows_sha256, "sampling": dict(card.sampling)}
+        told |= {"code_version": card.code_version, "made_at_ms": card.made_at_ms}
+        return (*self._train(examples, card.source, told), [])
+
+    def _train(
+        self, examples: Examples, source: Mapping[str, Any], training_set: dict[str, Any] | None
+    ) -> tuple[Manifest, AnyReport]:
+        from console.training_data import code_of_training, feature_settings
+        from training.lineage import lineage_of
+        from training.model import split
+        from training.run import train_on
+
+        split(examples, self._learned)  # says by itself what a history lacks
+        lineage = lineage_of(
+            examples,
+            self._learned,
+            source,
+            code=code_of_training(),
+            settings=feature_settings(self._settings),
+            training_set=training_set,
+        )
+        return train_on(
+            examples,
+            self._folder,
+            self._now_ms,
+            self._note,
+            learned=self._learned,
+            lineage=lineage,
+            live=self._live,
+        )
 
 
 def _table(report: reports.Report | reports.RegressionReport) -> Table:

@@ -21,7 +21,6 @@ from console.simulator import SimulationSpec, json_line, simulate
 from console.submission import job_settings, matching, submit
 from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.errors import DriftlineError, ModelError, ServiceUnavailable, StackError
-from driftline.manifest import Manifest
 from driftline.models import ModelFolder
 from driftline.units import DAY_MS, MINUTE_MS, wall_clock_ms
 from history.reading import EventReader
@@ -184,7 +183,7 @@ def ready_model(models_dir: Path, settings: ScoreEventsSettings, history: Histor
         folder = learned.score.models(models_dir)
         version = _usable_version(folder, learned)
         if version:
-            model = ReadyModel(version, _auc(Manifest.read(folder.path / version / "manifest.json").metrics))
+            model = ReadyModel(version, _auc(folder.manifest(version).metrics))
             step.done = f"model {version} is there already{_quality(model)}"
             return model
         manifest, _ = train(

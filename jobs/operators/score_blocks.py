@@ -146,6 +146,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             model_scores_of(data),
             required=bool(settings.require_model),
             count=self._count,
+            s3_endpoint=settings.s3_endpoint,
         )
         for follower in followers.values():
             follower.open()

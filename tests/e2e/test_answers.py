@@ -11,7 +11,7 @@ import pytest
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.jsonlines import format_event
-from driftline.models import CURRENT
+from driftline.model_files import CURRENT
 from driftline.state.v1.state_pb2 import ShardState
 from tests.builders import DAY, NOW, States, block, fold_block, processor, sessions_of, timelines
 from tests.e2e import records

@@ -85,7 +85,7 @@ def test_stored_model_loads_and_is_current(tmp_path: Path, onnx: bytes) -> None:
 def test_storing_the_same_again_is_harmless(tmp_path: Path, onnx: bytes) -> None:
     folder = ModelFolder(tmp_path)
     assert store(folder, onnx) == store(folder, onnx)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([folder.current_version(), "current"])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([folder.current_version(), "current", "changes"])
 
 
 def test_changed_content_is_refused(tmp_path: Path, onnx: bytes) -> None:

@@ -97,7 +97,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_score_is_trained_and_its_report_printed(tmp_path: Path, history: Path) -> None:
     models = tmp_path / "models"
     shown = run("train", "--events", str(history), "--models-dir", str(models)).stdout
-    assert "is now the current one of purchase_propensity" in shown
+    assert "is now the live one of purchase_propensity" in shown
     assert "AUC" in shown
     manifest = json.loads((models / ModelFolder(models).current_version() / "manifest.json").read_text())
     assert (manifest["feature_set"], len(manifest["features"]), len(manifest["feature_hashes"])) == ("v1", 40, 40)
@@ -110,7 +110,7 @@ def test_a_declared_score_is_trained(
 ) -> None:
     given = ("--models-dir", str(tmp_path / "models"), "--declarations", str(project))
     printed = run("train", score, "--events", str(history), *given).stdout
-    assert f"(feature set shop) is now the current one of {score}" in printed
+    assert f"(feature set shop) is now the live one of {score}" in printed
     assert ("R2" if score == "spend" else "Brier score") in printed
     folder = ModelFolder(tmp_path / "models" / score)
     manifest = folder.manifest(folder.current_version())

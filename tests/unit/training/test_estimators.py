@@ -18,7 +18,8 @@ from driftline.model_scores import ModelScore
 from driftline.models import ModelFolder
 from driftline.onnx_model import depends_on_neighbours
 from training.estimators import ENTRIES, Estimator
-from training.examples import Examples, LeftOut
+from training.examples import Examples
+from training.histories import LeftOut
 from training.labels import Label
 from training.learned_score import LearnedScore
 from training.model import check_parity, evaluate, fit, served, split, to_onnx

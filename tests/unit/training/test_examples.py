@@ -38,7 +38,8 @@ from tests.builders import (
 )
 from tests.unit.udfs.strategies import histories
 from tests.v1 import affinities, vector
-from training.examples import LeftOut, make_examples, read_history
+from training.examples import make_examples, read_history
+from training.histories import LeftOut
 from training.labels import PURCHASE_WITHIN_30_MIN
 from training.model import evaluate, fit, split, to_onnx
 from training.reports import Report
