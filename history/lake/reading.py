@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.fs as pafs
 from numpy.typing import NDArray
 
 from driftline.errors import InputError
+from history.lake.files import DataFile, Footer, current_files
 from history.lake.layout import DATE, HOUR, RAW, ROW_GROUP_ROWS
 from history.lake.location import Location
 
 STRETCH_OFFSETS: Final = ROW_GROUP_ROWS
+_READS_MAX: Final = 3  # of files that a compaction replaces meanwhile
+_FILES_A_SCAN: Final = 64  # rows of so many may come again then
 _PLACE: Final = ("partition", "offset", "record_time_ms")
 _PARTITIONING: Final = ds.HivePartitioning(pa.schema([(DATE, pa.string()), (HOUR, pa.string())]))
 
@@ -52,11 +55,15 @@ class Lake:
     def __init__(self, location: Location, since: str = "", until: str = "") -> None:
         self.location = location
         self._since, self._until = since, until
-        self._dataset = self._opened()
+        self._open()
 
     def files(self) -> list[str]:
         """Return the paths of the files that are read."""
-        return [fragment.path for fragment in self._fragments()]
+        return [file.path for file, _ in self._contents]
+
+    def contents(self) -> list[tuple[DataFile, Footer]]:
+        """Return the files that are read, and what their ends say."""
+        return list(self._contents)
 
     def stretches(self) -> list[Stretch]:
         """Return what the lake has, by partition and offset, in stretches on a grid of STRETCH_OFFSETS.
@@ -64,7 +71,7 @@ class Lake:
         Reads three columns of all files.
         """
         found: dict[tuple[int, int], Stretch] = {}
-        for batch in self._batches(_PLACE):
+        for batch in self.scan(_PLACE):
             for stretch in _stretches_of(*(batch.column(name).to_numpy() for name in _PLACE)):
                 at = stretch.partition, stretch.begin // STRETCH_OFFSETS
                 found[at] = _joined(found[at], stretch) if at in found else stretch
@@ -72,56 +79,95 @@ class Lake:
 
     def read(self, partition: int, begin: int, end: int, columns: Sequence[str] = RAW.names) -> pa.Table:
         """Return the rows of a partition from offset `begin` up to but not including `end`, each once, by offset."""
+        return each_once(self.read_all(partition, begin, end, columns)).select(columns)
+
+    def read_all(self, partition: int, begin: int, end: int, columns: Sequence[str] = RAW.names) -> pa.Table:
+        """Return such rows as often as they are there, in no order, and their offsets."""
         at = ds.field("partition"), ds.field("offset")
         within = (at[0] == partition) & (at[1] >= begin) & (at[1] < end)
         names = list(dict.fromkeys(["offset", *columns]))
-        try:
-            table = self._dataset.to_table(columns=names, filter=self._dated(within))
-        except FileNotFoundError:  # a compaction has replaced files since
-            self._dataset = self._opened()
-            table = self._dataset.to_table(columns=names, filter=self._dated(within))
-        return each_once(table).select(columns)
+        for _ in range(_READS_MAX - 1):
+            try:
+                return self._dataset.to_table(columns=names, filter=within)
+            except OSError:  # a compaction has replaced files since
+                self._open()
+        with self._readable():
+            return self._dataset.to_table(columns=names, filter=within)
 
     def scan(self, columns: Sequence[str], where: ds.Expression | None = None) -> Iterator[pa.RecordBatch]:
         """Yield rows in no order, perhaps twice; columns that some files lack are null there."""
-        return self._batches(columns, where)
+        read: set[tuple[str, str, str]] = set()
+        for _ in range(_READS_MAX - 1):
+            try:
+                yield from self._unread(read, columns, where)
+            except OSError:  # a compaction has replaced files since; rows of those that were read come again
+                self._open()
+            else:
+                return
+        with self._readable():
+            yield from self._unread(read, columns, where)
+
+    def reopened(self) -> Lake:
+        """Return the lake as it is now."""
+        return Lake(self.location, self._since, self._until)
 
     def schema(self) -> pa.Schema:
         """Return the columns of all files together, and those of the folders."""
         return self._dataset.schema
 
-    def _batches(self, columns: Sequence[str], where: ds.Expression | None = None) -> Iterator[pa.RecordBatch]:
-        batches: Iterable[pa.RecordBatch] = self._dataset.to_batches(columns=list(columns), filter=self._dated(where))
-        return (batch for batch in batches if batch.num_rows)
+    def dataset(self) -> ds.Dataset:
+        """Return the files as a data set of pyarrow's; what is there twice is twice in it."""
+        return self._dataset
 
-    def _dated(self, where: ds.Expression | None) -> ds.Expression | None:
-        if self._since:
-            later = ds.field(DATE) >= self._since
-            where = later if where is None else where & later
-        if self._until:
-            earlier = ds.field(DATE) <= self._until
-            where = earlier if where is None else where & earlier
-        return where
+    def _unread(
+        self, read: set[tuple[str, str, str]], columns: Sequence[str], where: ds.Expression | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of files that are not among those `read`, and add them there."""
+        unread = [file for file, _ in self._contents if file.identity not in read]
+        for begin in range(0, len(unread), _FILES_A_SCAN):
+            some = unread[begin : begin + _FILES_A_SCAN]
+            batches = self._of([file.path for file in some]).to_batches(columns=list(columns), filter=where)
+            yield from (batch for batch in batches if batch.num_rows)
+            read.update(file.identity for file in some)
 
-    def _fragments(self) -> list[ds.ParquetFileFragment]:
-        return list(self._dataset.get_fragments(filter=self._dated(None)))
-
-    def _opened(self) -> ds.FileSystemDataset:
-        files, path = self.location
-        selector = pafs.FileSelector(path, recursive=True, allow_not_found=True)
-        paths = [info.path for info in files.get_file_info(selector) if _is_data(info, path)]
-        if not paths:
-            message = f"no lake in {path}: `driftline submit archive-events` or `driftline lake import` fills one"
-            raise InputError(message)
-        format_ = ds.ParquetFileFormat()
-        options = {"filesystem": files, "format": format_, "partitioning": _PARTITIONING, "partition_base_dir": path}
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Have the error of a damaged file say what to do."""
         try:
-            schemas = [format_.inspect(one, files) for one in paths]
-            schema = pa.unify_schemas([*schemas, *[_PARTITIONING.schema]], promote_options="permissive")
-            return ds.dataset(sorted(paths), schema=schema, **options)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-            message = f"the lake in {path} cannot be read: {error}"
+            yield
+        except (OSError, pa.ArrowInvalid) as error:
+            message = (
+                f"the lake in {self.location.path} cannot be read: {error}; `driftline lake verify` names the files"
+            )
             raise InputError(message) from None
+
+    def _open(self) -> None:
+        self._contents = current_files(self.location, self._since, self._until)
+        if not self._contents:
+            dates = (
+                f" of the dates {self._since or '...'} to {self._until or '...'}" if self._since or self._until else ""
+            )
+            message = (
+                f"no lake in {self.location.path}{dates}: `driftline submit archive-events` or `driftline lake import` "
+                "fills one"
+            )
+            raise InputError(message)
+        schemas = [*(footer.schema for _, footer in self._contents), _PARTITIONING.schema]
+        try:
+            self._schema = pa.unify_schemas(schemas, promote_options="permissive")
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            message = f"the lake in {self.location.path} has files whose columns do not go together: {error}"
+            raise InputError(message) from None
+        missing = [name for name in RAW.names if name not in self._schema.names]
+        if missing:
+            message = f"{self.location.path} is no lake: its files have no column {', '.join(missing)}"
+            raise InputError(message)
+        self._dataset = self._of(self.files())
+
+    def _of(self, paths: list[str]) -> ds.FileSystemDataset:
+        files, path = self.location
+        options = {"filesystem": files, "format": ds.ParquetFileFormat(), "partitioning": _PARTITIONING}
+        return ds.dataset(sorted(paths), schema=self._schema, partition_base_dir=path, **options)
 
 
 def each_once(table: pa.Table) -> pa.Table:
@@ -131,13 +177,6 @@ def each_once(table: pa.Table) -> pa.Table:
     if len(offsets) < 2 or bool((offsets[1:] != offsets[:-1]).all()):  # noqa: PLR2004  (usual: nothing is twice)
         return table
     return table.filter(pa.array(np.concatenate([[True], offsets[1:] != offsets[:-1]])))
-
-
-def _is_data(info: pafs.FileInfo, path: str) -> bool:
-    """Whether a file is one of the lake: those that are being written begin with a dot or an underscore."""
-    if info.type != pafs.FileType.File or not info.size:
-        return False
-    return not any(part.startswith((".", "_")) for part in info.path.removeprefix(path).split("/"))
 
 
 def _stretches_of(
