@@ -78,6 +78,7 @@ JOBS = [
     "xxhash>=3",  # 64-bit hashes of event ids
     "zstandard>=0.22",  # reads files of events that are compressed with it
     "psutil>=6",  # the local stack stops only the processes it started
+    "duckdb>=2,<3",  # answers SQL over the lake, from pyarrow's files: without extensions, also from S3
     "filelock>=3",  # one download of the broker at a time
     "cel-python>=0.5,<0.6",  # the grammar of the expressions in declarations
     "ruamel.yaml>=0.18",  # declarations are YAML 1.2; it gives the line and column of what is wrong

@@ -263,7 +263,7 @@ class EventPublisher:
     def _hash(self, user_id: str) -> tuple[bytes, int]:
         """The key of a user and its hash, as Kafka's own clients compute it."""
         key = user_id.encode()
-        known = key, murmur2(key) & 0x7FFFFFFF
+        known = key, key_hash(key)
         if len(self._key_of) >= _USERS_MAX:
             self._key_of.clear()
             self._more_users = True
@@ -334,6 +334,11 @@ class EventPublisher:
             f"Kafka at {self._settings.kafka_address} has no topic {self.topic!r}: "
             "create it with `driftline up`, or name another in DRIFTLINE_EVENTS_TOPIC"
         )
+
+
+def key_hash(key: bytes) -> int:
+    """Return the hash of a key as Kafka's own clients compute it; modulo the partitions it is the record's."""
+    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 def publish_events(publisher: EventPublisher, events: Iterable[tuple[UserEvent, bytes]], encoding: Format) -> None:

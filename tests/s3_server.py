@@ -109,7 +109,12 @@ class S3Server:
     def _answers(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self._folder / "log").read_text()
-        with suppress(OSError), urllib.request.urlopen(f"{self.endpoint}{_HEALTH}", timeout=5) as reply:
+        with (
+            suppress(OSError),
+            urllib.request.urlopen(  # noqa: S310  (http)
+                f"{self.endpoint}{_HEALTH}", timeout=5
+            ) as reply,
+        ):
             return int(reply.status) == 200
         return False
 

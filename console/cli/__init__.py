@@ -21,6 +21,7 @@ from console.cli import (
     events,
     heal,
     jobs,
+    lake,
     namespaces,
     registry,
     replay,
@@ -60,6 +61,7 @@ for panel, commands in PANELS.items():
     for command in commands:
         app.command(command.__name__.replace("_", "-"), rich_help_panel=panel)(command)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel="Events")
+app.add_typer(lake.app, name="lake", rich_help_panel="Events")
 app.add_typer(namespaces.app, name="namespaces", rich_help_panel="Scores")
 app.add_typer(segments.app, name="segments", rich_help_panel="Scores")
 app.add_typer(registry.app, name="models", rich_help_panel="Model")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _EVENTS_A_WRITE = 1_000
 _STDIO = Path("-")
-_FILES_HELP = (
+FILES_HELP = (
     "JSON lines or arrays, plain or as gzip or zstd, or with --mapping CSV and other JSON; - is the standard input. "
     "Several are read one after the other."
 )
@@ -108,7 +108,7 @@ def simulate(
 
 
 def publish(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=_FILES_HELP)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help=FILES_HELP)],
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD_HELP)] = False,
     mapping: Annotated[Path | None, typer.Option(metavar="FILE", help=MAPPING_HELP, show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
@@ -136,7 +136,7 @@ def publish(
 
     settings: StackSettings = StackSettings.load()
     job = job_settings(None)
-    _require_plain(job)
+    require_plain(job)
     refused = refused_ids_of(job)
     mapped = None if mapping is None else Mapping.load(mapping)
     order = OrderWatch(wall_clock_ms(), disorder_ms=job.disorder_ms, clock_skew_ms_max=job.clock_skew_ms_max)
@@ -170,7 +170,7 @@ def _simulate_to_kafka(spec: SimulationSpec, stop: threading.Event, *, force: bo
     from console.simulator import json_line, user_event
 
     settings: StackSettings = StackSettings.load()
-    _require_plain(score_events_settings())
+    require_plain(score_events_settings())
     as_json = settings.events_format == "json"
     with EventPublisher(settings, force=force) as publisher:
         _warn(publisher)
@@ -184,7 +184,7 @@ def _simulate_to_kafka(spec: SimulationSpec, stop: threading.Event, *, force: bo
             publisher.check_kept()
 
 
-def _require_plain(job: ScoreEventsSettings) -> None:
+def require_plain(job: ScoreEventsSettings) -> None:
     """Raise SettingError if the job would not read what is published here, as far as its variables tell."""
     if job.events_format == "avro" or job.events_framing != "none" or job.events_mapping is not None:
         message = (
