@@ -164,8 +164,16 @@ def _move_into_place(location: Location, name: str) -> None:
 
 
 def _delete_folder(folder: Location) -> None:
-    with suppress(FileNotFoundError):
-        folder.files.delete_dir(folder.path)
+    """Delete the files of a folder, that which commits it last, and the folder as far as the storage has folders."""
+    files, path = folder
+    found = files.get_file_info(pafs.FileSelector(path, recursive=True, allow_not_found=True))
+    paths = [info.path for info in found if info.type == pafs.FileType.File]
+    for one in sorted(paths, key=lambda one: one.endswith(f"/{COMMITTED}")):
+        with suppress(FileNotFoundError):
+            files.delete_file(one)
+    # In S3 what is left are marks of folders, without files, which some servers refuse to delete in any order.
+    with suppress(OSError if isinstance(files, pafs.S3FileSystem) else FileNotFoundError):
+        files.delete_dir(path)
 
 
 def _by_hour(table: pa.Table) -> list[tuple[int, pa.Table]]:
