@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sink_connectors.score_store import Progress, ShardReport
@@ -16,6 +17,19 @@ class Extent(NamedTuple):
 
     begin: int  # the oldest that has not been deleted
     end: int  # behind the newest that a reader may see
+
+
+class Part(NamedTuple):
+    """What a replay is to read of a partition."""
+
+    start: int  # the first offset
+    until: int | None = None  # the one behind the last; None: it goes on with what comes
+    lake_until: int = 0  # what is below is read from the lake, and need not be in Kafka
+
+    @property
+    def in_lake(self) -> bool:
+        """Whether all of it is in the lake."""
+        return self.until is not None and self.until <= self.lake_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +74,15 @@ class Account:
         extents: Mapping[int, Extent],
         reports: Mapping[int, ShardReport],
         skipped: Mapping[int, Sequence[tuple[int, int]]],
+        parts: Mapping[int, Part] = MappingProxyType({}),
     ) -> Account | None:
         """Make the account; None where the reports do not hold enough for one, because older code wrote some of them.
+
+        Args:
+            extents: of each partition that is to be read.
+            reports: of the job's shards.
+            skipped: by partition, the offsets that the job was told to do without.
+            parts: of a replay, what it is to read of each partition; without one a job reads all that there is.
 
         Raises struct.error on reports that this code did not write.
         """
@@ -77,7 +98,9 @@ class Account:
             seen = {shard: of_shard[partition] for shard, of_shard in spans.items() if partition in of_shard}
             if before > 0 and not seen and extent.end > extent.begin:
                 return None  # read before offsets were kept, or not at all: nobody knows
-            accounts[partition] = _account(extent, seen, skipped.get(partition, ()), shards, is_older=before > 0)
+            accounts[partition] = _account(
+                extent, seen, skipped.get(partition, ()), shards, is_older=before > 0, part=parts.get(partition)
+            )
         return cls(totals, accounts, shards)
 
     def is_processed(self, partition: int, offset: int, key: bytes | None) -> bool:
@@ -86,24 +109,35 @@ class Account:
 
 
 def _account(
-    extent: Extent, seen: Mapping[int, Span], skipped: Iterable[tuple[int, int]], shards: int, *, is_older: bool
+    extent: Extent,
+    seen: Mapping[int, Span],
+    skipped: Iterable[tuple[int, int]],
+    shards: int,
+    *,
+    is_older: bool,
+    part: Part | None,
 ) -> PartitionAccount:
     first = min((span.first for span in seen.values()), default=extent.begin)
     # What is older than state with offsets was processed by the code before. Else the job began at the beginning, and
     # what now lies before the first that was seen may still be on its way.
     start = first if is_older else min(first, extent.begin)
+    lake_until = 0
+    if part is not None:
+        start, lake_until = min(first, part.start) if seen else part.start, part.lake_until
     furthest = max((span.next for span in seen.values()), default=start)
     next_of_shard = {key: seen[key].next if key in seen else start for key in shard_keys(shards)}
     ranges = list(skipped)
-    jumps = [end for begin, end in ranges if begin <= furthest <= end]
-    reached = max([furthest, *jumps])
+    readable = max(furthest, min(lake_until, extent.end))
+    jumps = [end for begin, end in ranges if begin <= readable <= end]
+    reached = max([readable, *jumps])
+    oldest_open = min(next_of_shard.values())
     return PartitionAccount(
         start=start,
         end=extent.end,
         records=sum(span.records for span in seen.values()),
         furthest=furthest,
-        open_from=max(extent.begin, min(next_of_shard.values())),
-        lost=(reached, extent.begin) if seen and extent.begin > reached else None,
+        open_from=oldest_open if oldest_open < lake_until else max(extent.begin, oldest_open),
+        lost=(reached, extent.begin) if (seen or part) and extent.begin > reached else None,
         skipped=sum(max(0, end - max(begin, start)) for begin, end in ranges),
         next_of_shard=next_of_shard,
     )

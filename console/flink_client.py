@@ -22,7 +22,9 @@ _SUBMITTED = re.compile(r"as job ([0-9a-f]{32})")
 _PYTHON_ERROR = re.compile(r"(?!org\.|java)[\w.]*(Error|Exception)\b.*: ")
 
 
-def run_job(spec: JobSpec, stack: StackSettings, settings: JobSettings, savepoint: str) -> str:
+def run_job(
+    spec: JobSpec, stack: StackSettings, settings: JobSettings, savepoint: str, *, drops_state: bool = False
+) -> str:
     """Submit a job and return its id; it need not run yet.
 
     Args:
@@ -31,6 +33,7 @@ def run_job(spec: JobSpec, stack: StackSettings, settings: JobSettings, savepoin
         settings: of the job. They travel in the environment: the process list and the client's log show arguments to
             everyone.
         savepoint: the path of what it goes on from, empty for none.
+        drops_state: the savepoint may have states that no operator of the job takes.
 
     Raises:
         StackError: the client failed or took too long; with the cause in one line.
@@ -39,7 +42,8 @@ def run_job(spec: JobSpec, stack: StackSettings, settings: JobSettings, savepoin
     from console.local import flink_client, flink_env  # needs the extra `jobs`
 
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:
-        command = flink_client(stack, "run", *_options(spec, stack, savepoint, Path(scratch)))
+        dropping = ["--allowNonRestoredState"] if savepoint and drops_state else []
+        command = flink_client(stack, "run", *dropping, *_options(spec, stack, savepoint, Path(scratch)))
         try:
             done = subprocess.run(
                 command,

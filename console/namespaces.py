@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 
 from console.flink_rest import ENDED, FlinkRest, Job
+from console.replaying.note import Replay, describe
+from console.settings import StackSettings
 from driftline.errors import InputError, ServiceUnavailable
 from driftline.units import wall_clock_ms
 from jobs.register import JOBS
 from sink_connectors.namespaces import RedisNamespaces, Survey
+from sink_connectors.replay_notes import ReplayNotes
 from sink_connectors.score_store import Progress, Recorded, RedisScoreStore
 from sink_connectors.score_value import decode_value, job_key, offsets_key, progress_key
 
@@ -35,6 +38,7 @@ class Namespace:
     generation: int  # 0: not known
     totals: Progress
     newest_write_seen_ms: int | None  # in the sample: the last write was then, or later
+    replay: str = ""  # that fills or has filled it, in words
 
 
 def list_namespaces(redis_url: str, jobs: Sequence[Job] | None, *, count: bool, report: Report) -> list[Namespace]:
@@ -78,6 +82,7 @@ def _look_at(
         generation=recorded.generation,
         totals=Progress.total(store.read_progress().values()),
         newest_write_seen_ms=_newest_write_ms(there.values(survey.sampled.get(name, ()))),
+        replay=describe(replay) if (replay := Replay.decode(there.replay_note(name))) else "",
     )
 
 
@@ -93,6 +98,23 @@ def writers(jobs: Sequence[Job], namespace: str) -> list[Job]:
     """Those that write scores into the namespace, or will once they have restarted."""
     names = {f"{spec.name} {namespace}" for spec in JOBS.values() if spec.keeps_scores}
     return [job for job in jobs if job.state not in ENDED and job.name in names]
+
+
+def running_replays(stack: StackSettings) -> dict[str, Replay]:
+    """Return the replays that run now, by namespace; without those of which Flink or Redis does not tell."""
+    jobs = jobs_of(FlinkRest(stack.flink_address)) or []
+    names = {job.name.partition(" ")[2] for job in jobs if job.state not in ENDED}
+    found = {}
+    for name in sorted(name for name in names if writers(jobs, name)):
+        with suppress(ServiceUnavailable), closing(_notes(stack.redis_address, name)) as notes:
+            replay = Replay.decode(notes.get())
+            if replay is not None and not replay.is_over:
+                found[name] = replay
+    return found
+
+
+def _notes(redis_url: str, namespace: str) -> ReplayNotes:
+    return ReplayNotes.connect(redis_url, namespace=namespace, retry_s=0)
 
 
 def require_droppable(there: RedisNamespaces, flink: FlinkRest, namespace: str, *, force: bool) -> None:

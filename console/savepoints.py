@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from console.flink_client import TIMEOUT_S
+from console.replaying.note import Phase, Replay
 from console.settings import StackSettings
 from driftline.errors import InputError, ServiceUnavailable, StackError
 from driftline.topics import EVENTS
 from jobs.base_settings import JobSettings, ScoreStoreSettings
+from jobs.replay_settings import ReplaySettings
+from sink_connectors.replay_notes import ReplayNotes
 from sink_connectors.score_store import RedisScoreStore
 
 LATEST = "latest"
@@ -110,6 +113,7 @@ class PastScores(Past):
 
     def take_up(self, origin: str, report: Callable[[str], None]) -> None:
         """See Past. What Redis does not know of an older savepoint, Kafka's client finds in the job itself."""
+        self._look_at_replay(origin)
         if not origin:
             self._store.forget_skipped()
             return
@@ -131,6 +135,26 @@ class PastScores(Past):
         if lost and not skipping:
             message = f"{lost_text(topic, lost)}; --set deleted_offsets=skip goes on without them"
             raise StackError(message)
+
+    def _look_at_replay(self, origin: str) -> None:
+        """Forget a replay that is replaced by another job; refuse to go on with one as if it were a live job.
+
+        A replay with an end has read behind it, and left that out: a job from its savepoint would miss it.
+        """
+        if isinstance(self._settings, ReplaySettings) and self._settings.is_replay:
+            return
+        with closing(ReplayNotes.connect(self._stack.redis_address, namespace=self._namespace)) as notes:
+            replay = Replay.decode(notes.get())
+            if replay is None or replay.phase is Phase.LIVE:
+                return
+            if origin:
+                message = (
+                    f"namespace {self._namespace} is a replay's, which has an end: a job from its savepoint would miss "
+                    f"events; `driftline replay {self._namespace} --resume` goes on with it, and one with "
+                    "--then-live goes on as a live job"
+                )
+                raise InputError(message)
+            notes.forget()
 
     def _job_ids(self) -> Sequence[str]:
         return self._store.recorded().job_ids

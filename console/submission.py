@@ -62,6 +62,7 @@ def submit(
     report: Callable[[str], None] = lambda _: None,
     *,
     from_nothing: bool = False,
+    drops_state: bool = False,
 ) -> Submitted:
     """Submit a job, and wait until all its tasks run.
 
@@ -73,6 +74,7 @@ def submit(
             namespace.
         report: told what is being done.
         from_nothing: without a savepoint, replace the scores that the namespace has.
+        drops_state: the savepoint may have states of operators that the job no longer has, such as another source.
 
     Raises:
         SettingError: there is no such job.
@@ -87,12 +89,12 @@ def submit(
     spec = spec_of(job)
     flink = FlinkRest(stack.flink_address)
     with past_of(job, stack, settings) as past:
-        _require_room(flink, job, settings)
+        require_room(flink, job, settings)
         origin = past.origin(savepoint, from_nothing=from_nothing)
         past.take_up(origin, report)
         _make_models_folder(stack, settings)
         report(f"submitting {job}" + (f" from {origin}" if origin else ""))
-        job_id = run_job(spec, stack, settings, origin)
+        job_id = run_job(spec, stack, settings, origin, drops_state=drops_state)
         remember_job(stack, job_id, job, settings.namespace)
     report("waiting for its tasks")
     await_tasks(flink, job, job_id, restored=bool(origin), report=report)
@@ -109,7 +111,8 @@ def matching(flink: FlinkRest, job: str, namespace: str | None) -> Sequence[str]
     ]
 
 
-def _require_room(flink: FlinkRest, job: str, settings: JobSettings) -> None:
+def require_room(flink: FlinkRest, job: str, settings: JobSettings) -> None:
+    """Raise StackError where the job runs already, or the cluster has too few free slots."""
     running = flink.running(f"{job} {settings.namespace}")
     if running:
         message = (

@@ -52,6 +52,11 @@ class ReplaySettings(JobSettings):
         0.0, ge=0, description="records that the job takes a second at most, all its slots together; 0: no bound"
     )
 
+    @property
+    def is_replay(self) -> bool:
+        """Whether they say where records come from, or where they end."""
+        return bool(self.start_offsets or self.until_offsets or self.chunks_topic)
+
     @field_validator("start_offsets", "until_offsets")
     @classmethod
     def _places(cls, joined: str) -> str:

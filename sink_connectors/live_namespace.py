@@ -33,7 +33,12 @@ def switch(client: redis.Redis, namespace: str, *, instead_of: str = "") -> None
     keys = LIVE_KEY, PREVIOUS_KEY, job_key(namespace), progress_key(namespace)
     reply = cast("bytes", client.eval(_SWITCH, len(keys), *keys, namespace, DEFAULT_NAMESPACE, instead_of))
     if reply:
-        raise InputError(_WHY_NOT[reply.decode()].format(namespace=namespace, instead_of=instead_of))
+        raise why_not(reply, namespace, instead_of=instead_of)
+
+
+def why_not(reply: bytes, namespace: str, *, instead_of: str) -> InputError:
+    """Return what to raise for the reply of a script that has not switched."""
+    return InputError(_WHY_NOT[reply.decode()].format(namespace=namespace, instead_of=instead_of))
 
 
 def previous(client: redis.Redis) -> str:

@@ -30,6 +30,7 @@ from sink_connectors.score_value import (
     job_key,
     offsets_key,
     progress_key,
+    replay_key,
     submission_key,
     user_key_prefix,
 )
@@ -131,6 +132,10 @@ class RedisNamespaces:
         """Whether somebody began to drop it, and nobody has ended that."""
         return bool(self._call(lambda: self._client.hexists(job_key(namespace), "dropping")))
 
+    def replay_note(self, namespace: str) -> bytes:
+        """What a replay into it was asked for (replay_notes.py); empty where there was none."""
+        return self._call(lambda: cast("bytes | None", self._client.get(replay_key(namespace)))) or b""
+
     def is_recorded(self, namespace: str) -> bool:
         """Whether a job has claimed it or reported progress of it, and it has not been dropped."""
         return bool(self._call(lambda: self._client.exists(job_key(namespace), progress_key(namespace))))
@@ -165,7 +170,8 @@ class RedisNamespaces:
                 yield len(values)
             # The job hash with the mark goes last, and with the rest: until then it is known what is half done.
             recorded = [progress_key(namespace), offsets_key(namespace), segments_key(namespace)]
-            self._unlink([*recorded, catalogue_key(namespace), heal_key(namespace), job_key(namespace)])
+            recorded += [catalogue_key(namespace), heal_key(namespace), replay_key(namespace)]
+            self._unlink([*recorded, job_key(namespace)])
 
     def _unlink(self, keys: Sequence[bytes | str]) -> None:
         self._call(lambda: self._client.unlink(*keys))

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, cast
 import redis
 import tenacity
 
-from driftline.errors import SettingError
+from driftline.errors import ServiceUnavailable, SettingError
 from driftline.limits import USER_TTL_DAYS
 from driftline.redis_url import without_password
 from driftline.units import DAY_MS, MIB
@@ -33,6 +34,7 @@ from sink_connectors.score_value import (
     StoredScores,
     check_namespace,
     decode_value,
+    hold_key,
     job_key,
     offsets_key,
     progress_key,
@@ -60,6 +62,9 @@ BATCH_MAX = 1_000  # users a command: Redis serves no one else meanwhile, for so
 BATCH_BYTES_MAX = MIB  # of their values; what is sent waits in the memory of Redis, too
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
+HELD_S_MAX = 60.0  # as long as no promotion holds a namespace
+_HELD_POLL_S = 0.02
+_HELD = -1  # the answer of write_scores.lua
 
 _SCRIPT = files("sink_connectors").joinpath("write_scores.lua").read_bytes()  # also from a zip that Flink ships
 _CLAIM = files("sink_connectors").joinpath("claim_namespace.lua").read_text()
@@ -291,6 +296,7 @@ class RedisScoreStore:
         self._prefix = user_key_prefix(namespace)
         self._progress_key = progress_key(namespace)
         self._offsets_key = offsets_key(namespace)
+        self._hold_key = hold_key(namespace)
         # Not the pool's: taking one from the pool polls the socket, which costs more than packing a block of 40 users.
         self._connection: Any = client.connection_pool.make_connection()
         self._turn = threading.Lock()
@@ -325,9 +331,10 @@ class RedisScoreStore:
         start = 0
         for batch in first:
             part = members and members.part(start, start + len(batch))
-            parts.append(self._write_batch(batch, None, do_nothing, part))
+            parts.append(self._write_batch(batch, None, do_nothing, part, begins=not start))
             start += len(batch)
-        parts.append(self._write_batch(last, progress, meanwhile, members and members.part(start, start + len(last))))
+        part = members and members.part(start, start + len(last))
+        parts.append(self._write_batch(last, progress, meanwhile, part, begins=not start))
         if len(parts) == 1:
             return parts[0]
         return Written(sum(part.accepted for part in parts), sum(part.outranked for part in parts))
@@ -488,6 +495,8 @@ class RedisScoreStore:
         progress: tuple[int, ShardReport] | None,
         meanwhile: Callable[[], object],
         members: SegmentWrite | None,
+        *,
+        begins: bool,
     ) -> Written:
         # Standalone Redis: one script call a batch. A cluster would want one a key, and the HSET on its own.
         if not values and progress is None:
@@ -503,6 +512,8 @@ class RedisScoreStore:
         sweep = self._sweeps.next(members.shard, len(members.segments)) if members and values else (0, b"")
         lists, about = script_arguments(members, self._namespace, sweep)
         keys += lists
+        if begins:  # a write that has begun is ended, so that offsets and values agree again
+            keys.append(self._hold_key)
         arguments = [len(keys), *keys, self._ttl_ms, *reported, *about]
         if members is None:
             arguments += [value for _, value in values]
@@ -510,10 +521,24 @@ class RedisScoreStore:
             arguments += [with_digest(value, row) for (_, value), row in zip(values, members.rows, strict=True)]
             arguments += members.rows
         once = _Once(meanwhile)  # however many attempts it takes
-        accepted, outranked, *cursor = self._retry(lambda: self._run_script(arguments, once))
+        accepted, outranked, *cursor = self._unless_held(lambda: self._retry(lambda: self._run_script(arguments, once)))
         if members is not None and cursor:
             self._sweeps.looked(members.shard, sweep[0], len(members.segments), cursor[0])
         return Written(accepted, outranked)
+
+    def _unless_held(self, write: Callable[[], list[Any]]) -> list[Any]:
+        """Repeat a write until no promotion holds the namespace (hold.py). Raises ServiceUnavailable if one stays."""
+        reply = write()
+        if reply[0] != _HELD:  # as nearly always
+            return reply
+        deadline_s = time.monotonic() + HELD_S_MAX
+        while reply[0] == _HELD:
+            if time.monotonic() > deadline_s:
+                message = f"namespace {self._namespace} has been held for {HELD_S_MAX:g} s: delete {self._hold_key}"
+                raise ServiceUnavailable(message)
+            time.sleep(_HELD_POLL_S)
+            reply = write()
+        return reply
 
     def _run_script(self, arguments: list[Any], meanwhile: Callable[[], object]) -> list[Any]:
         with self._turn:

@@ -141,6 +141,16 @@ def offsets_key(namespace: str) -> str:
     return f"driftline:{namespace}:offsets"
 
 
+def replay_key(namespace: str) -> str:
+    """The key of what a replay into the namespace was asked for, and how far it has come: JSON of the command's."""
+    return f"driftline:{namespace}:replay"
+
+
+def hold_key(namespace: str) -> str:
+    """The key that, while it is there, lets no write into the namespace begin (hold.py)."""
+    return f"driftline:{namespace}:hold"
+
+
 def submission_key(namespace: str) -> str:
     """The key of the lock that a submission holds."""
     return f"driftline:{namespace}:submission"

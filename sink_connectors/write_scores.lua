@@ -1,12 +1,12 @@
 -- Sets each user's value if its version is newer than the stored one, with it the user's place in the lists of segments'
 -- members, then the progress of the shard they came from.
 --   KEYS  a key a user, then the hashes of totals and of offsets if there is progress, then the shard's list of each
---         declared segment
+--         declared segment, then the namespace's hold, unless this goes on with a write that has begun
 --   ARGV  time to live in ms, shard or '', totals or '', offsets or '', unknown types or '' (as before), number of
 --         segments, which of them to sweep (0: none), its cursor, how many members, then a value a user in the order of
 --         the keys, then, where there are segments, a row a user (segment_lists.py)
 -- Returns how many values were set, how many were refused because a job of a later generation wrote the stored one, and
--- where a sweep goes on, if there was one.
+-- where a sweep goes on, if there was one. Returns -1 first, having done nothing, while a promotion holds the namespace.
 --
 -- A version is the first 16 bytes of a value, compared as four unsigned 32-bit numbers: a Lua number is exact only
 -- below 2^53, and `<` on strings follows the server's locale. Where they are equal, the age behind them decides: the
@@ -14,6 +14,7 @@
 -- its key has: silence does not prolong it. (score_value.py, is_newer, says the same.)
 
 local VERSION_BYTES, HEAD_LAST, FIRST_VALUE = 16, 21, 10
+local HELD = -1
 local AGE_TAG = string.char(149, 1)
 local DIGEST_BYTES, TIMES_FIRST, TIME_BYTES = 8, 9, 8
 
@@ -39,7 +40,10 @@ local ttl_ms, shard, totals, offsets, types = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local segments, swept, cursor, sweep_count = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], ARGV[9]
 local users = #ARGV - FIRST_VALUE + 1
 if segments > 0 then users = users / 2 end
-local first_list = #KEYS - segments
+local first_list = users
+if shard ~= '' then first_list = users + 2 end
+local hold = KEYS[first_list + segments + 1]
+if hold and redis.call('EXISTS', hold) == 1 then return {HELD, 0} end
 
 -- The user's id: what a key has between its first brace, which no namespace has, and its last one.
 local function id_of(key)

@@ -156,6 +156,13 @@ def drain(
     settings = StackSettings.load()
     with closing(TopicProgress(settings, namespace)) as progress:
         seen = _await_drained(progress, timeout)
+    print_counters(seen)
+    _require_drained(seen, job, progress.topic, f"after {timeout:g} s", progress.namespace)
+    typer.echo(_AS_OF, err=True)
+
+
+def print_counters(seen: Drained) -> None:
+    """Print where the events went, and on stderr what the totals do not say."""
     totals = seen.totals
     typer.echo(
         f"published={seen.published} processed={totals.events} accepted={totals.accepted} "
@@ -163,8 +170,6 @@ def drain(
     )
     for note in _notes(seen):
         typer.echo(note, err=True)
-    _require_drained(seen, job, settings.events_topic, f"after {timeout:g} s", progress.namespace)
-    typer.echo(_AS_OF, err=True)
 
 
 def _require_drained(seen: Drained, job: str, topic: str, waited: str, namespace: str) -> None:
@@ -192,9 +197,10 @@ def _notes(seen: Drained) -> list[str]:
     counted = (
         (seen.no_events, "offsets are no events: markers of transactions, aborted or compacted away"),
         (seen.skipped, "events were deleted from Kafka before the job had read them, and skipped"),
+        (seen.records - seen.totals.events, "events are of users whom the replay leaves out"),
     )
     unknown = unknown_types_text(seen.unknown_types)
-    return [*([unknown] if unknown else []), *(f"{number:,} {what}" for number, what in counted if number)]
+    return [*([unknown] if unknown else []), *(f"{number:,} {what}" for number, what in counted if number > 0)]
 
 
 def _await_drained(progress: TopicProgress, timeout_s: float) -> Drained:

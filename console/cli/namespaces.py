@@ -1,4 +1,4 @@
-"""`driftline namespaces`, `namespaces drop` and `promote`: which scores servers read, and what else Redis holds."""
+"""`driftline namespaces` and `namespaces drop`: which scores servers read, and what else Redis holds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.settings import StackSettings
-from driftline.errors import InputError, SettingError
+from driftline.errors import SettingError
 from driftline.units import MIB
 
 if TYPE_CHECKING:
@@ -111,63 +111,6 @@ def drop(
         typer.echo("nothing is deleted; --yes does it", err=True)
 
 
-def promote(
-    namespace: Annotated[
-        str, typer.Argument(metavar="NAMESPACE", help="The namespace that servers are to read.", show_default=False)
-    ] = "",
-    rollback: Annotated[
-        bool, typer.Option("--rollback", help="Go back to the namespace that was live before the last promotion.")
-    ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Also without scores or without a running job.")] = False,
-) -> None:
-    """Make a namespace the live one: every server reads it within a second, unless it is pinned to one.
-
-    The one that was live before is remembered; --rollback switches back to it, and once more forward again. Without a
-    running job the scores there are as old as its last write. `driftline diff` compares the two beforehand.
-    """
-    if bool(namespace) == rollback:
-        message = "give either a namespace or --rollback"
-        raise typer.BadParameter(message)
-    stack = StackSettings.load()
-    if rollback:
-        _roll_back(stack, force=force)
-    else:
-        _promote(stack, namespace, force=force)
-
-
-def _promote(stack: StackSettings, namespace: str, *, force: bool) -> None:
-    from console.flink_rest import FlinkRest
-    from console.namespaces import require_scores, writers
-    from sink_connectors.score_store import RedisScoreStore
-
-    with closing(RedisScoreStore.connect(stack.redis_address, namespace=namespace, retry_s=5.0)) as store:
-        if not force:
-            require_scores(store, namespace)
-            if not writers(FlinkRest(stack.flink_address).jobs(), namespace):
-                message = f"no job writes namespace {namespace} now; --force promotes it nevertheless"
-                raise InputError(message)
-        before = store.live_namespace()
-        store.promote(namespace)
-        back = store.previous_namespace()
-    typer.echo(f"servers read namespace {namespace} now; before: {before}")
-    if back:
-        typer.echo(f"to go back to {back}: driftline promote --rollback", err=True)
-
-
-def _roll_back(stack: StackSettings, *, force: bool) -> None:
-    from console.flink_rest import FlinkRest
-    from console.namespaces import jobs_of, roll_back, writers
-
-    namespace, before = roll_back(stack.redis_address, force=force)
-    typer.echo(f"servers read namespace {namespace} now; before: {before}")
-    jobs = jobs_of(FlinkRest(stack.flink_address))
-    if jobs is None:
-        typer.echo(f"Flink does not answer: whether a job writes {namespace} is not known", err=True)
-    elif not writers(jobs, namespace):
-        typer.echo(f"no job writes namespace {namespace} now: its scores stay as they are until one does", err=True)
-    typer.echo(f"to go to {before} again: driftline promote --rollback", err=True)
-
-
 def _check(namespace: str) -> None:
     """Raise SettingError unless it can be the name of a namespace."""
     from sink_connectors.score_value import check_namespace
@@ -202,7 +145,7 @@ def _print(found: list[Namespace]) -> None:
 
 def _name(one: Namespace) -> str:
     marks = (("live", one.live), ("before the live one", one.previous), ("drop it again: unfinished", one.dropping))
-    said = ", ".join(mark for mark, holds in marks if holds)
+    said = ", ".join([*(mark for mark, holds in marks if holds), *([one.replay] if one.replay else [])])
     return f"{one.name} ({said})" if said else one.name
 
 

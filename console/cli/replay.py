@@ -8,15 +8,41 @@ from typing import Annotated
 import typer
 
 from console.cli.replay_local import LocalOptions, run_local
-from driftline.errors import SettingError
+from console.cli.replay_options import SOURCES, Options, require_for_flink, require_for_local, wanted_of
+from console.cli.replay_steps import begin_replay, resume_replay
 from jobs.base_settings import parse_assignments
 
 
 def replay(  # noqa: PLR0917  (options, each by name)
-    namespace: Annotated[str, typer.Argument(metavar="NAMESPACE", help="The namespace to fill; not the live one.")],
+    namespace: Annotated[
+        str, typer.Argument(metavar="NAMESPACE", help="The namespace to fill; not the live one.", show_default=False)
+    ],
     local: Annotated[
         bool, typer.Option("--local", help="Without Flink: the pure core over the lake, on this machine.")
     ] = False,
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="|".join(SOURCES),
+            help="Where the events are read: auto is the topic, with the lake before the topic's beginning.",
+        ),
+    ] = "auto",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Records of then or later. A time with its zone, or an age like 2h or 7d.",
+            show_default="the beginning",
+        ),
+    ] = None,
+    from_offsets: Annotated[
+        str | None,
+        typer.Option(metavar="P:O,...", help="Begin at these offsets, like 0:120,1:88.", show_default="the beginning"),
+    ] = None,
+    until: Annotated[
+        str, typer.Option(metavar="TIME|now", help="Records before then, or all that there are now.")
+    ] = "now",
     dates: Annotated[
         str,
         typer.Option(
@@ -33,12 +59,26 @@ def replay(  # noqa: PLR0917  (options, each by name)
         Path | None, typer.Option(metavar="FILE", help="The users of a file alone, an id a line.", show_default="all")
     ] = None,
     assignments: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a setting of the job; repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A setting of the job, such as session_gap_ms; repeatable."),
     ] = None,
     declarations: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="The project's declarations.", show_default="those of the settings"),
     ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="At most so many events a second.", show_default="no limit")
+    ] = None,
+    parallelism: Annotated[int, typer.Option(min=1, max=128, help="Slots of the cluster to use.")] = 1,
+    then_live: Annotated[
+        bool, typer.Option("--then-live", help="Go on as a live job in this namespace, once it has caught up.")
+    ] = False,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="With --then-live: make it the live namespace then.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a replay whose command, job or cluster has ended.")
+    ] = False,
     processes: Annotated[
         int | None, typer.Option(min=1, help="With --local: processes side by side.", show_default="one a core")
     ] = None,
@@ -57,31 +97,59 @@ def replay(  # noqa: PLR0917  (options, each by name)
 ) -> None:
     """Compute the past again, into a namespace of its own, with settings and declarations of one's own.
 
-    With --local, the lake is folded on this machine, in a process a core, and the scores go to Redis: readers may be
-    shown them by `driftline promote`, `driftline diff` and `driftline export-scores` compare them. Neither Flink nor
+    It is the job of live traffic, which is not touched, over what the topic or the lake holds now; what comes later is
+    not read. It writes topics of its own, NAMESPACE.scores, NAMESPACE.sessions and so on, which the command makes, and
+    ends with the four counters. With --then-live it has no end: the job goes on from exactly where the replay has got
+    to, and --promote makes its namespace the live one. `driftline diff` compares the two before.
+
+    Ctrl-C ends the command, not the job: `driftline replay NAMESPACE --resume` goes on watching. Where the job is gone,
+    it is submitted again from its newest checkpoint.
+
+    With --local, the lake is folded on this machine, in a process a core, and the scores go to Redis. Neither Flink nor
     Kafka has to run. A run that is cut short is begun again by the same command.
 
-    For example: driftline replay longer --local --set session_gap_ms=3600000
+    For example: driftline replay rebuild --set session_gap_ms=900000 --then-live --promote
     """
-    if not local:
-        message = "say --local: the lake is folded on this machine"
-        raise SettingError(message)
     given = parse_assignments(assignments or [])
-    if lake:
-        given["lake_url"] = lake if "://" in lake else str(Path(lake).absolute())
     if declarations is not None:
-        given["declarations"] = str(declarations)
-    if users is not None:
-        given["only_users"] = str(users)
-    run_local(
-        LocalOptions(
-            namespace=namespace,
-            assignments=given,
-            users=user or [],
-            dates=dates,
-            processes=processes or 0,
-            out=out,
-            replace=replace,
-            as_json=as_json,
-        )
+        given["declarations"] = str(declarations.absolute())
+    lake_url = "" if not lake else lake if "://" in lake else str(Path(lake).absolute())
+    options = Options(
+        namespace=namespace,
+        source=source,
+        since=since,
+        from_offsets=from_offsets,
+        until=until,
+        dates=dates,
+        lake_url=lake_url,
+        users=tuple(user or ()),
+        users_file=users,
+        settings=given,
+        rate=rate,
+        parallelism=parallelism,
+        then_live=then_live,
+        promote=promote,
+        as_json=as_json,
     )
+    if local:
+        require_for_local(options, resume=resume)
+        given |= {"lake_url": lake_url} if lake_url else {}
+        given |= {"only_users": str(users)} if users is not None else {}
+        run_local(
+            LocalOptions(
+                namespace=namespace,
+                assignments=given,
+                users=user or [],
+                dates=dates,
+                processes=processes or 0,
+                out=out,
+                replace=replace,
+                as_json=as_json,
+            )
+        )
+        return
+    require_for_flink(options, local_only=(processes, out, replace), resume=resume)
+    if resume:
+        resume_replay(namespace, given, promote=promote, as_json=as_json)
+    else:
+        begin_replay(wanted_of(options))

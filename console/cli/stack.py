@@ -84,15 +84,17 @@ def status(
     """Show what runs: state, pid, port, address and log of every service.
 
     `running` and `external` services answer, `unreachable` ones should but do not, `stopped` ones have no process.
-    Exits with 0 when everything can be used, else with 1.
+    Below them, replays that run. Exits with 0 when everything can be used, else with 1.
     """
     from console.local import Stack  # needs the extra `jobs`
 
-    services = Stack(StackSettings.load()).status()
+    stack = StackSettings.load()
+    services = Stack(stack).status()
     if as_json:
         typer.echo(json.dumps([asdict(service) for service in services], indent=2))
     else:
         _print_table(services)
+        _print_replays(stack, services)
     if not all(service.well for service in services):
         raise typer.Exit(1)
 
@@ -128,6 +130,17 @@ def _stay(stack: Stack, report: Callable[[str], None]) -> None:
     except StackError:
         stack.down(report=report)
         raise
+
+
+def _print_replays(stack: StackSettings, services: list[ServiceStatus]) -> None:
+    """Name the replays that run, where there is a Flink that could run any."""
+    if not any(service.name == "jobmanager" and service.state in ("running", "external") for service in services):
+        return
+    from console.namespaces import running_replays
+    from console.replaying.note import describe
+
+    for name, replay in running_replays(stack).items():
+        typer.echo(f"namespace {name}: {describe(replay)}; `driftline replay {name} --resume` watches it")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -105,20 +105,46 @@ def create_topics(settings: StackSettings) -> list[str]:
 
     Raises NotReady when Kafka cannot create them now, for example because its broker is still registering.
     """
+    return make_topics(settings, topics(settings))
+
+
+def make_topics(settings: StackSettings, configs: Mapping[str, Mapping[str, str]], *, partitions: int = 0) -> list[str]:
+    """Create those of these topics that are missing, by name with their configuration, and return their names.
+
+    Args:
+        settings: where Kafka is.
+        configs: by name.
+        partitions: of each; 0: as many as `up` gives them.
+
+    Raises:
+        NotReady: as create_topics.
+    """
     from kafka.errors import TopicAlreadyExistsError
 
     with _admin(settings) as admin:
         existing = set(admin.list_topics())
-        missing = {name: config for name, config in topics(settings).items() if name not in existing}
+        missing = {name: config for name, config in configs.items() if name not in existing}
         if not missing:
             return []
         wanted = {
-            name: {"num_partitions": settings.events_partitions, "replication_factor": -1, "configs": config}
+            name: {
+                "num_partitions": partitions or settings.events_partitions,
+                "replication_factor": -1,
+                "configs": dict(config),
+            }
             for name, config in missing.items()
         }
         with suppress(TopicAlreadyExistsError):  # someone else's `up` against the same Kafka was faster
             admin.create_topics(wanted, timeout_ms=_TIMEOUT_MS, wait_for_metadata=True)
         return sorted(missing)
+
+
+def delete_topic(settings: StackSettings, name: str) -> None:
+    """Delete a topic, if there is one. Raises NotReady when Kafka does not do it."""
+    from kafka.errors import UnknownTopicOrPartitionError
+
+    with _admin(settings) as admin, suppress(UnknownTopicOrPartitionError):
+        admin.delete_topics([name], timeout_ms=_TIMEOUT_MS)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.accounting import Account, Extent
+from console.accounting import Account, Extent, Part
 from sink_connectors.score_store import Progress, ShardReport
 from udfs.offsets import advance
 from udfs.shards import shard_of
@@ -142,3 +142,53 @@ def test_nothing_published_is_nothing_left(extents: dict[int, Extent]) -> None:
     account = Account.of(extents, {}, {})
     assert account
     assert sum(one.unaccounted for one in account.partitions.values()) == 0
+
+
+def replayed(world: World, start: int, until: int, lake_until: int = 0) -> Account:
+    """The account of a replay that reads the world from `start` to `until`, and has processed as much as it."""
+    reports = {}
+    for shard, count in world.read.items():
+        within = [offset for offset in world.of_shard(shard) if start <= offset < until][:count]
+        if within:
+            reports[shard] = ShardReport(Progress(len(within)), SHARDS, advance(b"", [0] * len(within), within))
+    extents = {0: Extent(min(world.begin, until), until)}
+    account = Account.of(extents, reports, {}, {0: Part(start, until, lake_until)})
+    assert account is not None
+    return account
+
+
+@given(worlds(deleted=False), st.integers(0, 25), st.integers(0, 25))
+def test_a_replay_is_done_when_what_it_was_asked_for_is(world: World, start: int, length: int) -> None:
+    start = min(start, len(world.offsets))
+    until = min(start + length, len(world.offsets))
+    account = replayed(world, start, until)
+    part = account.partitions[0]
+    wanted = [(offset, key) for offset, key in world.records if start <= offset < until]
+    left = [offset for offset, key in wanted if not account.is_processed(0, offset, key)]
+    assert len(left) == len(wanted) - account.totals.events
+    assert all(offset >= part.open_from for offset in left)
+    assert part.unaccounted == until - start - account.totals.events
+    if not part.unaccounted:
+        assert not left
+
+
+@given(worlds(deleted=False), st.integers(0, 25))
+def test_what_kafka_has_deleted_is_no_loss_where_the_lake_has_it(world: World, lake_until: int) -> None:
+    end = len(world.offsets)
+    lake_until = min(lake_until, end)
+    kept_from = World(world.offsets, world.read, lake_until)
+    part = replayed(kept_from, 0, end, lake_until).partitions[0]
+    assert part.lost is None
+    assert part.open_from <= min(world.left, default=end)
+    if lake_until < end:
+        beyond = World(world.offsets, dict.fromkeys(world.read, 0), lake_until + 1)
+        assert replayed(beyond, 0, end, lake_until).partitions[0].lost == (lake_until, lake_until + 1)
+
+
+def test_offsets_that_nobody_has_are_lost_unless_they_are_skipped() -> None:
+    extents, parts = {0: Extent(15, 20)}, {0: Part(0, 20, 10)}
+    refused = Account.of(extents, {}, {}, parts)
+    skipped = Account.of(extents, {}, {0: [(10, 15)]}, parts)
+    assert refused
+    assert skipped
+    assert (refused.partitions[0].lost, skipped.partitions[0].lost) == ((10, 15), None)

@@ -9,7 +9,9 @@ import pytest
 from kafka import TopicPartition
 
 from console import progress
+from console.accounting import Account, Part
 from console.progress import Drained, TopicProgress, lost_text
+from console.replaying.note import LakePart, Phase, Replay
 from console.settings import StackSettings
 from driftline.errors import InputError
 from sink_connectors.score_store import Progress, ShardReport
@@ -29,10 +31,12 @@ class World:
         self.processed = 0
         self.skipped: dict[int, list[tuple[int, int]]] = {}
         self.now_s = 100.0
+        self.note = b""
         self.polls = 0
         self._position = 0
         patch.setattr(progress, "connect_consumer", lambda _: self)
         patch.setattr("sink_connectors.score_store.RedisScoreStore.connect", lambda *_, **__: self)
+        patch.setattr("console.progress.ReplayNotes.connect", lambda *_, **__: self)
         patch.setattr("console.progress.time.monotonic", lambda: self.now_s)
 
     # The consumer
@@ -78,6 +82,10 @@ class World:
 
     def close(self) -> None:
         pass
+
+    # What is kept of a replay
+    def get(self) -> bytes:
+        return self.note
 
 
 @pytest.fixture
@@ -145,3 +153,66 @@ def test_a_topic_that_ends_before_what_was_processed_is_another(world: World, lo
     world.read_reports = lambda: reports  # type: ignore[method-assign]
     with pytest.raises(InputError, match=r"ends at offset 1, .* has processed it up to 3"):
         looking.look()
+
+
+class _Lake:
+    """A lake that has the same records as the topic had."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def first_open(self, account: Account, partition: int, begin: int, end: int, _: float) -> tuple[int, bool]:
+        for offset in range(begin, end):
+            key = self._world.offsets[offset]
+            if key is not None and not account.is_processed(partition, offset, key):
+                return offset, True
+        return end, False
+
+
+def replay(part: Part, phase: Phase = Phase.TOPIC) -> bytes:
+    lake = LakePart(url="/lake") if part.lake_until else None
+    return Replay(topic="events", parts={0: part}, phase=phase, lake=lake).encode()
+
+
+def test_a_replay_ends_where_it_was_to_end(world: World) -> None:
+    world.offsets, world.note = [KEY] * 9, replay(Part(0, 5))
+    world.processed = 4
+    looking = TopicProgress(StackSettings.load(), "main")
+    assert (looking.look().done, looking.look().published) == (False, 5)
+    world.processed = 5
+    seen = look_later(world, looking)
+    assert (seen.done, seen.published, seen.records) == (True, 5, 5)
+    world.begin = 9  # whatever becomes of it afterwards
+    assert look_later(world, looking).done
+
+
+def test_a_replay_that_has_gone_live_has_no_end_any_more(world: World) -> None:
+    world.offsets, world.processed, world.note = [KEY] * 9, 5, replay(Part(0, 5))
+    looking = TopicProgress(StackSettings.load(), "main")
+    assert looking.look().done
+    world.note = replay(Part(0), Phase.LIVE)
+    seen = look_later(world, looking)
+    assert (seen.done, seen.published) == (False, 9)
+
+
+def test_what_the_lake_has_is_not_missed_in_the_topic(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TopicProgress, "_records_of", lambda *_: _Lake(world))
+    world.offsets, world.begin, world.note = [KEY, None, KEY, None, KEY], 3, replay(Part(0, 5, 4))
+    looking = TopicProgress(StackSettings.load(), "main")
+    seen = looking.look()
+    assert (seen.done, seen.lost) == (False, {})
+    world.processed = 2
+    assert not look_later(world, looking).done  # the last one is in the topic
+    world.processed = 3
+    seen = look_later(world, looking)
+    assert (seen.done, seen.published, seen.no_events) == (True, 3, 2)
+
+
+def test_a_lake_alone_needs_no_topic(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TopicProgress, "_records_of", lambda *_: _Lake(world))
+    monkeypatch.setattr(World, "partitions_for_topic", lambda *_: set())
+    world.offsets, world.note = [None, KEY], replay(Part(0, 2, 2), Phase.LAKE)
+    looking = TopicProgress(StackSettings.load(), "main")
+    assert not looking.look().done
+    world.processed = 1
+    assert look_later(world, looking).done

@@ -62,7 +62,7 @@ class Flink:
     def free_slots(self) -> int:
         return 1
 
-    def _run(self, spec: JobSpec, _stack: object, settings: object, savepoint: str) -> str:
+    def _run(self, spec: JobSpec, _stack: object, settings: object, savepoint: str, **_: object) -> str:
         self.before()
         self.calls.append(savepoint)
         self.jobs.append(Job(A, f"{spec.name} main", "RUNNING"))

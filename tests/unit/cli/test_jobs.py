@@ -47,7 +47,7 @@ def test_the_new_generation_is_a_setting_of_the_job(monkeypatch: pytest.MonkeyPa
 class Finished:
     """Everything is processed."""
 
-    namespace = "main"
+    namespace, topic = "main", "events"
 
     def __init__(self, *_: object) -> None:
         pass

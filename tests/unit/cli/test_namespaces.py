@@ -82,6 +82,7 @@ class TestList:
             "generation": AT_MS,
             "totals": {"accepted": 9, "duplicate": 2, "late": 3, "dead_letter": 4},
             "newest_write_seen_ms": AT_MS + 40,
+            "replay": "",
         }
         assert (found["rebuild"]["live"], found["rebuild"]["running"], found["rebuild"]["users"]) == (False, False, 6)
 
