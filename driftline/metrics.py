@@ -1,7 +1,7 @@
 """The catalogues of metrics, each with the operator's next move.
 
 `JobMetric` and `JobGauge`: Flink's, of the job, in the group `driftline`. `ServingMetric`: the gRPC server's, for
-Prometheus.
+Prometheus. `AuditMetric`: of `driftline audit --metrics-file`, which a node exporter reads.
 """
 
 from __future__ import annotations
@@ -215,4 +215,65 @@ class ServingMetric(Enum):
         "users",
         "users that open streams watch, counted once a stream",
         "near watched_users_max x workers: add servers, or raise it and watch redis_latency",
+    )
+
+
+class AuditMetric(Enum):
+    """What the newest run of `driftline audit` has found."""
+
+    SHARE = Metric(
+        "driftline_audit_differing_ratio",
+        "gauge",
+        "ratio",
+        "users whose served values differ from what their records give, of the users that were compared",
+        "above 0: `driftline audit --user ID` for one of the users that the run has named; docs/runbook.md, audit",
+        ("namespace",),
+    )
+    COMPARED = Metric(
+        "driftline_audit_compared_users",
+        "gauge",
+        "users",
+        "users that were compared",
+        "falls to 0: nothing is checked; read what the command says",
+        ("namespace",),
+    )
+    NOT_COMPARED = Metric(
+        "driftline_audit_not_compared_users",
+        "gauge",
+        "users",
+        "users that were not compared: expired, moving (their values moved on), or behind (records are missing)",
+        "behind above 0: the lake lags and the topic does not answer, or has deleted what the lake does not have",
+        ("namespace", "reason"),
+    )
+    SCORES = Metric(
+        "driftline_audit_differing_score_users",
+        "gauge",
+        "users",
+        "compared users in whom a score differs, by the score",
+        "one score alone: its model or formula; all of them: the users' events",
+        ("namespace", "score"),
+    )
+    FEATURES = Metric(
+        "driftline_audit_differing_feature_users",
+        "gauge",
+        "users",
+        "compared users in whom a feature differs, by the feature",
+        "one feature alone: its declaration, or its code",
+        ("namespace", "feature"),
+    )
+    RAN_AT = Metric(
+        "driftline_audit_last_run_timestamp_seconds",
+        "gauge",
+        "seconds",
+        "when the newest run ended, since the epoch",
+        "older than the schedule: the command does not run, or fails",
+        ("namespace",),
+    )
+    DURATION = Metric(
+        "driftline_audit_duration_seconds",
+        "gauge",
+        "seconds",
+        "how long the newest run took",
+        "nears the schedule: audit fewer users, or less often",
+        ("namespace",),
     )

@@ -13,6 +13,7 @@ import typer
 
 from console.cli import (
     ask,
+    audit,
     checkpoints,
     dead_letters,
     declarations,
@@ -55,7 +56,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Local stack": (stack.up, stack.status, stack.down),
     "Jobs": (jobs.submit, jobs.stop, replay.replay, promote.promote, jobs.drain, checkpoints.checkpoints),
     "Events": (events.simulate, events.publish, topics.topics, heal.heal),
-    "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores, diff.diff),
+    "Scores": (scores.serve, token.token, rest.rest, ask.scores, scores.export_scores, diff.diff, audit.audit),
     "Model": (training_set.training_set, train.train),
 }
 for panel, commands in PANELS.items():

@@ -79,9 +79,9 @@ def diff(  # noqa: PLR0917  (options, each by name)
         found = comparing.run(one, other)
     _require_users(found, first, second)
     if as_json:
-        typer.echo(json.dumps({"as_of": as_of.value} | _as_json(found, first, second, tolerance)))
+        typer.echo(json.dumps({"as_of": as_of.value} | comparison_json(found, first, second, tolerance)))
     else:
-        _print(found, first, second)
+        print_comparison(found, first, second)
     if not found.same:
         raise typer.Exit(1)
 
@@ -95,7 +95,8 @@ def _require_users(found: Comparison, first: str, second: str) -> None:
             raise InputError(message)
 
 
-def _as_json(found: Comparison, first: str, second: str, tolerance: float) -> dict[str, Any]:
+def comparison_json(found: Comparison, first: str, second: str, tolerance: float) -> dict[str, Any]:
+    """Return a comparison as values of JSON."""
     return {
         "first": first,
         "second": second,
@@ -128,7 +129,8 @@ def _number(value: float | None) -> float | str | None:
     return value if value is None or math.isfinite(value) else str(value)
 
 
-def _print(found: Comparison, first: str, second: str) -> None:
+def print_comparison(found: Comparison, first: str, second: str) -> None:
+    """Print a comparison, for people."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_WIDTH

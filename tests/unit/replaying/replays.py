@@ -57,7 +57,14 @@ def of_store(store: InMemoryScoreStore, sessions: dict[str, bytes]) -> Made:
 def record_by_record(
     settings: ScoreEventsSettings, records: Sequence[TopicRecord], models: Models, now_ms: int, block_events: int = 1
 ) -> Made:
-    """Fold records in small blocks, as a live job would, and write each block's scores."""
+    """What a live job leaves of the records."""
+    return of_store(*live_job(settings, records, models, now_ms, block_events))
+
+
+def live_job(
+    settings: ScoreEventsSettings, records: Sequence[TopicRecord], models: Models, now_ms: int, block_events: int = 1
+) -> tuple[InMemoryScoreStore, dict[str, bytes]]:
+    """Fold records in small blocks, as a live job would, and write each block's scores; returns the sessions, too."""
     bound = bind(bundle_of(settings), settings)
     processor = processor_of(settings, models, bound)
     shards = lineage.resume({}, shard_keys(settings.shards), settings, SUBMISSION, bound)
@@ -79,7 +86,7 @@ def record_by_record(
         timeline = decode_user(state, processor.bounds, StoredLayouts(bound.plan.layout))
         timeline.close_quiet()
         take(sessions, [session_message(user_id, closed) for closed in timeline.closed])
-    return of_store(store, sessions)
+    return store, sessions
 
 
 def _live_blocks(records: Sequence[TopicRecord], shards: int, events: int) -> Iterator[tuple[int, Block, int]]:
@@ -131,6 +138,13 @@ def _sessions(result: BlockResult) -> list[ClosedSession]:
 
 
 def from_lake(settings: ScoreEventsSettings, lake: Path, processes: int, out: Path | None = None, **dates: Any) -> Made:
+    """What a local replay leaves."""
+    return of_store(local_replay(settings, lake, processes, out, **dates), {})
+
+
+def local_replay(
+    settings: ScoreEventsSettings, lake: Path, processes: int, out: Path | None = None, **dates: Any
+) -> InMemoryScoreStore:
     """Do the tasks of a local replay, one after the other."""
     part = LakePart(str(lake), "", TOPIC, **dates)
     bundle = bundle_of(settings)
@@ -140,4 +154,4 @@ def from_lake(settings: ScoreEventsSettings, lake: Path, processes: int, out: Pa
     for task in tasks:
         for key, report in work(task, store, lambda _: None).reports.items():
             store.write([], (key, report))
-    return of_store(store, {})
+    return store
