@@ -63,6 +63,24 @@ class DataFile(NamedTuple):
         return self.date, self.hour, self.name
 
 
+class Places(NamedTuple):
+    """Where the rows of a row group are: in these partitions, and there at these offsets, ends included."""
+
+    partition_min: int
+    partition_max: int
+    offset_min: int
+    offset_max: int
+
+    def may_hold(self, partition: int, begin: int, end: int) -> bool:
+        """Whether there may be rows of a partition from offset `begin` up to but not including `end`."""
+        return (
+            self.partition_min <= partition <= self.partition_max and self.offset_min < end and begin <= self.offset_max
+        )
+
+
+_ANYWHERE: Final = Places(0, 2**31 - 1, 0, 2**63 - 1)
+
+
 class Footer(NamedTuple):
     """What the end of a file says.
 
@@ -72,7 +90,7 @@ class Footer(NamedTuple):
         replaces: names of files of its folder whose rows it has.
         imported: what it was imported from, by SHA-256; None: it was archived.
         schema: its columns.
-        first: the smallest partition and offset, as far as statistics tell; else zeros.
+        places: where its row groups are, as far as statistics tell.
     """
 
     rows: int
@@ -80,7 +98,16 @@ class Footer(NamedTuple):
     replaces: tuple[str, ...]
     imported: Mapping[str, str] | None
     schema: pa.Schema
-    first: tuple[int, int]
+    places: tuple[Places, ...]
+
+    def may_hold(self, partition: int, begin: int, end: int) -> bool:
+        """Whether there may be rows of a partition from offset `begin` up to but not including `end`."""
+        return any(one.may_hold(partition, begin, end) for one in self.places)
+
+    @property
+    def first(self) -> tuple[int, int]:
+        """The smallest partition and offset, about."""
+        return min((one.partition_min, one.offset_min) for one in self.places) if self.places else (0, 0)
 
 
 class Staged(NamedTuple):
@@ -137,7 +164,7 @@ def footer_of(location: Location, path: str) -> Footer:
             replaces=tuple(json.loads(said.get(REPLACES.encode(), b"[]"))),
             imported=None if imported is None else json.loads(imported),
             schema=schema.remove_metadata(),
-            first=_first_place(about),
+            places=tuple(_places_of(about.row_group(at)) for at in range(about.num_row_groups)),
         )
 
 
@@ -216,12 +243,10 @@ def _of_dates(files: Iterable[DataFile], since: str, until: str) -> Iterator[Dat
             yield file
 
 
-def _first_place(about: Any) -> tuple[int, int]:
-    """The smallest partition, and its smallest offset as far as statistics tell."""
-    places = []
-    for group in (about.row_group(at) for at in range(about.num_row_groups)):
-        columns = {column.path_in_schema: column for column in (group.column(at) for at in range(group.num_columns))}
-        smallest = [columns[name].statistics for name in ("partition", "offset") if name in columns]
-        if len(smallest) == 2 and all(one is not None and one.has_min_max for one in smallest):  # noqa: PLR2004
-            places.append((int(smallest[0].min), int(smallest[1].min)))
-    return min(places, default=(0, 0))
+def _places_of(group: Any) -> Places:
+    """Where the rows of a row group are, by its statistics; anywhere without them."""
+    columns = {column.path_in_schema: column for column in (group.column(at) for at in range(group.num_columns))}
+    about = [columns[name].statistics for name in ("partition", "offset") if name in columns]
+    if len(about) < 2 or any(one is None or not one.has_min_max for one in about):  # noqa: PLR2004  (both columns)
+        return _ANYWHERE
+    return Places(int(about[0].min), int(about[0].max), int(about[1].min), int(about[1].max))

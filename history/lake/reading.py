@@ -88,11 +88,11 @@ class Lake:
         names = list(dict.fromkeys(["offset", *columns]))
         for _ in range(_READS_MAX - 1):
             try:
-                return self._dataset.to_table(columns=names, filter=within)
+                return self._around(partition, begin, end).to_table(columns=names, filter=within)
             except OSError:  # a compaction has replaced files since
                 self._open()
         with self._readable():
-            return self._dataset.to_table(columns=names, filter=within)
+            return self._around(partition, begin, end).to_table(columns=names, filter=within)
 
     def scan(self, columns: Sequence[str], where: ds.Expression | None = None) -> Iterator[pa.RecordBatch]:
         """Yield rows in no order, perhaps twice; columns that some files lack are null there."""
@@ -163,6 +163,13 @@ class Lake:
             message = f"{self.location.path} is no lake: its files have no column {', '.join(missing)}"
             raise InputError(message)
         self._dataset = self._of(self.files())
+        self._fragments = {one.path: one for one in self._dataset.get_fragments()}
+
+    def _around(self, partition: int, begin: int, end: int) -> ds.FileSystemDataset:
+        """The files that may have such rows; their ends are read once."""
+        paths = [file.path for file, footer in self._contents if footer.may_hold(partition, begin, end)]
+        some = [self._fragments[path] for path in paths]
+        return ds.FileSystemDataset(some, self._schema, ds.ParquetFileFormat(), self.location.files)
 
     def _of(self, paths: list[str]) -> ds.FileSystemDataset:
         files, path = self.location
