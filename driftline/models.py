@@ -86,7 +86,7 @@ class ModelFolder:
         try:
             content = self.files.read(name, MODEL_BYTES_MAX)
         except OSError as error:
-            message = f"{self.where}/{name}: not a model manifest: {why(error)}"
+            message = f"{self.where}/{name}: {why(error)}"
             raise ModelError(message) from error
         return Manifest.parse(content, f"{self.where}/{name}")
 

@@ -109,6 +109,12 @@ class ModelRegistry:
             InputError: there is no such version, it is live already, or it is retired.
             ModelError: it cannot be used with these declarations, or the folder cannot be written.
         """
+        found = self.promotable(name, force=force)
+        self.folder.make_live(found.name, Action.PROMOTE, now_ms, note)
+        return found.name
+
+    def promotable(self, name: str, *, force: bool = False) -> Version:
+        """Return a version that may become live; arguments and errors are those of `promote`."""
         found = self.version(name)
         if found.stage is Stage.LIVE:
             message = f"{found.name} is the live model of {self.score.name} already"
@@ -117,8 +123,7 @@ class ModelRegistry:
             message = f"{found.name} is retired; --force makes it live all the same"
             raise InputError(message)
         self.require_usable(found.name)
-        self.folder.make_live(found.name, Action.PROMOTE, now_ms, note)
-        return found.name
+        return found
 
     def rollback(self, now_ms: int, note: str = "") -> tuple[str, str]:
         """Make the version live again that was so before, and return it and the one that was left.

@@ -36,7 +36,8 @@ class ModelWatcher:
     """The model in use of one folder. No method except `look` touches the folder.
 
     A model that cannot be used is logged and counted once, until its name changes or another model has worked since; it
-    is read again only when its files change. The previous model stays in use: a bad upload must not stop the scores.
+    is read again only when its files change, or where they could not be read. The previous model stays in use: a bad
+    upload must not stop the scores.
 
     Args:
         path: the folder.
@@ -108,7 +109,7 @@ class ModelWatcher:
             self._use(self._folder.load(version, self._features, score=self._score, task=self._task), mark)
         except ModelError as error:
             with self._changing:
-                self._note(version or str(error), mark, str(error))
+                self._note(version or str(error), object() if _may_pass(error) else mark, str(error))
         finally:
             self.there = there
             self.looked_at_s = time.monotonic()
@@ -146,6 +147,12 @@ class ModelWatcher:
                 self._looks += 1
                 self._looked.notify_all()
             self._poke.wait(self._poll_s)
+
+
+def _may_pass(error: ModelError) -> bool:
+    """Whether the folder could not be read, so that the model is to be read again although it has not changed."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
 
 def watcher(

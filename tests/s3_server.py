@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 import pytest
 from filelock import FileLock
 
@@ -81,6 +82,18 @@ class S3Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    def pause(self) -> None:
+        """Let it answer nobody, as one that is overloaded or cut off."""
+        assert self._process is not None
+        process = psutil.Process(self._process.pid)
+        process.suspend()
+        wait_until(lambda: process.status() == psutil.STATUS_STOPPED)
+
+    def resume(self) -> None:
+        """Let it answer again."""
+        assert self._process is not None
+        psutil.Process(self._process.pid).resume()
 
     def location(self, path: str) -> Location:
         """A place in the bucket."""

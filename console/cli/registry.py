@@ -223,9 +223,14 @@ def _facts(version: Version) -> list[tuple[str, str]]:
             ("features", f"{len(manifest.features)}: {', '.join(manifest.features)}"),
             ("SHA-256", manifest.sha256),
             *[(name.replace("_", " "), _short(value)) for name, value in manifest.metrics.items()],
-            *[(f"from: {name.replace('_', ' ')}", _short(value)) for name, value in manifest.lineage.items()],
+            *[_origin(name, value) for name, value in manifest.lineage.items()],
         ]
     return [*facts, ("cannot be used", version.problem)] if version.problem else facts
+
+
+def _origin(name: str, value: Any) -> tuple[str, str]:
+    said = f"from: {name.removesuffix('_ms').replace('_', ' ')}"
+    return (said, _time(value)) if name in {"first_ms", "last_ms"} else (said, _short(value))
 
 
 def _short(value: Any) -> str:
@@ -283,8 +288,7 @@ def promote(  # noqa: PLR0917  (options, which Typer passes by name)
     """
     settings = job_settings(declarations)
     registry = _registry(settings, score, models_dir)
-    found = registry.version(version)
-    registry.require_usable(found.name)
+    found = registry.promotable(version, force=force)
     _gate(registry, found, settings, on, force=force)
     name = registry.promote(found.name, wall_clock_ms(), force=force, note=note)
     typer.echo(
