@@ -137,7 +137,7 @@ class Rescoring:
         if declared is None:
             return f"{score} is no score of a model in these declarations"
         try:
-            folder = declared.models(self._settings.models_dir)
+            folder = declared.models(self._settings.models_dir, self._settings.s3_endpoint)
             return folder.load(version, self._features, score=declared.name, task=declared.task)
         except ModelError as error:
             return f"model {version} of {score}: {error}"

@@ -8,17 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from console.cli.models import Declarations, ModelsDir, job_settings, models_place
+from console.cli.registry_text import (
+    all_versions,
+    changes_table,
+    facts_table,
+    listed,
+    live_versions,
+    show_table,
+    side_by_side,
+)
 from driftline.errors import InputError, ModelError, SettingError
 from driftline.model_changes import Stage
 from driftline.units import wall_clock_ms
 
 if TYPE_CHECKING:
-    from console.model_gate import Measured
     from driftline.manifest import Manifest
     from driftline.registry import ModelRegistry, Version
     from jobs.settings import ScoreEventsSettings
@@ -28,8 +33,6 @@ app = typer.Typer(
     no_args_is_help=True,
     help="The registry of models: candidate, live and retired ones, what they are made of, and which one is live.",
 )
-
-_PIPE_WIDTH = 160  # columns where the output is not a terminal, so that nothing wraps
 
 ScoreName = Annotated[str, typer.Argument(metavar="SCORE", help="A declared score that a model makes.")]
 VersionName = Annotated[
@@ -119,72 +122,10 @@ def list_models(
     """
     registries = _registries(job_settings(declarations), score, models_dir)
     if as_json:
-        shown = [(one, _listed(one, every=every)) for one in registries]
+        shown = [(one, listed(one, every=every)) for one in registries]
         typer.echo(json.dumps({one.score.name: [version.as_json() for version in found] for one, found in shown}))
         return
-    _show(_all_versions(registries) if every else _live_versions(registries))
-
-
-def _live_versions(registries: list[ModelRegistry]) -> Table:
-    table = Table("score", "task", "live model", "features", "of", "test", box=None, pad_edge=False)
-    for one in registries:
-        found = _listed(one, every=False)
-        none = "none: its formula makes it" if one.score.has_formula else "none"
-        problem = _problem_of(one) or next((version.problem for version in found), "")
-        if problem:
-            row = [f"cannot be used: {problem}"]
-        elif found and (manifest := found[0].manifest):
-            row = [found[0].name, str(len(manifest.features)), _time(manifest.trained_at_ms), _quality(manifest)]
-        else:
-            row = [none]
-        table.add_row(*map(Text, [one.score.name, one.score.task, *row]))
-    return table
-
-
-def _all_versions(registries: list[ModelRegistry]) -> Table:
-    table = Table("score", "version", "stage", "features", "of", "test", "from", box=None, pad_edge=False)
-    for one in registries:
-        for version in _listed(one, every=True):
-            manifest = version.manifest
-            told = ["", "", version.problem, ""] if manifest is None else _told(manifest)
-            if manifest is not None and version.problem:
-                told[-1] = f"cannot be used: {version.problem}"
-            table.add_row(*map(Text, [one.score.name, version.name, str(version.stage), *told]))
-    return table
-
-
-def _told(manifest: Manifest) -> list[str]:
-    origin = manifest.lineage.get("data_sha256", "")
-    made_of = f"data {origin[:12]}" if origin else str(manifest.metrics.get("source", ""))
-    return [str(len(manifest.features)), _time(manifest.trained_at_ms), _quality(manifest), made_of]
-
-
-def _listed(registry: ModelRegistry, *, every: bool) -> list[Version]:
-    """The versions to be shown, each with why it cannot be used."""
-    found = registry.versions() if every else []
-    names = [one.name for one in found]
-    if not every and not _problem_of(registry) and (live := registry.live()):
-        names = [live]
-    return [
-        registry.version(name, tried=True) if name in registry.folder.versions() else _gone(registry, name)
-        for name in names
-    ]
-
-
-def _gone(registry: ModelRegistry, name: str) -> Version:
-    from driftline.registry import Version
-
-    message = f"{registry.folder.where}/{name}: there is no such model"
-    return Version(name, Stage.LIVE, None, message)
-
-
-def _problem_of(registry: ModelRegistry) -> str:
-    """Why nobody can tell which model is live; empty where that is known."""
-    try:
-        registry.live()
-    except ModelError as error:
-        return str(error)
-    return ""
+    show_table(all_versions(registries) if every else live_versions(registries))
 
 
 @app.command()
@@ -206,36 +147,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(found.as_json()))
         return
-    table = Table("", "", box=None, pad_edge=False, show_header=False)
-    for name, value in _facts(found):
-        table.add_row(Text(name), Text(value))
-    _show(table)
-
-
-def _facts(version: Version) -> list[tuple[str, str]]:
-    facts = [("version", version.name), ("stage", str(version.stage))]
-    manifest = version.manifest
-    if manifest is not None:
-        facts += [
-            ("score", f"{manifest.score}, {manifest.task}"),
-            ("made", _time(manifest.trained_at_ms)),
-            ("feature set", f"{manifest.feature_set}, declarations {manifest.declaration or 'not known'}"),
-            ("features", f"{len(manifest.features)}: {', '.join(manifest.features)}"),
-            ("SHA-256", manifest.sha256),
-            *[(name.replace("_", " "), _short(value)) for name, value in manifest.metrics.items()],
-            *[_origin(name, value) for name, value in manifest.lineage.items()],
-        ]
-    return [*facts, ("cannot be used", version.problem)] if version.problem else facts
-
-
-def _origin(name: str, value: Any) -> tuple[str, str]:
-    said = f"from: {name.removesuffix('_ms').replace('_', ' ')}"
-    return (said, _time(value)) if name in {"first_ms", "last_ms"} else (said, _short(value))
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _PIPE_WIDTH else f"{text[:_PIPE_WIDTH]}... (--json shows all)"
+    show_table(facts_table(found))
 
 
 @app.command()
@@ -252,11 +164,7 @@ def history(
         for change in changes:
             typer.echo(change.as_json(), nl=False)
         return
-    table = Table("time", "what", "version", "live before", "why", box=None, pad_edge=False)
-    for change in changes:
-        told = [_time(change.at_ms), str(change.action), change.version, change.before, change.note]
-        table.add_row(*map(Text, told))
-    _show(table)
+    show_table(changes_table(changes))
 
 
 @app.command()
@@ -313,7 +221,7 @@ def _gate(
         reports = _measured_on(registry, (candidate.name, live.version), settings, on)
         rows = f"the test rows of {on}"
     measured = compared(registry.score.task, *reports)
-    _show(_side_by_side(measured, candidate.name, live.version, rows))
+    show_table(side_by_side(measured, candidate.name, live.version, rows))
     if not can_be_compared(measured):
         typer.echo("one of them has no report: --on FOLDER measures both on a training set", err=True)
     elif (worse := worse_of(measured)) and not force:
@@ -411,33 +319,3 @@ def _live_or_none(registry: ModelRegistry) -> str:
     except ModelError:
         return ""
     return live if live in registry.folder.versions() else ""
-
-
-def _side_by_side(measured: list[Measured], candidate: str, live: str, rows: str) -> Table:
-    table = Table(f"on {rows}", candidate, f"{live} (live)", "", box=None, pad_edge=False)
-    for one in measured:
-        table.add_row(one.name, _figure(one.candidate), _figure(one.live), "worse" if one.is_worse else "")
-    return table
-
-
-def _figure(value: float | None) -> str:
-    return "not known" if value is None else f"{value:g}"
-
-
-def _quality(manifest: Manifest) -> str:
-    metrics = manifest.metrics
-    for name, key in (("AUC", "auc"), ("R2", "r2")):
-        if isinstance(found := metrics.get(key), int | float):
-            return f"{name} {found:.3f}"
-    return ""
-
-
-def _time(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _show(table: Table) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
-    console.print(table)

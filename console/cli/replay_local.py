@@ -66,8 +66,8 @@ def run_local(options: LocalOptions) -> None:
     since, until = dates_of(options.dates)
     given = dict(options.assignments) | {"namespace": options.namespace}
     settings = cast("ScoreEventsSettings", job_settings("score-events", stack, given).as_submitted())
-    if settings.models_dir == stack.models_dir:  # another one that is missing is a mistake
-        settings.models_dir.mkdir(parents=True, exist_ok=True)
+    if settings.models_dir == str(stack.models_dir):  # another one that is missing is a mistake
+        stack.models_dir.mkdir(parents=True, exist_ok=True)
     if make_room(stack, settings, replace=options.replace, report=lambda _: None):
         typer.echo(f"namespace {options.namespace} held a replay that was cut short; it is begun again", err=True)
     with stop_on_signal() as stop, Progressing("events") as progress:

@@ -223,6 +223,7 @@ def models_of(settings: ScoreEventsSettings, bound: Bound) -> Models:
         model_scores_of(data),
         required=bool(settings.require_model),
         count=count,
+        s3_endpoint=settings.s3_endpoint,
     )
     for follower in followers.values():
         follower.open()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from console.cli import app
 from driftline.catalogue import FeatureSet
-from driftline.errors import InputError
+from driftline.errors import InputError, SettingError
 from driftline.jsonlines import format_event
 from driftline.models import ModelFolder
 from jobs.plans import plan_for
@@ -131,3 +131,109 @@ def test_which_score_is_to_be_trained_must_be_known(tmp_path: Path, project: Pat
         run("train", *given)
     with pytest.raises(InputError, match="unknown score of a model 'spent'; did you mean spend"):
         run("train", "spent", *given)
+
+
+def versions(*given: str) -> dict[str, str]:
+    """Stage by version, of purchase_propensity."""
+    found = json.loads(run("models", "list", "--all", "--json", *given).stdout)["purchase_propensity"]
+    return {one["version"]: one["stage"] for one in found}
+
+
+def test_a_training_set_makes_the_model_that_its_events_make(tmp_path: Path, history: Path) -> None:
+    models = ("--models-dir", str(tmp_path / "models"))
+    card = json.loads(
+        run("training-set", "--events", str(history), "--out", str(tmp_path / "set"), "--user-ids", "--json").stdout
+    )
+    assert (card["score"], card["label"]["of"], card["label"]["within"]) == ("purchase_propensity", "PURCHASE", "30m")
+    run("train", "--training-set", str(tmp_path / "set"), *models)
+    run("train", "--events", str(history), "--as", "candidate", *models)
+    assert sorted(versions(*models).values()) in (["candidate", "live"], ["live"])  # of one second: the same version
+    folder = ModelFolder(tmp_path / "models")
+    manifests = [folder.manifest(one) for one in folder.versions()]
+    assert {one.sha256 for one in manifests} == {manifests[0].sha256}
+    assert {one.lineage["data_sha256"] for one in manifests} == {card["data_sha256"]}
+    told = folder.manifest(folder.current_version()).lineage
+    assert told["training_set"]["rows_sha256"] == card["rows_sha256"]
+    assert told["source"]["files"][0]["name"] == "history.jsonl"
+    shown = run("models", "show", "purchase_propensity", *models).stdout
+    assert card["data_sha256"] in shown and "live" in shown
+
+
+def test_a_training_set_of_other_declarations_is_refused(tmp_path: Path, history: Path, project: Path) -> None:
+    run("training-set", "--events", str(history), "--out", str(tmp_path / "set"), "--sample", "0.5")
+    given = ("--declarations", str(project), "--models-dir", str(tmp_path / "models"))
+    with pytest.raises(InputError, match="is for score purchase_propensity, not for buys; make one with"):
+        run("train", "buys", "--training-set", str(tmp_path / "set"), *given)
+    with pytest.raises(InputError, match="is there already"):
+        run("training-set", "--events", str(history), "--out", str(tmp_path / "set"))
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ((), "say what to learn from, by one of: --events FILE, --lake or --training-set FOLDER"),
+        (("--lake", "--training-set", "x"), "by one of"),
+        (("--training-set", "x", "--dates", "2026-01-01"), "--dates are of the lake"),
+        (("--lake", "--skip-bad"), "--mapping and --skip-bad are of files"),
+        (("--lake", "--dates", "2026-13-01..2026-14-01"), "--dates '2026-13-01..2026-14-01' should be like"),
+        (("--lake", "--dates", "january"), "should be like"),
+        (("--lake", "--as", "retired"), "--as 'retired' should be one of: live, candidate"),
+    ],
+)
+def test_what_to_learn_from_must_be_clear(given: tuple[str, ...], why: str) -> None:
+    with pytest.raises(SettingError, match=why):
+        run("train", *given)
+
+
+def test_a_lake_that_is_not_there_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRIFTLINE_LAKE_URL", str(tmp_path / "lake"))
+    with pytest.raises(InputError, match=r"no lake in .*/lake/events"):
+        run("training-set", "--lake", "--out", str(tmp_path / "set"))
+
+
+def stored(models: Path, stamp: str, **metrics: float) -> str:
+    report = {"auc": 0.8, "brier": 0.1, "brier_base": 0.2} | metrics
+    p = int(stamp) / 10
+    return (
+        ModelFolder(models)
+        .store(constant(1 - p, p), trained_at_ms=1, stamp=stamp, metrics=dict(report), live=stamp == "1")
+        .version
+    )
+
+
+def test_a_model_is_promoted_unless_it_is_worse(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    first, good, bad = stored(models, "1"), stored(models, "2", auc=0.81), stored(models, "3", auc=0.7)
+    given = ("--models-dir", str(models))
+    shown = run("models", "promote", "purchase_propensity", good, "--note", "monthly", *given).stdout
+    assert "two tests: they were trained on different histories" in shown
+    assert f"model {good} is now the live one of purchase_propensity" in shown
+    with pytest.raises(InputError, match=f"{bad} is worse than the live model in AUC; --force"):
+        run("models", "promote", "purchase_propensity", bad, *given)
+    assert versions(*given) == {first: "candidate", good: "live", bad: "candidate"}
+    run("models", "promote", "purchase_propensity", bad, "--force", *given)
+    assert f"model {good} is the live one" in run("models", "rollback", "purchase_propensity", *given).stdout
+    run("models", "retire", "purchase_propensity", bad, *given)
+    with pytest.raises(InputError, match="is retired; --force"):
+        run("models", "promote", "purchase_propensity", bad, *given)
+    assert versions(*given) == {first: "candidate", good: "live", bad: "retired"}
+    told = [line.split()[3] for line in run("models", "history", "purchase_propensity", *given).stdout.splitlines()]
+    assert told[1:] == ["train", "promote", "promote", "rollback", "retire"]
+    lines = run("models", "history", "purchase_propensity", "--json", *given).stdout.splitlines()
+    assert json.loads(lines[1])["note"] == "monthly"
+
+
+def test_two_models_are_measured_on_the_same_rows(tmp_path: Path, history: Path) -> None:
+    given = ("--models-dir", str(tmp_path / "models"))
+    run("training-set", "--events", str(history), "--out", str(tmp_path / "set"))
+    run("train", "--training-set", str(tmp_path / "set"), *given)
+    (tmp_path / "brought.onnx").write_bytes(constant(0.5, 0.5))
+    run("models", "add", "purchase_propensity", str(tmp_path / "brought.onnx"), "--as", "candidate", *given)
+    (brought,) = [name for name, stage in versions(*given).items() if stage == "candidate"]
+    live = ModelFolder(tmp_path / "models").current_version()
+    with pytest.raises(InputError, match="is worse than the live model in AUC and Brier skill"):
+        run("models", "promote", "purchase_propensity", brought, "--on", str(tmp_path / "set"), *given)
+    assert ModelFolder(tmp_path / "models").current_version() == live
+    done = run("models", "promote", "purchase_propensity", brought, *given)
+    assert "one of them has no report: --on FOLDER measures both" in done.output
+    assert ModelFolder(tmp_path / "models").current_version() == brought
