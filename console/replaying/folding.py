@@ -58,6 +58,7 @@ class Folding:
         self._with_blocks = [stage for entry, stage in built if _runs_with_blocks(entry, bound.plan, kept)]
         self._at_end = [stage for entry, stage in built if entry.at_end]
         self._stages: list[Stage] = [stage for _, stage in built if stage in self._with_blocks or stage in self._at_end]
+        self._on_models = any(segment.on_models for segment in bound.plan.segments)
         self._processor = processor_of(settings, models, bound, self._with_blocks)
         self._events_max = max(settings.block_events_max, STRETCH_OFFSETS)
         self._bytes_max = settings.block_bytes_max
@@ -116,18 +117,25 @@ class Folding:
         users, result = self._users[key], BlockResult()
         read = {user_id: users.peek(user_id) for user_id in user_ids}
         timelines = {user_id: timeline for user_id, timeline in read.items() if timeline is not None}
-        batch = Batch(timelines, self.shards[key].generation, now_ms, result)
-        for stage in self._at_end:
-            stage.run(batch)
+        batch = Batch(timelines if self._on_models else {}, self.shards[key].generation, now_ms, result)
+        if self._on_models:
+            self._run_at_end(batch)
         for user_id, timeline in timelines.items():
             timeline.last_arrival_ms, timeline.check_at_ms = timeline.newest_ms, _DUE_MS
             for stage in self._stages:
                 stage.check(user_id, timeline, _DUE_MS, batch)
+        if not self._on_models:  # what is as of an age has in it what is as of the newest event
+            batch.touched = {user_id: one for user_id, one in timelines.items() if user_id not in batch.aged}
+            self._run_at_end(batch)
         for stage in self._stages:
             stage.checked(batch)
-        # Who was scored as of an age was scored twice: the last one counts, and has in it what the first one said.
+        # Of who was scored twice the last one counts.
         result.scored = list({scored.user_id: scored for scored in result.scored}.values())
         return result
+
+    def _run_at_end(self, batch: Batch) -> None:
+        for stage in self._at_end if batch.touched else ():
+            stage.run(batch)
 
 
 def _runs_with_blocks(entry: StageEntry, plan: Plan, kept: Collection[str]) -> bool:

@@ -7,6 +7,7 @@ replay has to find the same dead letters, and the same users in each shard.
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -47,7 +48,8 @@ def blocks_of(
 
 def block_of(table: pa.Table, partition: int) -> Block:
     """Return records as a block; the table has the columns COLUMNS, bounded, by offset."""
-    keys, values, offsets, times_ms = (table.column(name).to_pylist() for name in COLUMNS)
+    keys, values = (_list_of(table.column(name)) for name in COLUMNS[:2])
+    offsets, times_ms = (table.column(name).to_numpy().tolist() for name in COLUMNS[2:])
     return Block(keys, values, [partition] * len(keys), offsets, times_ms)
 
 
@@ -92,6 +94,20 @@ def shards_of(keys: pa.ChunkedArray, shards: int) -> NDArray[np.int64]:
         beyond = np.concatenate([[0], np.cumsum(bytes_ > _ASCII_MAX)])
         for row in np.flatnonzero(np.diff(beyond[begins])):
             found[row] = shard_of(column[int(row)].as_py(), shards)
+    return found
+
+
+def _list_of(column: pa.ChunkedArray) -> list[bytes | None]:
+    """Return values as a list; pyarrow's own way makes an object more of each, and takes ten times as long."""
+    found: list[bytes | None] = []
+    for chunk in column.chunks:
+        begins, bytes_ = _bytes_of(chunk)
+        data, places = bytes_.tobytes(), begins.tolist()
+        values: list[bytes | None] = [data[begin:end] for begin, end in pairwise(places)]
+        if chunk.null_count:
+            for row in np.flatnonzero(chunk.is_null().to_numpy(zero_copy_only=False)):
+                values[row] = None
+        found += values
     return found
 
 
