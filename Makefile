@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 .DEFAULT_GOAL := help
-.PHONY: bench-tail help setup demo test check proto bench bench-suite bench-core bench-job bench-features bench-late bench-freshness bench-scaling bench-quiet bench-serving profile soak fuzz clean
+.PHONY: bench-tail help setup demo test check proto bench bench-suite bench-core bench-job bench-features bench-late bench-freshness bench-scaling bench-quiet bench-replay bench-serving profile soak fuzz clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-tail: setup ## Measure what the disorder bound costs the core, in order an
 
 bench-quiet: setup ## Measure freshness while a million silent users are checked and scored at an age (a quarter of an hour)
 	@$(PY) -m benchmarks.quiet_users
+
+bench-replay: setup ## Measure replays of two million events, from the topic, the lake and without Flink, beside the live job
+	@$(PY) -m benchmarks.replay
 
 bench-serving: setup ## Measure the gRPC server beside an empty call and Feast's online server (needs Go)
 	@$(PY) -m benchmarks.serving

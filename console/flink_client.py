@@ -14,9 +14,10 @@ from driftline.errors import StackError
 from jobs.base_settings import JobSettings
 from jobs.flink.guards import CHECKPOINT_DIR, SAVEPOINT_DIR
 from jobs.register import JobSpec
+from jobs.replay_settings import ReplaySettings
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("driftline", "jobs", "udfs", "declarations", "state_schemas", "sink_connectors")
+PACKAGES = ("driftline", "jobs", "udfs", "declarations", "state_schemas", "sink_connectors", "history")
 TIMEOUT_S = 120.0
 _SUBMITTED = re.compile(r"as job ([0-9a-f]{32})")
 _PYTHON_ERROR = re.compile(r"(?!org\.|java)[\w.]*(Error|Exception)\b.*: ")
@@ -42,7 +43,9 @@ def run_job(
     from console.local import flink_client, flink_env  # needs the extra `jobs`
 
     with tempfile.TemporaryDirectory(prefix="driftline-") as scratch:
-        dropping = ["--allowNonRestoredState"] if savepoint and drops_state else []
+        # A job with state that is told where to begin goes on from a replay of the lake, whose source it has not.
+        dropped = drops_state or (isinstance(settings, ReplaySettings) and bool(settings.start_offsets))
+        dropping = ["--allowNonRestoredState"] if savepoint and dropped else []
         command = flink_client(stack, "run", *dropping, *_options(spec, stack, savepoint, Path(scratch)))
         try:
             done = subprocess.run(

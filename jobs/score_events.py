@@ -14,6 +14,7 @@ from pyflink.table import StreamTableEnvironment
 from driftline.topics import DEAD_LETTER, LATE
 from jobs.bundle import bundle_of
 from jobs.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
+from jobs.flink.chunks import read_chunks
 from jobs.flink.outputs import TopicWriter
 from jobs.flink.running import run
 from jobs.flink.uids import pin_uids
@@ -21,6 +22,7 @@ from jobs.lineage import Submission
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, results_type
 from jobs.operators.score_blocks import ScoreBlocks
 from jobs.pipeline import stage_topics
+from jobs.replay_settings import offsets_in
 from jobs.settings import ScoreEventsSettings
 from state_schemas import names
 from udfs.shards import KEY_GROUPS
@@ -30,7 +32,7 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
     """Lay out the job: blocks of records, folded and scored by shard, and a topic for each kind of result."""
     tables = _table_environment(env, settings)
     topics = {topic.role: settings.topic(topic) for topic in stage_topics()}
-    blocks = _blocks(tables, settings)
+    blocks = read_chunks(env, settings) if settings.chunks_topic else _blocks(tables, settings)
     results = blocks.process(ScoreBlocks(settings, submission, bundle_of(settings)), results_type(list(topics)))
     results.uid(names.SCORE_BLOCKS).name("score blocks")
 
@@ -68,6 +70,8 @@ def _blocks(tables: StreamTableEnvironment, settings: ScoreEventsSettings) -> Ke
         event_bytes_max=settings.event_bytes_max,
         partition_drift_ms_max=settings.partition_drift_ms_max,
         partition_idle_ms=settings.partition_idle_ms,
+        start_offsets=offsets_in(settings.start_offsets),
+        until_offsets=offsets_in(settings.until_offsets),
     )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 SCORE_BLOCKS: Final = "score-blocks"  # the operator of score-events
+CHUNKS: Final = "chunks"  # its source where records come from the lake; its position in the topic of chunks
+READ_LAKE: Final = "read-lake"  # what reads them; without state
 
 # Its keyed states, by the shard's key.
 USERS: Final = "users"  # map: user id to UserState

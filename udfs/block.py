@@ -12,7 +12,7 @@ from driftline.state.v1.state_pb2 import ShardState
 from driftline.words import add_names
 from udfs.clocks import PartitionClocks
 from udfs.decode import Decoder
-from udfs.event import NO_EVENT
+from udfs.event import NO_EVENT, Event
 from udfs.heal import carry_out
 from udfs.heal_orders import is_order, read_order
 from udfs.offsets import advance
@@ -24,6 +24,9 @@ from udfs.reused_ids import id_reused
 from udfs.timeline import ALL_READ_MS, Outcome, Timeline, TimelineBounds
 
 UNKNOWN_TYPES_MAX: Final = 30  # names that a shard's state remembers; each is short
+
+# A record's key and value, its topic, partition and offset, and the wall-clock time at which it is processed.
+_Record = tuple[bytes | None, bytes | None, tuple[str, int, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +213,8 @@ class BlockProcessor:
             elif outcome is Outcome.DUPLICATE:
                 duplicate += 1
             elif outcome is not Outcome.HEAL_REFUSED:
-                why, rejects = late(timeline.newest_ms - event.time_ms), result.late
-                if outcome is Outcome.ID_REUSED:
-                    why, rejects = id_reused(timeline.differing(event)), result.dead_letters
-                rejects.append(reject((key, value), (self.topic, partition, offset), why, now_ms))
+                source = (self.topic, partition, offset)
+                _turn_away(event, outcome, timeline, result, (key, value, source, now_ms))
         result.account(accepted, duplicate, left_out)
         return timelines
 
@@ -222,7 +223,7 @@ class BlockProcessor:
         order: HealOrder,
         timeline: Timeline,
         result: BlockResult,
-        record: tuple[bytes | None, bytes | None, tuple[str, int, int], int],
+        record: _Record,
     ) -> Outcome:
         """Carry out a heal order; one that is refused becomes a dead letter.
 
@@ -230,7 +231,7 @@ class BlockProcessor:
             order: of the user.
             timeline: of the user.
             result: of the block.
-            record: the order's key and value, where it was read from, and the wall-clock time.
+            record: that it was read from.
         """
         key, value, source, now_ms = record
         try:
@@ -241,6 +242,15 @@ class BlockProcessor:
             return Outcome.HEAL_REFUSED
         result.count(JobMetric.HEALS_APPLIED, int(outcome is Outcome.ACCEPTED))
         return outcome
+
+
+def _turn_away(event: Event, outcome: Outcome, timeline: Timeline, result: BlockResult, record: _Record) -> None:
+    """Add the record of an event that its timeline did not take to the result, with the reason."""
+    key, value, source, now_ms = record
+    why, rejects = late(timeline.newest_ms - event.time_ms), result.late
+    if outcome is Outcome.ID_REUSED:
+        why, rejects = id_reused(timeline.differing(event)), result.dead_letters
+    rejects.append(reject((key, value), source, why, now_ms))
 
 
 def _add_totals(shard: ShardState, result: BlockResult) -> None:

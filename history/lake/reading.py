@@ -94,6 +94,13 @@ class Lake:
         with self._readable():
             return self._around(partition, begin, end).to_table(columns=names, filter=within)
 
+    def pieces(self, partition: int, begin: int, end: int, bytes_max: int) -> list[tuple[int, int]]:
+        """Return the offsets from `begin` to `end` in pieces that take about `bytes_max` at most, from files' ends."""
+        footers = [footer for _, footer in self._contents if footer.may_hold(partition, begin, end)]
+        row_bytes = max((footer.unpacked_bytes / max(footer.rows, 1) for footer in footers), default=0.0)
+        step = max(1, int(bytes_max / row_bytes)) if row_bytes else max(1, end - begin)
+        return [(at, min(at + step, end)) for at in range(begin, end, step)]
+
     def scan(self, columns: Sequence[str], where: ds.Expression | None = None) -> Iterator[pa.RecordBatch]:
         """Yield rows in no order, perhaps twice; columns that some files lack are null there."""
         read: set[tuple[str, str, str]] = set()

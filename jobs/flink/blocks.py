@@ -6,7 +6,10 @@ state, so records are checkpointed before Python has seen them.
 
 from __future__ import annotations
 
-from pyflink.common import Types
+from collections.abc import Mapping
+from typing import Final
+
+from pyflink.common import Types, typeinfo
 from pyflink.datastream.data_stream import DataStream, KeyedStream
 from pyflink.java_gateway import get_gateway
 from pyflink.table import StreamTableEnvironment
@@ -29,7 +32,10 @@ BLOCK_TYPE = Types.ROW(
 # How often watermarks are emitted. In a backlog all events that are read in between stay uncommitted until then.
 WATERMARK_INTERVAL_MS = 200
 _DISCOVERY_S = 10  # how often the source looks for new partitions
-_KEYED_TYPE = Types.ROW([Types.INT(), BLOCK_TYPE])
+# Where a start is given for some partitions, the connector begins the others where their consumer group has committed:
+# so each is named, with Kafka's own number for the oldest record. More partitions than these no topic has in practice.
+_PARTITIONS_NAMED: Final = 4_096
+_OLDEST: Final = -2
 
 
 def read_blocks(
@@ -45,8 +51,14 @@ def read_blocks(
     event_bytes_max: int,
     partition_drift_ms_max: int,
     partition_idle_ms: int,
+    start_offsets: Mapping[int, int] | None = None,
+    until_offsets: Mapping[int, int] | None = None,
 ) -> KeyedStream:
     """Read a topic from its beginning (or the restored offsets) as blocks, keyed by shard.
+
+    With `start_offsets`, by partition, a job without restored offsets begins there, in other partitions at the oldest
+    record. With `until_offsets` records at these offsets and behind them are read and left out: the operators of the
+    plan and their states are those of a job without an end.
 
     If Kafka has deleted the offsets at which the job has to continue, the job fails, or with `skip_deleted` continues
     at the oldest offsets that are left.
@@ -69,8 +81,9 @@ def read_blocks(
         isolation_level=isolation_level,
         partition_drift_ms_max=partition_drift_ms_max,
         partition_idle_ms=partition_idle_ms,
+        start_offsets=start_offsets or {},
     )
-    _create_sharded(tables, shards, event_bytes_max)
+    _create_sharded(tables, shards, event_bytes_max, until_offsets or {})
     blocks = tables.to_data_stream(
         tables.sql_query(f"""
             SELECT shard AS f0, ROW(
@@ -81,7 +94,7 @@ def read_blocks(
     )
     if not skip_deleted:
         _fail_where_offsets_are_deleted(blocks)
-    return _keyed(blocks)
+    return keyed(blocks, BLOCK_TYPE)
 
 
 def _create_records(
@@ -93,6 +106,7 @@ def _create_records(
     isolation_level: IsolationLevel,
     partition_drift_ms_max: int,
     partition_idle_ms: int,
+    start_offsets: Mapping[int, int],
 ) -> None:
     """Create the table `records`: the topic's records with their metadata and watermark."""
     tables.execute_sql(f"""
@@ -108,7 +122,7 @@ def _create_records(
             'properties.bootstrap.servers' = {literal(bootstrap)},
             'properties.group.id' = {literal(group_id)}, 'properties.auto.offset.reset' = 'earliest',
             'properties.isolation.level' = '{isolation_level}',
-            'scan.startup.mode' = 'earliest-offset',
+            {_startup(start_offsets)}
             'scan.topic-partition-discovery.interval' = '{_DISCOVERY_S} s',
             'scan.watermark.idle-timeout' = '{partition_idle_ms} ms',
             {_alignment(partition_drift_ms_max)}
@@ -117,7 +131,9 @@ def _create_records(
         )""")
 
 
-def _create_sharded(tables: StreamTableEnvironment, shards: int, event_bytes_max: int) -> None:
+def _create_sharded(
+    tables: StreamTableEnvironment, shards: int, event_bytes_max: int, until_offsets: Mapping[int, int]
+) -> None:
     """Create the view `sharded`: the records with their shard, oversized ones replaced by markers."""
     key, value = bounded_columns(event_bytes_max)
     # Milliseconds since the epoch; EPOCH alone has whole seconds.
@@ -126,7 +142,24 @@ def _create_sharded(tables: StreamTableEnvironment, shards: int, event_bytes_max
         CREATE TEMPORARY VIEW sharded AS
         SELECT {shard_of(key, shards)} AS shard,
             {key} AS record_key, {value} AS record_value, `partition`, `offset`, {epoch_ms} AS timestamp_ms, read_at
-        FROM records""")  # noqa: S608  (nothing in it comes from outside)
+        FROM records{_before(until_offsets)}""")  # noqa: S608  (nothing in it comes from outside)
+
+
+def _startup(offsets: Mapping[int, int]) -> str:
+    """Return the options of the source for where a job without restored offsets begins."""
+    if not offsets:
+        return "'scan.startup.mode' = 'earliest-offset',"
+    begins = dict.fromkeys(range(_PARTITIONS_NAMED), _OLDEST) | dict(offsets)
+    places = ";".join(f"partition:{partition},offset:{offset}" for partition, offset in begins.items())
+    return f"'scan.startup.mode' = 'specific-offsets', 'scan.startup.specific-offsets' = '{places}',"
+
+
+def _before(offsets: Mapping[int, int]) -> str:
+    """Return the condition that leaves out what lies at these offsets, by partition, and behind; empty without any."""
+    if not offsets:
+        return ""
+    parts = [f"(`partition` <> {partition} OR `offset` < {offset})" for partition, offset in sorted(offsets.items())]
+    return " WHERE " + " AND ".join(parts)
 
 
 def _alignment(drift_ms_max: int) -> str:
@@ -191,12 +224,16 @@ def bounded_columns(event_bytes_max: int) -> tuple[str, str]:
     )
 
 
-def _keyed(blocks: DataStream) -> KeyedStream:
-    """Key the stream by its first field inside the JVM; PyFlink's own key_by would add a Python operator.
+def keyed(blocks: DataStream, block_type: typeinfo.TypeInformation) -> KeyedStream:
+    """Key a stream by its first field inside the JVM; PyFlink's own key_by would add a Python operator.
 
     Private API of PyFlink 2.3, used only here.
+
+    Args:
+        blocks: rows of a shard's key and a block.
+        block_type: of the blocks.
     """
     stream = blocks._j_data_stream  # noqa: SLF001
-    stream.getTransformation().setOutputType(_KEYED_TYPE.get_java_type_info())
+    stream.getTransformation().setOutputType(Types.ROW([Types.INT(), block_type]).get_java_type_info())
     selector = get_gateway().jvm.KeyByKeySelector()
-    return KeyedStream(stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info()), BLOCK_TYPE, blocks)
+    return KeyedStream(stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info()), block_type, blocks)

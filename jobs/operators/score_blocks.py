@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import gc
 from contextlib import closing
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from pyflink.common import Row, Time, Types
@@ -31,6 +31,7 @@ from jobs.lineage import Submission
 from jobs.model_watch import Gauges, ModelFollower, followers_of, gauges_of
 from jobs.operators.pacing import Pacing
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, reject_row, rows_of
+from jobs.operators.throttle import Throttle
 from jobs.pipeline import processor_of, stage_topics
 from jobs.segment_writes import segment_write
 from jobs.settings import ScoreEventsSettings
@@ -44,6 +45,7 @@ from state_schemas.layouts import StoredLayouts
 from state_schemas.shards import ShardWriter
 from state_schemas.users import Timelines
 from udfs.block import Block
+from udfs.packed_block import unpack_block
 from udfs.results import BlockResult, Due
 from udfs.shards import KEY_GROUPS, KEYS
 
@@ -111,6 +113,7 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         gc.collect()
         settings = self._settings
         self._pacing = Pacing()
+        self._throttle = Throttle(settings.events_a_s_max / settings.parallelism)
         states = self._bind_states(runtime_context)
         self._bind_metrics(runtime_context)
         self._bound = bind(self._bundle, settings)
@@ -204,12 +207,15 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
             self._shard.update(writer.encode())
         return shards
 
-    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> list[Any]:
-        """Fold one block; raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job."""
+    def process_element(self, value: Row | bytes, ctx: KeyedProcessFunction.Context) -> list[Any]:
+        """Fold one block, of columns or packed.
+
+        Raises ServiceUnavailable after `redis_retry_s` without Redis, which restarts the job.
+        """
         if value is None or value[0] is None:  # the window fired twice because the clock was set back
             self._count(JobMetric.BLOCKS_EMPTY)
             return []
-        block = Block(*value)
+        block = unpack_block(value) if isinstance(value, bytes) else Block(*value)
         key = int(ctx.get_current_key())
         writer = self._shards[key]
         shard = writer.state
@@ -219,7 +225,10 @@ class ScoreBlocks(KeyedProcessFunction):  # type: ignore[misc]  # pyflink has no
         self._watermarks[key] = max(watermark_ms, ctx.timer_service().current_watermark())
         outputs: list[Any] = []
         parts = 0
-        for part in block.split(self._settings.block_events_max, self._settings.block_bytes_max):
+        events_max = self._throttle.events_max or self._settings.block_events_max
+        for part in block.split(min(events_max, self._settings.block_events_max), self._settings.block_bytes_max):
+            if wait_s := self._throttle.wait_s(len(part), monotonic()):
+                sleep(wait_s)
             while len(part):
                 now_ms = wall_clock_ms()
                 result = self._processor.process(part, shard, self._users, now_ms, watermark_ms)

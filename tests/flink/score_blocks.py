@@ -10,12 +10,12 @@ import json
 import sys
 from typing import Any
 
-from pyflink.common import Configuration, Row
+from pyflink.common import Configuration, Row, Types
 from pyflink.datastream import StreamExecutionEnvironment
 
 from driftline.event.v1.event_pb2 import UserEvent
 from jobs.bundle import bundle_of
-from jobs.flink.blocks import _KEYED_TYPE, _keyed
+from jobs.flink.blocks import BLOCK_TYPE, keyed
 from jobs.lineage import Submission
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, results_type
 from jobs.operators.score_blocks import ScoreBlocks
@@ -34,11 +34,12 @@ def main(asked: dict[str, Any]) -> None:
     env = StreamExecutionEnvironment.get_execution_environment(conf)
     env.set_parallelism(asked["parallelism"])
     env.set_max_parallelism(KEY_GROUPS)
-    blocks = env.from_collection([row(*one) for one in asked["blocks"]], _KEYED_TYPE)
+    blocks = env.from_collection([row(*one) for one in asked["blocks"]], Types.ROW([Types.INT(), BLOCK_TYPE]))
     settings = ScoreEventsSettings.load(**asked["settings"])
     submission = Submission(asked["generation"], restored=bool(asked["savepoint"]))
     kind = results_type([topic.role for topic in stage_topics()])
-    results = _keyed(blocks).process(ScoreBlocks(settings, submission, bundle_of(settings)), kind).uid("score-blocks")
+    operator = ScoreBlocks(settings, submission, bundle_of(settings))
+    results = keyed(blocks, BLOCK_TYPE).process(operator, kind).uid("score-blocks")
     results.print()
     for tag in (DEAD_LETTERS, LATE_EVENTS):  # without a reader they would be printed as results, which they are not
         results.get_side_output(tag).print()

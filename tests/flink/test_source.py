@@ -16,6 +16,7 @@ UNBOUNDED_MS = 2**63 - 1
 _PROPERTIES = """
 import json, sys
 from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.java_gateway import get_gateway
 from jobs.score_events import build
 from jobs.settings import ScoreEventsSettings
 from jobs.lineage import Submission
@@ -30,6 +31,11 @@ def consumer_properties(settings):
         if factory.getClass().getSimpleName() == "SourceOperatorFactory":
             properties = private(private(factory, "source"), "props")
             found = {name: properties[name] for name in ("auto.offset.reset", "isolation.level")}
+            starting = private(private(factory, "source"), "startingOffsetsInitializer")
+            if starting.getClass().getSimpleName() == "SpecifiedOffsetsInitializer":
+                offsets = private(starting, "initialOffsets")
+                topic = get_gateway().jvm.org.apache.flink.kafka.shaded.org.apache.kafka.common.TopicPartition
+                found["begins"] = [offsets.get(topic("events", partition)) for partition in (0, 1, 4_095)]
             drift_ms = private(factory, "watermarkStrategy").getAlignmentParameters().getMaxAllowedWatermarkDrift()
             return found | {"drift_ms": drift_ms}
 
@@ -47,7 +53,7 @@ print(json.dumps([consumer_properties(settings) for settings in json.loads(sys.a
 def test_the_source_has_nowhere_to_fall_back_to_unless_it_is_told_to(tmp_path: Path) -> None:
     environment = flink_env(StackSettings.load(home=tmp_path / "home"))
     changed = {"deleted_offsets": "skip", "isolation_level": "read_uncommitted", "partition_drift_ms_max": DAY_MS}
-    settings: list[dict[str, object]] = [{}, changed]
+    settings: list[dict[str, object]] = [{}, changed, {"start_offsets": "1:88"}]
     command = [sys.executable, "-c", _PROPERTIES, json.dumps(settings)]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250, env=environment, cwd=root)
@@ -55,4 +61,11 @@ def test_the_source_has_nowhere_to_fall_back_to_unless_it_is_told_to(tmp_path: P
     assert json.loads(done.stdout.splitlines()[-1]) == [
         {"auto.offset.reset": "none", "isolation.level": "read_committed", "drift_ms": UNBOUNDED_MS},
         {"auto.offset.reset": "earliest", "isolation.level": "read_uncommitted", "drift_ms": DAY_MS},
+        # Kafka's own number for the oldest: where no offset is given, the connector would ask for a committed one.
+        {
+            "auto.offset.reset": "none",
+            "isolation.level": "read_committed",
+            "drift_ms": UNBOUNDED_MS,
+            "begins": [-2, 88, -2],
+        },
     ]

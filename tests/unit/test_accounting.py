@@ -192,3 +192,14 @@ def test_offsets_that_nobody_has_are_lost_unless_they_are_skipped() -> None:
     assert refused
     assert skipped
     assert (refused.partitions[0].lost, skipped.partitions[0].lost) == ((10, 15), None)
+
+
+def test_records_that_a_replay_leaves_out_are_accounted_for() -> None:
+    """They count as read, and in none of the totals: those are less than what the offsets count."""
+    key = KEYS[0]
+    report = ShardReport(Progress(accepted=2), SHARDS, advance(b"", [0] * 5, range(5)))
+    account = Account.of({0: Extent(0, 7)}, {shard_of(key, SHARDS): report}, {})
+    assert account is not None
+    part = account.partitions[0]
+    assert (account.totals.events, part.records, part.unaccounted) == (2, 5, 2)
+    assert [account.is_processed(0, offset, key) for offset in (4, 5)] == [True, False]

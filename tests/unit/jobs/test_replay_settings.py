@@ -38,7 +38,7 @@ def test_records_of_the_lake_begin_and_end_with_the_chunks(name: str) -> None:
 def test_chunks_need_a_lake_and_a_topic_of_their_own() -> None:
     with pytest.raises(SettingError, match="chunks_topic needs lake_url"):
         ScoreEventsSettings.load(chunks_topic="chunks")
-    with pytest.raises(SettingError, match="chunks_topic and events_topic are both 'events'"):
+    with pytest.raises(SettingError, match="events_topic and chunks_topic are both 'events'"):
         ScoreEventsSettings.load(chunks_topic="events", lake_url="/lake")
 
 

@@ -6,11 +6,13 @@ import gc
 import weakref
 from collections.abc import Sequence
 
+import pyarrow as pa
 import pytest
 
 from driftline.errors import ServiceUnavailable
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.session_pb2 import ClosedSession
+from history.lake.packing import packed
 from jobs.operators.score_blocks import _score_store
 from state_schemas.user_state import decode_user
 from tests.builders import HOUR, MINUTE, SECOND, T0, block, bounds, message
@@ -196,3 +198,30 @@ def test_what_the_store_knows_of_types_goes_back_with_the_state(task: Task) -> N
     task.backend.values["shard"] = before
     task.open()
     assert task.store.read_reports()[KEY].unknown_types is None
+
+
+def test_a_packed_block_is_as_good_as_one_of_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [message("u1"), message("u2"), message("u1", at_ms=5)]
+    plain, other = Task(monkeypatch, NOW), Task(monkeypatch, NOW)
+    made = block(*events)
+    records = pa.table(
+        {
+            "key": pa.array(made.keys, pa.binary()),
+            "payload": pa.array(made.values, pa.binary()),
+            "offset": pa.array(made.offsets, pa.int64()),
+            "record_time_ms": pa.array(made.timestamps_ms, pa.int64()),
+        }
+    )
+    outputs = [plain.block(KEY, columns(*events)), other.block(KEY, packed(records, partition=0))]
+    assert outputs[0] == outputs[1]
+    assert plain.backend.maps["users"][KEY] == other.backend.maps["users"][KEY]
+
+
+def test_a_replay_takes_no_more_than_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("jobs.operators.score_blocks.sleep", waits.append)
+    monkeypatch.setattr("jobs.operators.score_blocks.monotonic", lambda: 100.0)
+    task = Task(monkeypatch, NOW, events_a_s_max=2.0)
+    task.block(KEY, columns(*(message("u1", at_ms=at_ms) for at_ms in range(6))))
+    assert waits == [1.0, 1.0]
+    assert task.counts["events_accepted"] == 6

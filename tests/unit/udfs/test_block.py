@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +28,7 @@ from tests.builders import (
 )
 from udfs.block import Block
 from udfs.event import FORGET
+from udfs.offsets import Span, unpack_spans
 from udfs.results import Due, Scored
 
 NOW = T0 + 10 * HOUR
@@ -199,3 +202,30 @@ def test_users_whose_bounds_overflow_are_named() -> None:
     overflows = result.counts[JobMetric.TAIL_OVERFLOW] + result.counts[JobMetric.DEDUPE_IDS_OVERFLOW]
     assert result.named == {JobNamed.HOT_USERS: {"hot": overflows}}
     assert overflows == (7 - 3) + (7 - 5)
+
+
+def test_records_of_other_users_are_left_out_and_count_as_read() -> None:
+    keys = frozenset([b"u1"])
+    records = block(message("u2", at_ms=3 * MINUTE), message("u1"), message("u1", at_ms=1), message("u3"))
+    odd = Block([None, b"u1"], [b"x", b"\xff\x00"], [1, 1], [8, 9], [T0, T0])
+    shard, users = ShardState(), timelines(States())
+    fold = replace(processor(), only_keys=keys)
+    result = fold_block(fold, records, shard, users, NOW)
+    rest = fold_block(fold, odd, shard, users, NOW)
+    assert (result.taken, rest.taken) == (4, 2)
+    assert set(scores_of(result)) == {"u1"}
+    assert result.counts[JobMetric.EVENTS_LEFT_OUT] == 2
+    assert (shard.accepted, shard.duplicate, shard.late, shard.dead_letter) == (2, 0, 0, 1)
+    assert unpack_spans(shard.offsets) == {0: Span(0, 4, 4), 1: Span(8, 2, 10)}
+
+
+def test_events_are_as_late_among_records_that_are_left_out_as_among_all() -> None:
+    """The clock of their partition goes on with every record."""
+    records = [message("u1", at_ms=0), message("u2", at_ms=HOUR), message("u1", at_ms=HOUR), message("u1", at_ms=1)]
+    every, some = (
+        fold_block(fold, block(*records), ShardState(), timelines(States()), NOW)
+        for fold in (processor(), replace(processor(), only_keys=frozenset([b"u1"])))
+    )
+    assert [late.value for late in some.late] == [late.value for late in every.late]
+    assert len(some.late) == 1
+    assert scores_of(some)["u1"] == scores_of(every)["u1"]
