@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import pyarrow as pa
-
 from driftline.units import HOUR_MS
+from history.lake.importing import by_hour
 from history.lake.layout import folder_of
 from history.lake.location import Location
-from history.lake.typed import Record, Typer, filed_ms
+from history.lake.typed import Record, Typer
 from history.lake.writing import write_file
 
 
@@ -25,10 +23,7 @@ def file_records(records: Sequence[Record], typer: Typer, topic: Location, now_m
     """
     if not records:
         return []
-    table = typer.table(records, now_ms)
-    times_ms = zip(table.column("event_time_ms").to_pylist(), (one.record_time_ms for one in records), strict=True)
-    hours = np.array([filed_ms(*pair) // HOUR_MS for pair in times_ms], np.int64)
     return [
-        write_file(table.filter(pa.array(hours == hour)), topic.below(*folder_of(int(hour) * HOUR_MS).split("/")))
-        for hour in np.unique(hours)
+        write_file(table, topic.below(*folder_of(hour * HOUR_MS).split("/")))
+        for hour, table in by_hour(typer.table(records, now_ms))
     ]

@@ -123,7 +123,7 @@ class Import:
         table = self._typer.table(self._records, self._now_ms)
         self._records = []
         self.no_events += table.num_rows - table.column("reason").null_count
-        for hour, rows in _by_hour(table):
+        for hour, rows in by_hour(table):
             self._tables.setdefault(hour, []).append(rows)
         self._buffered_bytes += table.nbytes
 
@@ -176,7 +176,7 @@ def _delete_folder(folder: Location) -> None:
         files.delete_dir(path)
 
 
-def _by_hour(table: pa.Table) -> list[tuple[int, pa.Table]]:
+def by_hour(table: pa.Table) -> list[tuple[int, pa.Table]]:
     """Return the rows by hour since the epoch, as `typed.filed_ms` files them."""
     times_ms = pc.coalesce(table.column("event_time_ms"), table.column("record_time_ms")).to_numpy()
     hours: NDArray[np.int64] = np.maximum(times_ms, 0) // HOUR_MS
