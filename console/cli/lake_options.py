@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
 LakeUrl = Annotated[
     str,
-    typer.Option("--lake", metavar="URL", help="Another lake. [default: DRIFTLINE_LAKE_URL]", show_default=False),
+    typer.Option("--lake", metavar="URL", help="Another lake.", show_default="DRIFTLINE_LAKE_URL"),
 ]
 Topic = Annotated[
     str,
-    typer.Option(
-        "--topic", metavar="NAME", help="Which topic's files. [default: DRIFTLINE_EVENTS_TOPIC]", show_default=False
-    ),
+    typer.Option("--topic", metavar="NAME", help="Which topic's files.", show_default="DRIFTLINE_EVENTS_TOPIC"),
 ]
 Since = Annotated[
     str,

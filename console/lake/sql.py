@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -48,7 +49,8 @@ class LakeSql:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._connection = duckdb.connect()
-        for setting in _SETTINGS:
+        self._spilled = tempfile.TemporaryDirectory(prefix="driftline-sql-")  # what does not fit into memory
+        for setting in (*_SETTINGS, f"SET temp_directory = '{self._spilled.name}'"):
             self._connection.execute(setting)
 
     def __enter__(self) -> LakeSql:
@@ -56,8 +58,9 @@ class LakeSql:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Let go of DuckDB's memory."""
+        """Let go of DuckDB's memory and files."""
         self._connection.close()
+        self._spilled.cleanup()
 
     def answer(self, query: str) -> Answer:
         """Return the rows of a query; the first of them are there, the others come when they are asked for.
@@ -78,8 +81,8 @@ class LakeSql:
             raise _refused(error) from None
 
     def _asked(self, query: str) -> Answer:
+        once = _ONCE if _repeats(self._lake) else ""  # which opens the lake anew if it has to
         self._connection.register("lake_files", self._lake.dataset())
-        once = _ONCE if _repeats(self._lake) else ""
         self._connection.execute(
             f"CREATE OR REPLACE TEMP VIEW {VIEW} AS SELECT *,{_TIMES} FROM lake_files{once}"  # noqa: S608  (constants)
         )

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from driftline.errors import InputError
 from history.lake.coverage import Coverage, OffsetSet, Span, coverages, pieces
-from history.lake.files import DataFile, Footer, data_files, footer_of, not_replaced
+from history.lake.files import DataFile, Footer, data_files, footer_of, not_replaced, one_line
 from history.lake.layout import RAW, ROW_GROUP_ROWS
 from history.lake.location import Location
 from history.lake.verifying import differing_offsets
@@ -84,7 +84,7 @@ def _checked(location: Location, *, deep: bool, report: Callable[[int, int], obj
         except FileNotFoundError:
             raise
         except (pa.ArrowInvalid, OSError) as error:
-            found.damaged[file.path] = _one_line(error)
+            found.damaged[file.path] = one_line(error)
         else:
             found.files, found.rows = found.files + 1, found.rows + footer.rows
             found.archived = found.archived or footer.imported is None
@@ -103,7 +103,7 @@ def _readable(location: Location, files: Sequence[DataFile], damaged: dict[str, 
         except FileNotFoundError:
             raise
         except (pa.ArrowInvalid, OSError, ValueError) as error:
-            return _one_line(error)
+            return one_line(error)
         missing = [name for name in RAW.names if name not in footer.schema.names]
         return f"has no column {', '.join(missing)}" if missing else footer
 
@@ -142,7 +142,7 @@ def _compare_repeated(location: Location, paths: Sequence[str], found: Check) ->
             except FileNotFoundError:
                 raise
             except OSError as error:
-                message = f"the lake in {location.path} cannot be read: {error}"
+                message = f"the lake in {location.path} cannot be read: {one_line(error)}"
                 raise InputError(message) from None
             differing.add(np.array(differing_offsets(rows), np.int64))
 
@@ -168,7 +168,3 @@ def keep_no_records(location: Location, found: dict[int, OffsetSet]) -> bool:
     if spans:
         write_bytes(json.dumps(spans).encode(), location.below(NO_RECORDS))
     return True
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -32,6 +32,7 @@ from history.lake.files import (
     footer_of,
     footers_of,
     not_replaced,
+    unreadable,
 )
 from history.lake.importing import finish_imports
 from history.lake.layout import RAW
@@ -133,8 +134,7 @@ def finish(location: Location, bounds: CompactionBounds, now_ms: int) -> list[tu
     try:
         files = list(footers_of(location, data_files(location)))
     except (pa.ArrowInvalid, OSError) as error:
-        message = f"the lake in {location.path} cannot be read: {error}; `driftline lake verify` names the files"
-        raise InputError(message) from None
+        raise unreadable(location, error) from None
     current = not_replaced(files)
     stay = {file.path for file, _ in current}
     for file, _ in files:
@@ -159,8 +159,7 @@ def carry_out(location: Location, merge: Merge) -> str:
         path = write_file(rows, Location(location.files, merge.folder), metadata, merge.name)
         written = footer_of(location, path).rows
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        message = f"the files in {merge.folder} cannot be merged: {error}; `driftline lake verify` names damaged ones"
-        raise InputError(message) from None
+        raise unreadable(location, error) from None
     if written != rows.num_rows:
         message = f"{path} has {written:,} rows instead of {rows.num_rows:,}; delete it, and nothing is lost"
         raise InputError(message)

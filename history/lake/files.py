@@ -188,10 +188,21 @@ def current_files(location: Location, since: str = "", until: str = "") -> list[
         except FileNotFoundError:  # a compaction has replaced it since
             continue
         except (pa.ArrowInvalid, pa.ArrowTypeError, OSError, ValueError) as error:
-            message = f"the lake in {location.path} cannot be read: {error}; `driftline lake verify` names the files"
-            raise InputError(message) from None
+            raise unreadable(location, error) from None
     message = f"the files of the lake in {location.path} change faster than they can be read; try again"
     raise InputError(message)
+
+
+def one_line(error: Exception) -> str:
+    """What an error of pyarrow's says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def unreadable(location: Location, error: Exception) -> InputError:
+    """Return what is said of a lake with a file that cannot be read."""
+    return InputError(
+        f"the lake in {location.path} cannot be read: {one_line(error)}; `driftline lake verify` names every such file"
+    )
 
 
 def not_replaced(files: Iterable[tuple[DataFile, Footer]]) -> list[tuple[DataFile, Footer]]:

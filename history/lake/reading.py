@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from driftline.errors import InputError
-from history.lake.files import DataFile, Footer, current_files
+from history.lake.files import DataFile, Footer, current_files, one_line, unreadable
 from history.lake.layout import DATE, HOUR, RAW, ROW_GROUP_ROWS
 from history.lake.location import Location
 
@@ -143,10 +143,7 @@ class Lake:
         try:
             yield
         except (OSError, pa.ArrowInvalid) as error:
-            message = (
-                f"the lake in {self.location.path} cannot be read: {error}; `driftline lake verify` names the files"
-            )
-            raise InputError(message) from None
+            raise unreadable(self.location, error) from None
 
     def _open(self) -> None:
         self._contents = current_files(self.location, self._since, self._until)
@@ -163,7 +160,7 @@ class Lake:
         try:
             self._schema = pa.unify_schemas(schemas, promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            message = f"the lake in {self.location.path} has files whose columns do not go together: {error}"
+            message = f"the lake in {self.location.path} has files whose columns do not go together: {one_line(error)}"
             raise InputError(message) from None
         missing = [name for name in RAW.names if name not in self._schema.names]
         if missing:

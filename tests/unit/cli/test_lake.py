@@ -239,3 +239,10 @@ def test_compact_merges_what_an_import_has_written(events: Path, location: Locat
     assert places_of(location) == before
     assert "merged 0 files" in good("compact", "--older-than", "1s").stdout
     assert len(Lake(location).files()) == 1
+
+
+def test_a_lake_of_files_has_no_topic_to_be_compared_with(events: Path) -> None:
+    good("import", events)
+    error = lake("verify", "--kafka").exception
+    assert isinstance(error, InputError)
+    assert "was imported from files" in str(error)
