@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from driftline.mapping.spec import Mapping, given_in
 from driftline.values.avro import AvroSchema
 from driftline.values.reading import Schemas, ValueReader, value_reader
+from jobs.event_settings import EventSettings
 from jobs.plans import bind_plan, compile_plan, plan_for
 from jobs.replay_settings import users_in
 from jobs.schema_registry import SchemaRegistry
@@ -60,14 +61,19 @@ def bundle_of(settings: ScoreEventsSettings) -> Bundle:
         DeclarationError: the declarations are wrong; each of its lines names a file, a line and what to do.
         InputError: the mapping cannot be read or used, or the file of only_users cannot.
     """
-    return Bundle(compile_plan(settings), compile_mapping(settings), _only_users(settings))
+    return input_bundle_of(settings)._replace(only_users=_only_users(settings))
+
+
+def input_bundle_of(settings: EventSettings) -> Bundle:
+    """Return the bundle of a job that decodes events and does not fold them. Raises as `bundle_of`."""
+    return Bundle(compile_plan(settings), compile_mapping(settings))
 
 
 def _only_users(settings: ScoreEventsSettings) -> tuple[str, ...] | None:
     return None if settings.only_users is None else users_in(settings.only_users)
 
 
-def compile_mapping(settings: ScoreEventsSettings) -> str:
+def compile_mapping(settings: EventSettings) -> str:
     """Return what the mapping of the settings says, as JSON; empty without one. Raises InputError as `bundle_of`."""
     file = settings.events_mapping
     return "" if file is None else json.dumps(given_in(file, "events_mapping"))
@@ -75,8 +81,13 @@ def compile_mapping(settings: ScoreEventsSettings) -> str:
 
 def bind(bundle: Bundle, settings: ScoreEventsSettings) -> Bound:
     """Return a bundle ready for a task's own thread. Raises SettingError where no schema registry can be asked."""
-    schemas = registry_of(settings) if settings.events_format == "avro" else None
-    return _bound(bind_plan(bundle.plan, settings), bundle.mapping, settings, schemas, bundle.only_users)
+    plan = bind_plan(bundle.plan, settings)
+    return _bound(plan, bundle.mapping, settings, _schemas_of(settings), bundle.only_users)
+
+
+def bind_values(bundle: Bundle, settings: EventSettings) -> ValueReader | None:
+    """Return what reads the values of the input topic, None for plain ones. Raises as `bind`."""
+    return _values(bundle.mapping, settings, _schemas_of(settings))
 
 
 def bound_for(settings: ScoreEventsSettings) -> Bound:
@@ -95,10 +106,18 @@ def _bound(
     schemas: Schemas | None,
     only_users: tuple[str, ...] | None,
 ) -> Bound:
-    mapped = Mapping.of(json.loads(mapping)) if mapping else None
-    values = value_reader(settings.events_format, mapped, settings.events_framing, schemas)
+    values = _values(mapping, settings, schemas)
     only_keys = None if only_users is None else frozenset(user.encode() for user in only_users)
     return Bound(plan, values, _hash(mapping), only_keys)
+
+
+def _values(mapping: str, settings: EventSettings, schemas: Schemas | None) -> ValueReader | None:
+    mapped = Mapping.of(json.loads(mapping)) if mapping else None
+    return value_reader(settings.events_format, mapped, settings.events_framing, schemas)
+
+
+def _schemas_of(settings: EventSettings) -> SchemaRegistry | None:
+    return registry_of(settings) if settings.events_format == "avro" else None
 
 
 def _hash(mapping: str) -> str:
@@ -109,7 +128,7 @@ def _hash(mapping: str) -> str:
 class _WhenAsked:
     """The registry of the settings, connected to when it is first asked."""
 
-    def __init__(self, settings: ScoreEventsSettings) -> None:
+    def __init__(self, settings: EventSettings) -> None:
         self._settings = settings
         self._registry: SchemaRegistry | None = None
 
@@ -123,7 +142,7 @@ class _WhenAsked:
 _registries: dict[tuple[str, str, str], SchemaRegistry] = {}
 
 
-def registry_of(settings: ScoreEventsSettings) -> SchemaRegistry:
+def registry_of(settings: EventSettings) -> SchemaRegistry:
     """Return the process's registry of the settings; a restarted task finds the schemas that were asked for before.
 
     In thread mode failed operators are never closed, so a client for each would leak its sockets.

@@ -7,12 +7,14 @@ outputs of the job, and `driftline up` creates them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from driftline.topics import SCORES, SEGMENTS, SESSIONS, Topic
-from driftline.words import NameCounts
+from driftline.values.reading import ValueReader
+from driftline.words import NAMES_MAX, NameCounts
 from jobs.base_settings import names_in
 from jobs.bundle import Bound, bound_for
+from jobs.event_settings import EventSettings
 from jobs.plans import plan_for
 from jobs.settings import ScoreEventsSettings
 from state_schemas.due import PAGE_USERS_MAX
@@ -62,7 +64,7 @@ class StageEntry(NamedTuple):
     at_end: bool = False
 
 
-def refused_ids_of(settings: ScoreEventsSettings) -> RefusedIds:
+def refused_ids_of(settings: EventSettings) -> RefusedIds:
     """Return the gate that refuses placeholder ids and listed ones."""
     return RefusedIds(
         users=refused_of(names_in(settings.refused_ids), USER_PLACEHOLDERS),
@@ -86,7 +88,7 @@ def aged_max_of(plan: Plan) -> int:
     return min(PAGE_USERS_MAX, max(1, _AGED_EVALUATIONS_MAX // max(1, evaluated)))
 
 
-GATES: tuple[Callable[[ScoreEventsSettings], Gate], ...] = (refused_ids_of,)
+GATES: tuple[Callable[[EventSettings], Gate], ...] = (refused_ids_of,)
 STAGES: tuple[StageEntry, ...] = (
     StageEntry(lambda made: Scores(made.plan, made.models), writes=(SCORES,), at_end=True),
     StageEntry(lambda made: Sessions(checks_of(made), published=made.plan.sessions), writes=(SESSIONS,)),
@@ -145,6 +147,23 @@ def folding_of(settings: ScoreEventsSettings, bound: Bound) -> str:
 def decoder_of(settings: ScoreEventsSettings, bound: Bound | None = None) -> Decoder:
     """Return the decoder of the job's input, with its gates and the declared events; `bound` as in `processor_of`."""
     bound = bound or bound_for(settings)
+    return decoder_with(settings, bound.plan.data["events"], bound.values, settings.block_events_max)
+
+
+def decoder_with(
+    settings: EventSettings,
+    plan_events: Sequence[Mapping[str, Any]],
+    values: ValueReader | None,
+    unknown_types_max: int = NAMES_MAX,
+) -> Decoder:
+    """Return the decoder of a job that decodes events.
+
+    Args:
+        settings: of the job.
+        plan_events: the plan's "events".
+        values: reads the values of the input topic; None for plain ones.
+        unknown_types_max: how many unknown types are counted by name, until they are taken.
+    """
     currencies = Currencies.parse(settings.currency, settings.currency_rates)
     return Decoder(
         events_format=settings.events_format,
@@ -154,9 +173,9 @@ def decoder_of(settings: ScoreEventsSettings, bound: Bound | None = None) -> Dec
         event_time_max_ms=settings.event_time_max_ms,
         currencies=currencies,
         gates=[build(settings) for build in GATES],
-        unknown_types=NameCounts(settings.block_events_max),  # taken after each block
-        event_types=EventTypes.of(bound.plan.data["events"], currencies),
-        values=bound.values,
+        unknown_types=NameCounts(unknown_types_max),
+        event_types=EventTypes.of(plan_events, currencies),
+        values=values,
     )
 
 

@@ -7,11 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jobs.event_settings import EventSettings
 from jobs.settings import ScoreEventsSettings
 from udfs.plan.plan import Plan
 
 
-def compile_plan(settings: ScoreEventsSettings) -> str:
+def compile_plan(settings: EventSettings) -> str:
     """Return the plan of the declarations that the settings name, as JSON.
 
     Raises:

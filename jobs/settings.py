@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from driftline import topics
-from driftline.limits import TIME_MS_MAX, USER_TTL_DAYS
-from driftline.settings import IsolationLevel, nearest
+from driftline.limits import USER_TTL_DAYS
 from driftline.units import DAY_MS, KIB, MIB, MINUTE_MS
-from driftline.words import PLACEHOLDERS
 from jobs.base_settings import ModelSettings, ScoreStoreSettings, names_in, only_names_of
-from jobs.input_settings import InputSettings
+from jobs.event_settings import EventSettings
 from jobs.replay_settings import ReplaySettings
 
 # The settings that shape a job's state, its scores and their destinations. The state keeps them, and a restored job
@@ -46,26 +43,21 @@ REMEMBERED = (
     "refused_ids",
     "refused_event_ids",
 )
-_MISSPELT = 0.85  # an id that is this similar to @placeholders is taken for a misspelling of it
 # What is remembered, too, but by the content of what the settings name (jobs/lineage.py).
 BY_CONTENT = ("events_mapping", "feature_set")
 ADOPTABLE = (*REMEMBERED, *BY_CONTENT)
 
 
-class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, ModelSettings):
+class ScoreEventsSettings(EventSettings, ReplaySettings, ScoreStoreSettings, ModelSettings):
     """The settings of the job score-events."""
 
     model_config = SettingsConfigDict(env_prefix="DRIFTLINE_JOB_")
 
-    events_topic: str = Field(topics.EVENTS.name, min_length=1, description="input topic")
     dead_letter_topic: str = Field(topics.DEAD_LETTER.name, min_length=1, description="topic of dead letters")
     late_topic: str = Field(topics.LATE.name, min_length=1, description="topic of late events")
     sessions_topic: str = Field(topics.SESSIONS.name, min_length=1, description="topic of closed sessions")
     segments_topic: str = Field(topics.SEGMENTS.name, min_length=1, description="topic of changes of segments")
     scores_topic: str = Field(topics.SCORES.name, min_length=1, description="changelog topic of scores")
-    isolation_level: IsolationLevel = Field(
-        "read_committed", description="whether the events of aborted and open transactions are read, too"
-    )
     group_id: str = Field("driftline-score-events", min_length=1, description="Kafka consumer group, for monitoring")
     shards: int = Field(
         8,
@@ -95,13 +87,6 @@ class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, Mod
     )
     dedupe_horizon_ms: int = Field(DAY_MS, ge=0, description="how long, in event time, event ids are remembered")
     dedupe_ids_max: int = Field(4_096, ge=1, description="event ids remembered a user")
-    clock_skew_ms_max: int = Field(5 * MINUTE_MS, ge=0, description="how far an event may be ahead of its Kafka record")
-    event_time_min_ms: int = Field(
-        946_684_800_000, ge=0, le=TIME_MS_MAX, description="the earliest time of an event, 2000-01-01T00:00Z by default"
-    )
-    event_time_max_ms: int = Field(
-        4_102_444_800_000, ge=0, le=TIME_MS_MAX, description="the latest time of an event, 2100-01-01T00:00Z by default"
-    )
     session_gap_ms: int = Field(30 * MINUTE_MS, ge=1, description="pause that ends a session")
     user_ttl_ms: int = Field(
         USER_TTL_DAYS * DAY_MS, ge=MINUTE_MS, description="idle time after which a user is forgotten"
@@ -122,36 +107,8 @@ class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, Mod
     users_kept_bytes_max: int = Field(
         64 * MIB, ge=0, description="memory that the users kept decoded may take; outside the JVM's heap"
     )
-    event_bytes_max: int = Field(
-        262_144,
-        ge=1_024,
-        le=1_000_000,
-        description="size of the largest event that is decoded; one that is rejected fits a topic of Kafka's defaults, "
-        "with its headers",
-    )
-    currency: str = Field(
-        "",
-        description="ISO 4217 code of the currency that amounts are added up in; empty: each user's own, never mixed",
-    )
-    currency_rates: str = Field(
-        "",
-        description="what one unit of other currencies is worth in `currency`, like USD=0.92,GBP=1.17; amounts without "
-        "a rate are left out and counted",
-    )
-    refused_ids: str = Field(
-        PLACEHOLDERS,
-        description="user ids whose events are refused, joined by commas, in any case; @placeholders: what SDKs send "
-        "for nobody (docs/events.md); empty: none",
-    )
-    refused_event_ids: str = Field(
-        PLACEHOLDERS, description="event ids that are refused, likewise; @placeholders: what SDKs send for no id"
-    )
     hot_users_named_max: int = Field(
         20, ge=0, le=1_000, description="users whose bounds overflow that a task's metrics name; 0: none is named"
-    )
-    declarations: Path | None = Field(
-        None,
-        description="folder of the project's declarations, read where the job is submitted; unset: the retail set v1",
     )
     adopt: str = Field(
         "", description="settings whose new values a restored job goes on with, although its state was made with others"
@@ -175,24 +132,10 @@ class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, Mod
         """The names in `adopt`."""
         return names_in(self.adopt)
 
-    @field_validator("declarations")
-    @classmethod
-    def _wherever_it_is_submitted(cls, folder: Path | None) -> Path | None:
-        return None if folder is None else folder.absolute()
-
     @field_validator("adopt")
     @classmethod
     def _adoptable(cls, joined: str) -> str:
         return only_names_of(joined, ADOPTABLE)
-
-    @field_validator("refused_ids", "refused_event_ids")
-    @classmethod
-    def _known_words(cls, joined: str) -> str:
-        for name in names_in(joined):
-            if name != PLACEHOLDERS and nearest(name, (PLACEHOLDERS,), _MISSPELT):
-                message = f"should have {PLACEHOLDERS} where it has {name}"
-                raise ValueError(message)
-        return joined
 
     @field_validator("shards")
     @classmethod
@@ -201,14 +144,6 @@ class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, Mod
             message = "should be 1, 2, 4, 8, 16, 32, 64 or 128"
             raise ValueError(message)
         return shards
-
-    @model_validator(mode="after")
-    def _convertible(self) -> ScoreEventsSettings:
-        if self.currency or self.currency_rates:
-            from udfs.money import Currencies  # noqa: PLC0415  (a server that reads these settings needs no core)
-
-            Currencies.parse(self.currency, self.currency_rates)
-        return self
 
     @model_validator(mode="after")
     def _topics_differ(self) -> ScoreEventsSettings:
@@ -230,7 +165,6 @@ class ScoreEventsSettings(InputSettings, ReplaySettings, ScoreStoreSettings, Mod
             ("user_ttl_ms", "session_gap_ms"),
             ("dedupe_ids_max", "tail_events_max"),  # otherwise a repeat of an uncommitted event could be folded again
             ("user_ttl_ms", "dedupe_horizon_ms"),
-            ("event_time_max_ms", "event_time_min_ms"),
             ("shards", "parallelism"),  # otherwise slots would stay idle
         ):
             if getattr(self, larger) < getattr(self, smaller):
