@@ -12,7 +12,7 @@ from console.flink_rest import FlinkRest, root_cause
 from console.settings import StackSettings
 from driftline.errors import StackError
 from jobs.base_settings import JobSettings
-from jobs.flink.guards import CHECKPOINT_DIR, SAVEPOINT_DIR
+from jobs.flink.guards import CHECKPOINT_DIR, S3_ENDPOINT, SAVEPOINT_DIR
 from jobs.register import JobSpec
 from jobs.replay_settings import ReplaySettings
 
@@ -87,14 +87,14 @@ def client_error(job: str, output: str) -> str:
 def _options(spec: JobSpec, stack: StackSettings, savepoint: str, scratch: Path) -> list[str]:
     options = ["--detached", "--python", str(ROOT / spec.script)]
     if stack.flink_rest:  # a cluster of its own does not have our code
-        options += ["--pyFiles", str(_copy_code(scratch)), *_folders_of(FlinkRest(stack.flink_address))]
+        options += ["--pyFiles", str(_copy_code(scratch)), *_places_of(FlinkRest(stack.flink_address))]
     return [*options, "--fromSavepoint", savepoint] if savepoint else options
 
 
-def _folders_of(flink: FlinkRest) -> list[str]:
-    """Name the folders that the cluster itself is set to: the client, who checks that there are some, cannot see it."""
+def _places_of(flink: FlinkRest) -> list[str]:
+    """Name the places that the cluster itself is set to: the client, who checks them, cannot see it."""
     conf = flink.configuration()
-    return [f"-D{key}={conf[key]}" for key in (CHECKPOINT_DIR, SAVEPOINT_DIR) if conf.get(key)]
+    return [f"-D{key}={conf[key]}" for key in (CHECKPOINT_DIR, SAVEPOINT_DIR, S3_ENDPOINT) if conf.get(key)]
 
 
 def _copy_code(scratch: Path) -> Path:

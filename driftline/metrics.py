@@ -1,7 +1,8 @@
 """The catalogues of metrics, each with the operator's next move.
 
-`JobMetric` and `JobGauge`: Flink's, of the job, in the group `driftline`. `ServingMetric`: the gRPC server's, for
-Prometheus. `AuditMetric`: of `driftline audit --metrics-file`, which a node exporter reads.
+`JobMetric` and `JobGauge`: Flink's, of score-events, in the group `driftline`; `ArchiveMetric`: likewise, of
+archive-events. `ServingMetric`: the gRPC server's, for Prometheus. `AuditMetric`: of `driftline audit --metrics-file`,
+which a node exporter reads.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ class JobMetric(StrEnum):
     CATEGORIES_OVERFLOW = "categories_overflow"  # categories dropped: raise categories_max, or clean up the catalogue
     MODEL_LOADS = "model_loads"  # models picked up
     MODEL_LOAD_FAILURES = "model_load_failures"  # not 0: the newest model cannot be used; see the TaskManager's log
+
+
+class ArchiveMetric(StrEnum):
+    """Counters of the job archive-events."""
+
+    RECORDS_ARCHIVED = "records_archived"  # written; of a running job they are in the lake after its next checkpoint
+    RECORDS_NO_EVENT = "records_no_event"  # of them, no events; a jump: `driftline lake` counts them by reason
 
 
 @dataclass(frozen=True)

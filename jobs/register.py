@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from driftline.errors import SettingError
 from driftline.topics import DEAD_LETTER, EVENTS, LATE, Topic
+from jobs.archive_settings import ArchiveEventsSettings
 from jobs.base_settings import JobSettings, ModelSettings, ScoreStoreSettings
 from jobs.settings import ScoreEventsSettings
 
@@ -108,6 +109,13 @@ JOBS: Final[Mapping[str, JobSpec]] = register(
         settings=ScoreEventsSettings,
         reads=(EVENTS,),
         writes=_score_events_topics,
+    ),
+    JobSpec(
+        name="archive-events",
+        summary="the records of the events topic become Parquet files of a lake",
+        module="jobs.archive_events",
+        settings=ArchiveEventsSettings,
+        reads=(EVENTS,),
     ),
 )
 

@@ -11,8 +11,9 @@ from typing import Final
 SCORE_BLOCKS: Final = "score-blocks"  # the operator of score-events
 CHUNKS: Final = "chunks"  # its source where records come from the lake; its position in the topic of chunks
 READ_LAKE: Final = "read-lake"  # what reads them; without state
+ARCHIVE_BLOCKS: Final = "archive-blocks"  # the operator of archive-events; it has no state
 
-# Its keyed states, by the shard's key.
+# The keyed states of score-blocks, by the shard's key.
 USERS: Final = "users"  # map: user id to UserState
 SHARD: Final = "shard"  # ShardState
 DUE: Final = "due"  # map: time and number of a page to DuePage

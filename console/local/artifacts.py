@@ -1,4 +1,4 @@
-"""Jars from Maven, downloaded once a machine: the Kafka broker, and Flink's Kafka connector.
+"""Jars from Maven, downloaded once a machine: the Kafka broker, and what Flink needs for Kafka, Parquet and S3.
 
 They lie in `${XDG_CACHE_HOME:-~/.cache}/driftline/<name>`. A folder appears there by one rename when its download is
 complete, so a download that was cut off is never used, and a lock lets one process download at a time. Each jar must be
@@ -47,6 +47,7 @@ class Artifact:
     name: str
     coordinates: tuple[str, ...]
     size: str  # what to expect, for people
+    alone: bool = False  # without what they depend on
 
 
 KAFKA = Artifact(
@@ -59,6 +60,25 @@ KAFKA = Artifact(
 KAFKA_CONNECTOR = Artifact(
     "flink-sql-connector-kafka-5.0.0-2.2", ("org.apache.flink:flink-sql-connector-kafka:5.0.0-2.2",), "11 MB"
 )
+# Flink's Parquet format, and what it uses of Hadoop and does not bring: with all that Hadoop depends on it would be 70
+# jars. Local clusters have it from the start, because a cluster cannot be given it later.
+PARQUET_FORMAT = Artifact(
+    "flink-parquet-2.3.0",
+    (
+        "org.apache.flink:flink-sql-parquet:2.3.0",
+        "org.apache.hadoop:hadoop-common:3.4.2",
+        "org.apache.hadoop:hadoop-mapreduce-client-core:3.4.2",
+        "org.apache.hadoop.thirdparty:hadoop-shaded-guava:1.4.0",
+        "org.apache.commons:commons-collections4:4.4",
+        "com.fasterxml.woodstox:woodstox-core:5.4.0",
+        "org.codehaus.woodstox:stax2-api:4.2.1",
+        "com.github.luben:zstd-jni:1.5.6-10",
+    ),
+    "28 MB",
+    alone=True,
+)
+# Only a stack whose lake is in S3 downloads it (console/local/flink_conf.py).
+S3_PLUGIN = Artifact("flink-s3-fs-hadoop-2.3.0", ("org.apache.flink:flink-s3-fs-hadoop:2.3.0",), "32 MB", alone=True)
 
 
 def cache() -> Path:
@@ -94,6 +114,11 @@ def kafka_connector(report: Report = lambda line: None) -> Path:
     return next(jars(KAFKA_CONNECTOR, report).glob("flink-sql-connector-kafka-*.jar"))
 
 
+def parquet_format(report: Report = lambda line: None) -> list[Path]:
+    """The jars that let Flink write Parquet."""
+    return sorted(jars(PARQUET_FORMAT, report).glob("*.jar"))
+
+
 def _download(artifact: Artifact, target: Path, report: Report) -> None:
     maven = shutil.which("mvn")
     if maven is None:
@@ -107,6 +132,7 @@ def _download(artifact: Artifact, target: Path, report: Report) -> None:
         (work / "pom.xml").write_text(_pom(artifact))
         command = [maven, "-B", "-q", "-C", "-f", str(work / "pom.xml"), _PLUGIN]
         command += ["-DincludeScope=runtime", f"-DoutputDirectory={work / 'jars'}"]
+        command += ["-DexcludeTransitive=true"] * artifact.alone
         _run(command, artifact, work, report)
         if not any((work / "jars").glob("*.jar")):
             message = f"Maven reported success, but {artifact.name} has no jars"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from typing import Any
 
 from console.flink_rest import FlinkRest
-from console.local.artifacts import KAFKA_CONNECTOR
+from console.local.artifacts import KAFKA_CONNECTOR, PARQUET_FORMAT, S3_PLUGIN, Artifact
 from console.local.flink_conf import JOB_MANAGER, FlinkFiles
 from console.local.home import Home
 from console.local.logs import rotate
@@ -21,11 +22,13 @@ _REST_TIMEOUT_S = 3.0
 
 
 class _FlinkService(Service):
-    artifacts = (KAFKA_CONNECTOR,)
+    artifacts: Sequence[Artifact] = (KAFKA_CONNECTOR, PARQUET_FORMAT)
 
     def __init__(self, settings: StackSettings, home: Home, files: FlinkFiles) -> None:
         super().__init__(settings, home)
         self._files = files
+        if settings.lake_address.startswith("s3://"):
+            self.artifacts = (*self.artifacts, S3_PLUGIN)
 
     @property
     def external(self) -> bool:

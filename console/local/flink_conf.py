@@ -56,6 +56,11 @@ class FlinkFiles:
         """FLINK_LIB_DIR."""
         return self._home.path / "flink" / "lib"
 
+    @property
+    def plugins_dir(self) -> Path:
+        """FLINK_PLUGINS_DIR."""
+        return self._home.path / "flink" / "plugins"
+
     def prepare(self) -> dict[str, str]:
         """Write the configuration and link the jars, once, and return the configuration. May download a jar."""
         with self._guard:
@@ -63,6 +68,7 @@ class FlinkFiles:
                 self._home.folder("flink")
                 self._home.folder("logs")
                 self._link_jars()
+                self._link_plugins()
                 conf = self._without_reporters(read_conf(CONF_SOURCE)) | self._overrides()
                 self._write_conf(conf)
                 self._conf = conf
@@ -82,7 +88,7 @@ class FlinkFiles:
             "FLINK_CONF_DIR": str(self.conf_dir),
             "FLINK_LIB_DIR": str(self.lib_dir),
             "FLINK_OPT_DIR": str(flink / "opt"),
-            "FLINK_PLUGINS_DIR": str(flink / "plugins"),
+            "FLINK_PLUGINS_DIR": str(self.plugins_dir),
             "FLINK_LOG_DIR": str(self._home.logs),
             "JAVA_HOME": str(Path(java()).resolve().parents[1]),
         }
@@ -126,17 +132,28 @@ class FlinkFiles:
             return self._external()
         flink = self._home.path / "flink"
         addresses = ("jobmanager.rpc.address", "jobmanager.bind-host", "taskmanager.host", "taskmanager.bind-host")
-        return dict.fromkeys([*addresses, "rest.address", "rest.bind-address"], HOST) | {
-            "jobmanager.rpc.port": str(self._choose_rpc_port()),
-            "rest.port": str(self._settings.flink_port),
-            "rest.bind-port": str(self._settings.flink_port),
-            "io.tmp.dirs": str(flink / "tmp"),
-            "execution.checkpointing.dir": (flink / "checkpoints").as_uri(),
-            "execution.checkpointing.savepoint-dir": (flink / "savepoints").as_uri(),
-            "python.client.executable": sys.executable,
-            "python.executable": sys.executable,
-            "python.pythonpath": _python_path(),
-        }
+        return (
+            dict.fromkeys([*addresses, "rest.address", "rest.bind-address"], HOST)
+            | {
+                "jobmanager.rpc.port": str(self._choose_rpc_port()),
+                "rest.port": str(self._settings.flink_port),
+                "rest.bind-port": str(self._settings.flink_port),
+                "io.tmp.dirs": str(flink / "tmp"),
+                "execution.checkpointing.dir": (flink / "checkpoints").as_uri(),
+                "execution.checkpointing.savepoint-dir": (flink / "savepoints").as_uri(),
+                "python.client.executable": sys.executable,
+                "python.executable": sys.executable,
+                "python.pythonpath": _python_path(),
+            }
+            | self._s3()
+        )
+
+    def _s3(self) -> dict[str, str]:
+        """Where S3 is, for a lake there; credentials and region are those of the environment."""
+        if not self._settings.s3_endpoint:
+            return {}
+        # A server of one's own has no names of hosts for buckets.
+        return {"s3.endpoint": self._settings.s3_endpoint, "s3.path.style.access": "true"}
 
     def _external(self) -> dict[str, str]:
         """Only what the client needs: an existing cluster has folders, addresses and a Python of its own."""
@@ -160,23 +177,22 @@ class FlinkFiles:
         return record.peer_port if record is not None and running else free_ports(1)[0]
 
     def _link_jars(self) -> None:
-        """Flink's jars, and the two that it needs beside them: the Kafka connector, and flink-python.
+        """Flink's jars, and what it needs beside them: the Kafka connector, the Parquet format, and flink-python.
 
         With flink-python only in the job's own class loader, the second thread-mode job of a TaskManager fails
         (FLINK-37727).
         """
         flink = pyflink()
         jars = [*(flink / "lib").glob("*.jar"), *(flink / "opt").glob("flink-python-*.jar")]
-        jars.append(artifacts.kafka_connector())
-        self.lib_dir.mkdir(exist_ok=True)
-        wanted = {jar.name: jar for jar in jars}
-        for link in self.lib_dir.iterdir():
-            if link.name not in wanted or not link.is_symlink() or link.readlink() != wanted[link.name]:
-                link.unlink()
-        for name, jar in wanted.items():
-            link = self.lib_dir / name
-            if not link.is_symlink():
-                link.symlink_to(jar)
+        jars += [artifacts.kafka_connector(), *artifacts.parquet_format()]
+        _link(self.lib_dir, {jar.name: jar for jar in jars})
+
+    def _link_plugins(self) -> None:
+        """Flink's plugins, and that for S3 where the lake is there: it is as large as all else that is downloaded."""
+        plugins = {folder.name: folder for folder in (pyflink() / "plugins").iterdir() if folder.is_dir()}
+        if self._settings.lake_address.startswith("s3://") and not self._settings.flink_rest:
+            plugins["s3-fs-hadoop"] = artifacts.jars(artifacts.S3_PLUGIN)
+        _link(self.plugins_dir, plugins)
 
     def _write_conf(self, conf: Mapping[str, str]) -> None:
         self.conf_dir.mkdir(exist_ok=True)
@@ -185,6 +201,18 @@ class FlinkFiles:
         _replace(self.conf_dir / "config.yaml", "\n".join(lines) + "\n")
         for name in ("log4j-cli.properties", "log4j-console.properties", "log4j-session.properties"):  # for bin/flink
             _replace(self.conf_dir / name, (pyflink() / "conf" / name).read_text())
+
+
+def _link(folder: Path, wanted: Mapping[str, Path]) -> None:
+    """Let a folder hold links by these names to these places, and nothing else."""
+    folder.mkdir(exist_ok=True)
+    for link in folder.iterdir():
+        if link.name not in wanted or not link.is_symlink() or link.readlink() != wanted[link.name]:
+            link.unlink()
+    for name, place in wanted.items():
+        link = folder / name
+        if not link.is_symlink():
+            link.symlink_to(place)
 
 
 def read_conf(path: Path) -> dict[str, str]:

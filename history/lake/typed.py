@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 
 from driftline.event.v1.event_pb2 import UserEvent
-from driftline.limits import FIRST_DECLARED_TYPE
+from driftline.limits import FIRST_DECLARED_TYPE, TIME_MS_MAX
 from history.lake.layout import FIELD_PREFIX, TYPED, FieldKind, schema_of
 from udfs.decode import Decoder
 from udfs.event import CUSTOM, Event
@@ -18,8 +18,8 @@ from udfs.rejects import InvalidEventError
 
 HEAL_ORDER: Final = "HEAL_ORDER"  # the reason of an order of `driftline heal`, which is a record of the topic, too
 _TEXTS: Final = frozenset(("text", "strings"))  # kinds of declared fields; all others are numbers
-_TYPES: Final = {number: name for name, number in UserEvent.Type.items() if number}
-_CHANNELS: Final = {number: name for name, number in UserEvent.Channel.items() if number}
+_TYPES: Final[dict[int, str]] = {number: name for name, number in UserEvent.Type.items() if number}
+_CHANNELS: Final[dict[int, str]] = {number: name for name, number in UserEvent.Channel.items() if number}
 _CUSTOM_NAME: Final = _TYPES[CUSTOM]
 
 
@@ -73,7 +73,9 @@ class Typer:
         """Return a record's values of the columns `names`.
 
         Args:
-            key, payload, record_time_ms: of the record.
+            key: of the record.
+            payload: of the record; None for a tombstone.
+            record_time_ms: of the record; below 0 where the topic has none.
             now_ms: wall-clock time; only bounds how far ahead an event may be.
         """
         if is_order(payload):
@@ -85,13 +87,13 @@ class Typer:
         row: list[Any] = [
             user_id,
             event.event_id,
-            self._own_types.get(event.type) or _TYPES.get(int(message.type), _CUSTOM_NAME),
+            self._own_types.get(event.type) or _TYPES.get(message.type, _CUSTOM_NAME),
             event.time_ms,
             message.item_id or None,
             message.category or None,
             message.value if message.HasField("value") else None,
             message.currency or None,
-            _CHANNELS.get(int(message.channel)),
+            _CHANNELS.get(message.channel),
             message.name or None,
             dict(message.properties) or None,
             None,
@@ -136,7 +138,7 @@ class Typer:
 
 def filed_ms(event_time_ms: int | None, record_time_ms: int) -> int:
     """Return the time by which a record is filed: that of its event, or its own where it is no event."""
-    return max(0, record_time_ms if event_time_ms is None else event_time_ms)
+    return min(max(0, record_time_ms if event_time_ms is None else event_time_ms), TIME_MS_MAX)
 
 
 def declared_kinds(plan_events: Sequence[Mapping[str, Any]]) -> dict[str, FieldKind]:

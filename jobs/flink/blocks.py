@@ -31,11 +31,13 @@ BLOCK_TYPE = Types.ROW(
 )
 # How often watermarks are emitted. In a backlog all events that are read in between stay uncommitted until then.
 WATERMARK_INTERVAL_MS = 200
-_DISCOVERY_S = 10  # how often the source looks for new partitions
+DISCOVERY_S = 10  # how often the source looks for new partitions
 # Where a start is given for some partitions, the connector begins the others where their consumer group has committed:
 # so each is named, with Kafka's own number for the oldest record. More partitions than these no topic has in practice.
 _PARTITIONS_NAMED: Final = 4_096
 _OLDEST: Final = -2
+# Milliseconds since the epoch, in SQL; EPOCH alone has whole seconds.
+EPOCH_MS: Final = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
 
 
 def read_blocks(
@@ -93,7 +95,7 @@ def read_blocks(
             GROUP BY shard, window_start, window_end""")  # noqa: S608  (nothing in it comes from outside)
     )
     if not skip_deleted:
-        _fail_where_offsets_are_deleted(blocks)
+        fail_where_offsets_are_deleted(blocks)
     return keyed(blocks, BLOCK_TYPE)
 
 
@@ -122,8 +124,8 @@ def _create_records(
             'properties.bootstrap.servers' = {literal(bootstrap)},
             'properties.group.id' = {literal(group_id)}, 'properties.auto.offset.reset' = 'earliest',
             'properties.isolation.level' = '{isolation_level}',
-            {_startup(start_offsets)}
-            'scan.topic-partition-discovery.interval' = '{_DISCOVERY_S} s',
+            {startup_options(start_offsets)}
+            'scan.topic-partition-discovery.interval' = '{DISCOVERY_S} s',
             'scan.watermark.idle-timeout' = '{partition_idle_ms} ms',
             {_alignment(partition_drift_ms_max)}
             'key.format' = 'raw', 'key.fields' = 'record_key',
@@ -136,16 +138,14 @@ def _create_sharded(
 ) -> None:
     """Create the view `sharded`: the records with their shard, oversized ones replaced by markers."""
     key, value = bounded_columns(event_bytes_max)
-    # Milliseconds since the epoch; EPOCH alone has whole seconds.
-    epoch_ms = "EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`)"
     tables.execute_sql(f"""
         CREATE TEMPORARY VIEW sharded AS
         SELECT {shard_of(key, shards)} AS shard,
-            {key} AS record_key, {value} AS record_value, `partition`, `offset`, {epoch_ms} AS timestamp_ms, read_at
+            {key} AS record_key, {value} AS record_value, `partition`, `offset`, {EPOCH_MS} AS timestamp_ms, read_at
         FROM records{_before(until_offsets)}""")  # noqa: S608  (nothing in it comes from outside)
 
 
-def _startup(offsets: Mapping[int, int]) -> str:
+def startup_options(offsets: Mapping[int, int]) -> str:
     """Return the options of the source for where a job without restored offsets begins."""
     if not offsets:
         return "'scan.startup.mode' = 'earliest-offset',"
@@ -173,7 +173,7 @@ def _alignment(drift_ms_max: int) -> str:
     return " ".join(f"'scan.watermark.alignment.{name}' = '{value}'," for name, value in options.items())
 
 
-def _fail_where_offsets_are_deleted(blocks: DataStream) -> None:
+def fail_where_offsets_are_deleted(blocks: DataStream) -> None:
     """Set the consumer's auto.offset.reset to none, so that a deleted offset is an error.
 
     The SQL connector derives it from the start-up mode: with earliest-offset, deleted records would be skipped without

@@ -12,6 +12,7 @@ from jobs.base_settings import JobSettings
 
 CHECKPOINT_DIR = "execution.checkpointing.dir"
 SAVEPOINT_DIR = "execution.checkpointing.savepoint-dir"
+S3_ENDPOINT = "s3.endpoint"
 RESTORED_FROM = "execution.state-recovery.path"
 _STORAGE = "execution.checkpointing.storage"
 _INTERVAL = "execution.checkpointing.interval"

@@ -1,7 +1,7 @@
 """Gives operators that the SQL planner makes stable uids, by which savepoints find them.
 
 The planner numbers its nodes in the order of the plan, so another output or column would give the state of one Kafka
-sink to another one, or to none. Here an operator's uid is the role of the topic that it leads to, and its kind. The
+sink to another one, or to none. Here an operator's uid is the role of what it leads to, and its kind. The
 operators of the first release keep the numbers that they had then (state_schemas/names.py).
 Private API of PyFlink 2.3, used only in this module.
 """
@@ -18,16 +18,18 @@ from state_schemas.names import FIRST_UIDS
 
 _PLANNED = re.compile(r"\d+_(.+)")  # a uid of the planner: the node's number, and its kind
 _SINK = re.compile(r"(.+)\[\d+\]")  # the planner's name of a sink: its table, and the node's number
+_END_OF_FILES = "end"  # its name of what stands behind the writer of files, and does nothing
 
 
-def pin_uids(env: StreamExecutionEnvironment, operator: str, roles: Mapping[str, str]) -> None:
-    """Set the uid of every operator that SQL made: the role of the topic that it leads to, and its kind.
+def pin_uids(env: StreamExecutionEnvironment, operator: str, roles: Mapping[str, str], *, files_role: str = "") -> None:
+    """Set the uid of every operator that SQL made: the role of what it leads to, and its kind.
 
     Args:
         env: with the whole job in it.
         operator: the uid of the job's own operator. Operators before it get `input-...`; those that all of its results
             pass, `output-...`.
         roles: of the topics that are written, by name.
+        files_role: of the one table of files that is written, if there is one.
     """
     transformations = list(env._j_stream_execution_environment.getTransformations())  # noqa: SLF001
     for sink in transformations:
@@ -35,7 +37,7 @@ def pin_uids(env: StreamExecutionEnvironment, operator: str, roles: Mapping[str,
             path = list(_upstream(sink, operator))
             shared = [step for step in path if step.getInputs()[0].getUid() == operator]  # by all but side outputs
             _pin("output", shared)
-            _pin(roles[_table(sink)], [step for step in path if step not in shared])
+            _pin(_role(sink, roles, files_role), [step for step in path if step not in shared])
     (own,) = (found for found in transformations if found.getUid() == operator)
     _pin("input", [step for before in own.getInputs() for step in _all_upstream(before)])
 
@@ -71,9 +73,12 @@ def _simple_name(step: Any) -> str:
     return name
 
 
-def _table(sink: Any) -> str:
+def _role(sink: Any, roles: Mapping[str, str], files_role: str) -> str:
+    """Return the role of what a sink writes."""
     found = _SINK.fullmatch(sink.getName())
-    if found is None:
-        message = f"the planner has called a sink {sink.getName()!r}, so its topic cannot be told"
-        raise AssertionError(message)
-    return found[1]
+    if found is not None:
+        return roles[found[1]]
+    if files_role and sink.getName() == _END_OF_FILES:
+        return files_role
+    message = f"the planner has called a sink {sink.getName()!r}, so what it writes cannot be told"
+    raise AssertionError(message)

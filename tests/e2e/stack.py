@@ -121,11 +121,13 @@ class RealStack:
         own = [process for record in load_records(self.home / "run") if (process := record.process())]
         return [*own, *(child for process in own for child in process.children(recursive=True))]
 
-    def submit(self, *arguments: str, parallelism: int = 1, env: Mapping[str, str] | None = None) -> str:
-        """Submit score-events and return the job's id. The oldest jobs make room where slots are missing."""
+    def submit(
+        self, *arguments: str, job: str = "score-events", parallelism: int = 1, env: Mapping[str, str] | None = None
+    ) -> str:
+        """Submit a job and return its id. The oldest jobs make room where slots are missing."""
         self.make_room(parallelism)
         slots = ("--set", f"parallelism={parallelism}") if parallelism > 1 else ()
-        out = self.driftline("submit", "score-events", *arguments, *slots, env=env)
+        out = self.driftline("submit", job, *arguments, *slots, env=env)
         words = out.split()
         job_id = words[words.index("job") + 1]
         assert self.flink.state(job_id) == "RUNNING"

@@ -145,7 +145,7 @@ def test_stop_finds_it_by_name(cluster: Cluster) -> None:
     cluster.jobs.append(Job(JOB_ID, "copy-events main", "RUNNING"))
     assert run("stop", "copy-events") == f"file:/of/{JOB_ID}\n"
     assert run("stop", "d" * 32) == f"file:/of/{'d' * 32}\n"
-    with pytest.raises(SettingError, match=r"^unknown job 'copy'; known are: score-events, copy-events$"):
+    with pytest.raises(SettingError, match=r"^unknown job 'copy'; known are: score-events, archive-events, copy-events$"):
         run("stop", "copy")
 
 
@@ -154,7 +154,7 @@ def test_what_is_for_scores_alone_says_so(cluster: Cluster) -> None:
         run("drain", "copy-events")
     with pytest.raises(SettingError, match=r"^--new-generation is for jobs that write scores; copy-events writes none"):
         run("submit", "copy-events", "--from-savepoint", "p", "--new-generation")
-    with pytest.raises(SettingError, match="unknown job 'x'; known are: score-events, copy-events"):
+    with pytest.raises(SettingError, match="unknown job 'x'; known are: score-events, archive-events, copy-events"):
         run("drain", "x")
 
 
