@@ -57,6 +57,7 @@ def import_files(
     """
     from console.cli.models import declared_names, job_settings
     from console.lake.importing import begin_import, import_events, new_import, partitions_for, sources_of
+    from console.lake.locks import alone
     from driftline.mapping.spec import Mapping
     from history.order import OrderWatch
     from history.reading import EventReader
@@ -76,7 +77,7 @@ def import_files(
         declared=declared_names(job),
     )
     sources, started_s = sources_of(files), time.monotonic()
-    with opened_lake(settings, topic, lake) as location, stop_on_signal() as stop:
+    with opened_lake(settings, topic, lake) as location, alone(location), stop_on_signal() as stop:
         end = begin_import(location, sources, now_ms, again=again, force=force)
         count = partitions_for(end, partitions, settings.events_partitions)
         importing = new_import(location, _typer_of(job), end, sources, now_ms)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import TypeVar
 
-import pyarrow.fs as pafs
-from filelock import FileLock, Timeout
-
+from console.lake.locks import alone
 from driftline.errors import InputError
 from history.lake.compacting import CompactionBounds, Merge, carry_out, finish, planned
 from history.lake.files import current_files
 from history.lake.location import Location
 
 _Files = TypeVar("_Files")
-_LOCK: Final = ".compaction.lock"
-_WAIT_S_MAX: Final = 600
 
 
 @dataclass(kw_only=True)
@@ -50,7 +45,7 @@ def compacted(location: Location, bounds: CompactionBounds, now_ms: int, report:
     Raises:
         InputError: files cannot be read, or another run has been at it for ten minutes.
     """
-    with _alone(location):
+    with alone(location):
         merges = planned(_some(location, finish(location, bounds, now_ms)), bounds, now_ms)
         done = _summed(merges)
         for at, merge in enumerate(merges, start=1):
@@ -75,18 +70,3 @@ def _summed(merges: list[Merge]) -> Compacted:
         rows=sum(merge.rows for merge in merges),
         bytes_before=sum(merge.size_bytes for merge in merges),
     )
-
-
-@contextmanager
-def _alone(location: Location) -> Iterator[None]:
-    """Wait until no other run of this machine works in the folder; S3 has no locks."""
-    files, path = location
-    if not isinstance(files, pafs.LocalFileSystem) or files.get_file_info(path).type != pafs.FileType.Directory:
-        yield
-        return
-    try:
-        with FileLock(f"{path}/{_LOCK}", timeout=_WAIT_S_MAX):
-            yield
-    except Timeout:
-        message = f"another compaction of {path} has not ended for {_WAIT_S_MAX} s"
-        raise InputError(message) from None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from console.settings import StackSettings
 from driftline.errors import InputError
+from driftline.units import MINUTE_MS, wall_clock_ms
 from history.lake.checking import Check, check, keep_no_records, read_no_records
 from history.lake.coverage import Coverage, OffsetSet
 from history.lake.location import Location
 from history.lake.verifying import Held, Kind, PartitionReport, missing_of, no_records_of, report_of
 
 Report = Callable[[str], object]
+_ARCHIVED_MS: Final = MINUTE_MS  # a lake whose newest file is younger is being written
+_SETTLED_S: Final = 5.0  # what a checkpoint has made visible in part is there by then
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,7 @@ def verify(
         InputError: there is no lake, or one that was imported is to be compared with a topic.
         ServiceUnavailable: Kafka does not answer.
     """
-    found = check(location, deep=deep, report=lambda at, of: report(f"file {at:,} of {of:,}"))
+    found = settled(location, deep=deep, report=report)
     known = read_no_records(location)
     held: dict[int, Held] = {}
     if kafka:
@@ -88,6 +92,27 @@ def verify(
         ),
         asked_kafka=kafka,
     )
+
+
+def settled(
+    location: Location,
+    *,
+    deep: bool,
+    report: Report,
+    now_ms: Callable[[], int] = wall_clock_ms,
+    wait: Callable[[float], object] = time.sleep,
+) -> Check:
+    """Read a lake through; where that finds gaps while files are being archived, once more, as far as it went.
+
+    A job makes the files of a checkpoint visible one by one, so that a later offset may be there before an earlier one.
+    """
+    found = check(location, deep=deep, report=lambda at, of: report(f"file {at:,} of {of:,}"))
+    if not found.has_gaps or found.newest_ms < now_ms() - _ARCHIVED_MS:
+        return found
+    report("waiting for files that are being archived")
+    wait(_SETTLED_S)
+    again = check(location, deep=deep, report=lambda at, of: report(f"file {at:,} of {of:,}, once more"))
+    return again.as_far_as(found)
 
 
 def _held(settings: StackSettings, topic: str, found: Check, report: Report) -> dict[int, Held]:
@@ -150,12 +175,3 @@ def _said(where: str, kind: Kind, what: str) -> Iterator[str]:
 
 def _range(begin: int, end: int) -> str:
     return f"{begin:,}" if end == begin + 1 else f"{begin:,}-{end - 1:,}"
-
-
-def totals(partitions: Iterable[PartitionReport]) -> dict[str, int]:
-    """Add up the offsets of each kind."""
-    found = {"lost": 0, "unknown": 0, "no_records": 0, "same": 0, "differing": 0}
-    for one in partitions:
-        for name in found:
-            found[name] += getattr(one, name).count
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -38,6 +38,7 @@ class Check:
         differing: of the offsets that are there more than once, those with several contents, by partition.
         damaged: why a file cannot be read, by its path.
         archived: whether there is a file that was not imported.
+        newest_ms: when the newest file was written.
     """
 
     files: int = 0
@@ -46,6 +47,20 @@ class Check:
     differing: dict[int, OffsetSet] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     archived: bool = False
+    newest_ms: int = 0
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether offsets are missing between others."""
+        return any(one.seen.count < one.seen.end - one.seen.begin for one in self.coverages.values())
+
+    def as_far_as(self, before: Check) -> Check:
+        """Return what there is up to where an earlier check has seen each partition end."""
+        ends = {partition: one.seen.end for partition, one in before.coverages.items()}
+        seen = {
+            partition: one.before(ends[partition]) for partition, one in self.coverages.items() if partition in ends
+        }
+        return replace(self, coverages=seen)
 
 
 def check(
@@ -88,6 +103,7 @@ def _checked(location: Location, *, deep: bool, report: Callable[[int, int], obj
         else:
             found.files, found.rows = found.files + 1, found.rows + footer.rows
             found.archived = found.archived or footer.imported is None
+            found.newest_ms = max(found.newest_ms, file.modified_ms)
             whole.append(file.path)
         report(at, len(files))
     _compare_repeated(location, whole, found)

@@ -169,6 +169,12 @@ class Coverage:
         if len(repeated):
             self.twice.add(repeated)
 
+    def before(self, end: int) -> Coverage:
+        """Return what was seen of the offsets before `end`; its rows are those of all."""
+        part = Coverage()
+        part.seen, part.twice, part.rows = self.seen.between(0, end), self.twice.between(0, end), self.rows
+        return part
+
 
 def coverages(partitions: NDArray[np.int32], offsets: NDArray[np.int64], into: dict[int, Coverage]) -> None:
     """See rows of several partitions."""

@@ -31,6 +31,7 @@ EVENTS = [
 def location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Location:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DRIFTLINE_LAKE_URL", str(tmp_path / "lake"))
+    monkeypatch.setattr("console.lake.verify._SETTLED_S", 0.0)
     return lake_in(tmp_path / "lake")
 
 

@@ -139,3 +139,17 @@ def test_contents_say_rows_and_folders(tmp_path: Path) -> None:
     ((file, footer),) = Lake(location).contents()
     assert (file.date, file.hour, footer.rows, footer.imported) == ("2026-01-02", "01", 2, None)
     assert file.size_bytes == Path(file.path).stat().st_size
+
+
+def test_files_of_other_writers_go_together(tmp_path: Path) -> None:
+    """Flink's columns may all be null, and stand in an order of their own."""
+    location = lake_in(tmp_path)
+    put(location, rows_of([(0, 0)]))
+    rows = rows_of([(0, 1)], headers=[("a", b"b")])
+    columns = [field.with_nullable(True) for field in reversed(list(rows.schema))]
+    foreign = pa.table([rows.column(field.name) for field in columns], schema=pa.schema(columns))
+    put(location, foreign)
+    assert Lake(location).read(0, 0, 9, ["partition", "headers"]).to_pylist() == [
+        {"partition": 0, "headers": []},
+        {"partition": 0, "headers": [("a", b"b")]},
+    ]
