@@ -184,8 +184,8 @@ def compact(
     """Merge the small files of each hour into larger ones, in the order of partition and offset.
 
     Safe while others read and archive, and after a crash: run it again. Rows that are there twice, and the same, become
-    one. One command at a time changes a lake, also `import`: on one machine the second one waits, and you see to it that
-    no other machine does.
+    one. One command at a time may change a lake, `import` or `compact`: a second one on the same machine waits, and you
+    see to it that there is none on another.
 
     For example: driftline lake compact --older-than 2h
     """
