@@ -40,6 +40,7 @@ from history.lake.location import Location
 from history.lake.writing import write_file
 
 _MERGED: Final = re.compile(r"^\.?merged-[0-9a-f]{32}\.parquet$")
+_LOOKS_MAX: Final = 5
 _FEW: Final = 2  # so many files are worth a merge
 
 
@@ -132,7 +133,7 @@ def finish(location: Location, bounds: CompactionBounds, now_ms: int) -> list[tu
     """
     finish_imports(location, now_ms)
     try:
-        files = list(footers_of(location, data_files(location)))
+        files = _all_files(location)
     except (pa.ArrowInvalid, OSError) as error:
         raise unreadable(location, error) from None
     current = not_replaced(files)
@@ -142,6 +143,13 @@ def finish(location: Location, bounds: CompactionBounds, now_ms: int) -> list[tu
             _delete(location, file.path)
     _delete_unfinished(location, now_ms - bounds.older_than_ms)
     return current
+
+
+def _all_files(location: Location) -> list[tuple[DataFile, Footer]]:
+    for _ in range(_LOOKS_MAX - 1):
+        with suppress(FileNotFoundError):  # the lake of an import that another process finishes
+            return list(footers_of(location, data_files(location)))
+    return list(footers_of(location, data_files(location)))
 
 
 def carry_out(location: Location, merge: Merge) -> str:

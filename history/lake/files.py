@@ -171,8 +171,10 @@ def footer_of(location: Location, path: str) -> Footer:
 def footers_of(location: Location, files: Iterable[DataFile]) -> Iterator[tuple[DataFile, Footer]]:
     """Yield the files with what their ends say, in their order; several are read at a time. Raises as `footer_of`."""
     chosen = list(files)
+    schemas: dict[pa.Schema, pa.Schema] = {}  # nearly all files have the same: it is kept once
     with ThreadPoolExecutor(_READERS) as pool:
-        yield from zip(chosen, pool.map(lambda one: footer_of(location, one.path), chosen), strict=True)
+        for file, footer in zip(chosen, pool.map(lambda one: footer_of(location, one.path), chosen), strict=True):
+            yield file, footer._replace(schema=schemas.setdefault(footer.schema, footer.schema))
 
 
 def current_files(location: Location, since: str = "", until: str = "") -> list[tuple[DataFile, Footer]]:

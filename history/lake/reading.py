@@ -156,7 +156,7 @@ class Lake:
                 "fills one"
             )
             raise InputError(message)
-        schemas = [*(footer.schema for _, footer in self._contents), _PARTITIONING.schema]
+        schemas = [*dict.fromkeys(footer.schema for _, footer in self._contents), _PARTITIONING.schema]
         try:
             self._schema = pa.unify_schemas(schemas, promote_options="permissive")
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
