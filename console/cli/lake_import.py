@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +20,7 @@ from driftline.units import wall_clock_ms
 if TYPE_CHECKING:
     from driftline.event.v1.event_pb2 import UserEvent
     from history.lake.importing import Import
+    from history.lake.location import Location
     from history.lake.typed import Typer
     from history.order import OrderWatch
     from history.reading import EventReader
@@ -56,8 +59,6 @@ def import_files(
     For example: driftline lake import events-*.jsonl.gz --skip-bad
     """
     from console.cli.models import declared_names, job_settings
-    from console.lake.importing import begin_import, import_events, new_import, partitions_for, sources_of
-    from console.lake.locks import alone
     from driftline.mapping.spec import Mapping
     from history.order import OrderWatch
     from history.reading import EventReader
@@ -66,8 +67,7 @@ def import_files(
     settings: StackSettings = StackSettings.load()
     job = job_settings(None)
     require_plain(job)
-    now_ms = wall_clock_ms()
-    order = OrderWatch(now_ms, disorder_ms=job.disorder_ms, clock_skew_ms_max=job.clock_skew_ms_max)
+    order = OrderWatch(wall_clock_ms(), disorder_ms=job.disorder_ms, clock_skew_ms_max=job.clock_skew_ms_max)
     reader = EventReader(
         files,
         mapping=None if mapping is None else Mapping.load(mapping),
@@ -76,32 +76,59 @@ def import_files(
         refused=refused_ids_of(job),
         declared=declared_names(job),
     )
-    sources, started_s = sources_of(files), time.monotonic()
-    with opened_lake(settings, topic, lake) as location, alone(location), stop_on_signal() as stop:
+    with opened_lake(settings, topic, lake) as location:
+        _bring(reader, files, location, job, settings, partitions=partitions, again=again, force=force)
+    for line in [*reader.summary(), *([f"warning: {order.warning()}"] if order.warning() else [])]:
+        _say(line)
+
+
+def _bring(
+    reader: EventReader,
+    files: list[Path],
+    location: Location,
+    job: ScoreEventsSettings,
+    settings: StackSettings,
+    *,
+    partitions: int | None,
+    again: bool,
+    force: bool,
+) -> None:
+    """Bring all events into the lake, or none."""
+    from console.lake.importing import begin_import, import_events, new_import, partitions_for, sources_of
+    from console.lake.locks import alone
+
+    sources, started_s, now_ms = sources_of(files), time.monotonic(), wall_clock_ms()
+    with alone(location), stop_on_signal() as stop:
         end = begin_import(location, sources, now_ms, again=again, force=force)
         count = partitions_for(end, partitions, settings.events_partitions)
         importing = new_import(location, _typer_of(job), end, sources, now_ms)
-        try:
+        with _all_or_nothing(importing):
             events = with_progress(until(stop, reader), None)
             import_events(importing, events, encoding=settings.events_format, partitions=count, now_ms=now_ms)
-        except InputError as error:
-            importing.discard()
-            message = f"{error}. Nothing was imported"
-            raise InputError(message) from None
-        except BaseException:
-            importing.discard()
-            raise
-        if stop.is_set():
-            importing.discard()
-            typer.echo("stopped before the end: nothing was imported", err=True)
-            raise typer.Exit(1)
+            if stop.is_set():
+                _say("stopped before the end: nothing was imported")
+                raise typer.Exit(1)
         importing.commit()
-    took_s = time.monotonic() - started_s
     _say(
-        f"imported {importing.rows:,} events into {location.path} in {took_s:.1f} s: {importing.files:,} files, "
-        f"{count} partitions"
+        f"imported {importing.rows:,} events into {location.path} in {time.monotonic() - started_s:.1f} s: "
+        f"{importing.files:,} files, {count} partitions"
     )
-    _warn(importing, reader, order)
+    if importing.no_events:
+        _say(f"warning: a job will reject {importing.no_events:,} of them; `driftline lake count --by reason` says why")
+
+
+@contextmanager
+def _all_or_nothing(importing: Import) -> Iterator[None]:
+    """Delete what was written if anything goes wrong, and say so."""
+    try:
+        yield
+    except InputError as error:
+        importing.discard()
+        message = f"{error}. Nothing was imported"
+        raise InputError(message) from None
+    except BaseException:
+        importing.discard()
+        raise
 
 
 def _check(event: UserEvent, order: OrderWatch) -> None:
@@ -117,15 +144,6 @@ def _typer_of(job: ScoreEventsSettings) -> Typer:
     from jobs.plans import plan_for
 
     return Typer(decoder_of(job), plan_for(job).data["events"])
-
-
-def _warn(importing: Import, reader: EventReader, order: OrderWatch) -> None:
-    for line in reader.summary():
-        _say(line)
-    if importing.no_events:
-        _say(f"warning: a job will reject {importing.no_events:,} of them; `driftline lake count --by reason` says why")
-    if warning := order.warning():
-        _say(f"warning: {warning}")
 
 
 def _say(text: str) -> None:

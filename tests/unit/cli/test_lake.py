@@ -6,6 +6,9 @@ import csv
 import io
 import json
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +250,18 @@ def test_a_lake_of_files_has_no_topic_to_be_compared_with(events: Path) -> None:
     error = lake("verify", "--kafka").exception
     assert isinstance(error, InputError)
     assert "was imported from files" in str(error)
+
+
+def test_an_import_that_is_stopped_leaves_nothing(
+    events: Path, location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def stopped() -> Iterator[threading.Event]:
+        event = threading.Event()
+        event.set()
+        yield event
+
+    monkeypatch.setattr("console.cli.lake_import.stop_on_signal", stopped)
+    done = lake("import", events)
+    assert (done.exit_code, done.stderr) == (1, "stopped before the end: nothing was imported\n")
+    assert not Path(location.path).exists()

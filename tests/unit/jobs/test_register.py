@@ -145,7 +145,9 @@ def test_stop_finds_it_by_name(cluster: Cluster) -> None:
     cluster.jobs.append(Job(JOB_ID, "copy-events main", "RUNNING"))
     assert run("stop", "copy-events") == f"file:/of/{JOB_ID}\n"
     assert run("stop", "d" * 32) == f"file:/of/{'d' * 32}\n"
-    with pytest.raises(SettingError, match=r"^unknown job 'copy'; known are: score-events, archive-events, copy-events$"):
+    with pytest.raises(
+        SettingError, match=r"^unknown job 'copy'; known are: score-events, archive-events, copy-events$"
+    ):
         run("stop", "copy")
 
 
