@@ -2,26 +2,31 @@
 
 An object is there whole or not at all. A version is made of several: its manifest is written last, and the pointer to
 it after that, so that a reader who finds the pointer finds all of it.
+
+The client of S3 is imported and made when the bucket is first asked, not before: making it may ask the network for a
+region and credentials, and in a job that is for the watcher's thread (jobs/model_watch.py), not for Flink's.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import pyarrow.fs as pafs
-
 from driftline.errors import ModelError, SettingError
-from driftline.location import Location, locate
 from driftline.model_files import has_hash, why
+
+if TYPE_CHECKING:
+    from driftline.location import Location
 
 CACHE: Final = "driftline-models"  # below the folder for temporary files
 _KEPT: Final = 20  # models in the cache
 _TIMEOUT_S: Final = 5.0
+_NOT_FOUND: Final = "NotFound"  # of pyarrow.fs.FileType
 
 
 class ModelCache:
@@ -68,14 +73,14 @@ class BucketModelFiles:
     """A folder in a bucket; see `driftline.model_files.ModelFiles` for what its methods do.
 
     Args:
-        location: the folder.
+        locate: returns the folder; called when it is first asked.
         where: its URL.
         cache: of models.
     """
 
-    def __init__(self, location: Location, where: str, cache: ModelCache) -> None:
+    def __init__(self, locate: Callable[[], Location], where: str, cache: ModelCache) -> None:
         self.where = where
-        self._files, self._path = location
+        self._locate = locate
         self._cache = cache
         self._answered = False  # whether the bucket is known to be there
 
@@ -85,30 +90,29 @@ class BucketModelFiles:
         if urlsplit(url).scheme != "s3":
             message = f"models_dir={url!r} should be a folder or s3://bucket/prefix"
             raise SettingError(message)
-        location = locate(url, s3_endpoint, setting="models_dir", timeout_s=_TIMEOUT_S)
-        where = url.rstrip("/")
-        if below:
-            location, where = location.below(below), f"{where}/{below}"
-        return cls(location, where, ModelCache(Path(tempfile.gettempdir()) / f"{CACHE}-{os.getuid()}"))
+        where = url.rstrip("/") + (f"/{below}" if below else "")
+        cache = ModelCache(Path(tempfile.gettempdir()) / f"{CACHE}-{os.getuid()}")
+        return cls(functools.partial(_located, where, s3_endpoint), where, cache)
 
     def check(self) -> None:
         """See ModelFiles; a prefix need not exist, but its bucket must."""
         if self._answered:
             return
-        bucket = self._path.partition("/")[0] if not self._path.startswith("/") else self._path
         try:
-            found = self._files.get_file_info(bucket)
+            files, path = self._location
+            bucket = path if path.startswith("/") else path.partition("/")[0]
+            found = files.get_file_info(bucket)
         except OSError as error:
             message = f"models_dir {self.where} does not answer: {why(error)}"
             raise ModelError(message) from error
-        if found.type == pafs.FileType.NotFound:
+        if found.type.name == _NOT_FOUND:
             message = f"models_dir {self.where}: there is no bucket {bucket}"
             raise ModelError(message)
         self._answered = True
 
     def read(self, name: str, bytes_max: int) -> bytes:
         """See ModelFiles."""
-        with self._files.open_input_file(self._at(name)) as file:
+        with self._location.files.open_input_file(self._at(name)) as file:
             content: bytes = file.read(bytes_max)
         return content
 
@@ -122,11 +126,11 @@ class BucketModelFiles:
 
     def exists(self, name: str) -> bool:
         """See ModelFiles."""
-        return bool(self._files.get_file_info(self._at(name)).type == pafs.FileType.File)
+        return bool(self._location.files.get_file_info(self._at(name)).is_file)
 
     def write(self, name: str, content: bytes) -> None:
         """See ModelFiles."""
-        with self._files.open_output_stream(self._at(name)) as file:
+        with self._location.files.open_output_stream(self._at(name)) as file:
             file.write(content)
 
     def add(self, folder: str, files: Mapping[str, bytes]) -> None:
@@ -138,17 +142,33 @@ class BucketModelFiles:
 
     def names(self, folder: str = "") -> list[str]:
         """See ModelFiles."""
-        selector = pafs.FileSelector(self._at(folder), allow_not_found=True)
-        found = [one.base_name for one in self._files.get_file_info(selector)]
+        from pyarrow.fs import FileSelector  # noqa: PLC0415  (see above)
+
+        selector = FileSelector(self._at(folder), allow_not_found=True)
+        found = [one.base_name for one in self._location.files.get_file_info(selector)]
         return sorted(name for name in found if not name.startswith("."))
 
     def mark(self, name: str) -> object:
         """See ModelFiles."""
         try:
-            found = self._files.get_file_info(self._at(name))
+            found = self._location.files.get_file_info(self._at(name))
         except OSError:
             return None
-        return None if found.type == pafs.FileType.NotFound else (found.mtime_ns, found.size)
+        return None if found.type.name == _NOT_FOUND else (found.mtime_ns, found.size)
+
+    @functools.cached_property
+    def _location(self) -> Location:
+        return self._locate()
 
     def _at(self, name: str) -> str:
-        return f"{self._path}/{name}" if name else self._path
+        path = self._location.path
+        return f"{path}/{name}" if name else path
+
+
+def _located(url: str, s3_endpoint: str) -> Location:
+    from driftline.location import locate  # noqa: PLC0415  (see above)
+
+    try:
+        return locate(url, s3_endpoint, setting="models_dir", timeout_s=_TIMEOUT_S)
+    except SettingError as error:
+        raise ModelError(str(error)) from None

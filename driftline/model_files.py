@@ -138,7 +138,7 @@ def files_at(models_dir: Path | str, below: str = ROOT, s3_endpoint: str = "") -
         SettingError: it is neither a folder nor such a URL.
     """
     if is_url(models_dir):
-        from driftline.model_bucket import BucketModelFiles  # noqa: PLC0415  (pyarrow is not needed for folders)
+        from driftline.model_bucket import BucketModelFiles  # noqa: PLC0415  (it needs this module)
 
         return BucketModelFiles.at(str(models_dir), "" if below == ROOT else below, s3_endpoint)
     root = Path(models_dir)

@@ -103,7 +103,9 @@ class ModelSettings(JobSettings):
         description="folder, or s3://bucket/prefix, of the trained models, as the TaskManagers see it",
     )
     s3_endpoint: str = Field(
-        "", description="http:// or https:// URL of a server that speaks S3, for what is there; empty: that of AWS"
+        "",
+        pattern=r"^(https?://[^/\s@]+/?)?$",
+        description="http:// or https:// URL of a server that speaks S3, for what is there; empty: that of AWS",
     )
     model_poll_s: float = Field(1.0, gt=0, description="how often the models folder is looked at for a newer model")
     require_model: bool | None = Field(

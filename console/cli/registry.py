@@ -210,9 +210,13 @@ def _gate(
     """Print both reports, and raise InputError for a candidate that is clearly worse."""
     from console.model_gate import can_be_compared, compared, worse_of
 
-    live = registry.version(live_name).manifest if (live_name := _live_or_none(registry)) else None
-    if live is None or candidate.manifest is None or candidate.name == live_name:
+    found = registry.version(live_name, tried=True) if (live_name := _live_or_none(registry)) else None
+    if found is None or candidate.manifest is None:
         return
+    if found.problem or found.manifest is None:
+        typer.echo(f"not compared with the live model, which cannot be used: {found.problem}", err=True)
+        return
+    live = found.manifest
     if on is None:
         reports = candidate.manifest.metrics, live.metrics
         ours, theirs = (one.lineage.get("data_sha256") for one in (candidate.manifest, live))

@@ -21,7 +21,7 @@ from tests.onnx_models import constant
 
 
 def bucket(path: Path, cache: Path) -> ModelFolder:
-    files = BucketModelFiles(Location(pafs.LocalFileSystem(), str(path)), "s3://b/models", ModelCache(cache))
+    files = BucketModelFiles(lambda: Location(pafs.LocalFileSystem(), str(path)), "s3://b/models", ModelCache(cache))
     return ModelFolder(Path("unused"), files=files)
 
 
@@ -48,7 +48,7 @@ def store(registry: ModelRegistry, stamp: str, *, live: bool = False, p: float =
 
 def version_folder(registry: ModelRegistry, onnx: bytes, stamp: str) -> None:
     """A file system has folders, which a bucket has not."""
-    registry.folder.files._files.create_dir(  # type: ignore[attr-defined]
+    registry.folder.files._location.files.create_dir(  # type: ignore[attr-defined]
         registry.folder.files._at(f"{stamp}-{hashlib.sha256(onnx).hexdigest()[:8]}")  # type: ignore[attr-defined]
     )
 

@@ -223,6 +223,15 @@ def test_a_model_is_promoted_unless_it_is_worse(tmp_path: Path) -> None:
     assert json.loads(lines[1])["note"] == "monthly"
 
 
+def test_a_broken_live_model_does_not_keep_another_one_from_its_place(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    first, worse = stored(models, "1"), stored(models, "2", auc=0.6)
+    (models / first / "model.onnx").write_bytes(b"half")
+    done = run("models", "promote", "purchase_propensity", worse, "--models-dir", str(models))
+    assert "not compared with the live model, which cannot be used" in done.output
+    assert ModelFolder(models).current_version() == worse
+
+
 def test_two_models_are_measured_on_the_same_rows(tmp_path: Path, history: Path) -> None:
     given = ("--models-dir", str(tmp_path / "models"))
     run("training-set", "--events", str(history), "--out", str(tmp_path / "set"))
