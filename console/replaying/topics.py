@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,6 @@ from jobs.register import JobSpec
 if TYPE_CHECKING:
     from history.lake.sequence import Turn
 
-_TIME_MS_MIN = 1
 _KEPT = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
 _WAIT_S = 30.0
 
@@ -57,6 +55,8 @@ def publish_turns(stack: StackSettings, topic: str, turns: Iterable[Turn]) -> No
     Raises:
         ServiceUnavailable: Kafka does not take it.
     """
+    from history.lake.chunks import records_of  # arrow
+
     try:
         make_topics(stack, {topic: _KEPT}, partitions=1)
     except NotReady as error:
@@ -65,8 +65,8 @@ def publish_turns(stack: StackSettings, topic: str, turns: Iterable[Turn]) -> No
     producer = connect(stack)
     try:
         sent = [
-            producer.send(topic, value=_value(turn), key=b"", timestamp_ms=max(_TIME_MS_MIN, turn.watermark_ms))
-            for turn in turns
+            producer.send(topic, value=value.encode(), key=b"", timestamp_ms=time_ms)
+            for value, time_ms in records_of(turns)
         ]
         producer.flush(_WAIT_S)
         for one in sent:
@@ -76,11 +76,6 @@ def publish_turns(stack: StackSettings, topic: str, turns: Iterable[Turn]) -> No
         raise ServiceUnavailable(message) from None
     finally:
         producer.close(_WAIT_S)
-
-
-def _value(turn: Turn) -> bytes:
-    partition, begin, end, *_ = turn.stretch
-    return json.dumps({"partition": partition, "begin": begin, "end": end}).encode()
 
 
 def delete_chunks(stack: StackSettings, topic: str) -> str:
