@@ -43,6 +43,12 @@ class ReplaySettings(JobSettings):
         description="folder or s3://bucket/prefix of the lake, which every TaskManager reaches; the records are below "
         "the name of events_topic in it",
     )
+    lake_dates: str = Field(
+        "",
+        pattern=r"^((\d{4}-\d\d-\d\d)?\.\.(\d{4}-\d\d-\d\d)?)?$",
+        description="event dates of the lake to read, like 2026-01-01..2026-01-31, 2026-01-01.. or ..2026-01-31; "
+        "empty: all",
+    )
     only_users: Path | None = Field(
         None,
         description="file of user ids, a line each, read where the job is submitted: records of others are left out "
@@ -56,6 +62,12 @@ class ReplaySettings(JobSettings):
     def is_replay(self) -> bool:
         """Whether they say where records come from, or where they end."""
         return bool(self.start_offsets or self.until_offsets or self.chunks_topic)
+
+    @property
+    def dates(self) -> tuple[str, str]:
+        """The first and the last event date of `lake_dates`; empty: no bound."""
+        since, _, until = self.lake_dates.partition("..")
+        return since, until
 
     @field_validator("start_offsets", "until_offsets")
     @classmethod

@@ -24,8 +24,8 @@ OWN: Final[Mapping[str, str]] = {
     "only_users": "--user or --users",
     "events_a_s_max": "--rate",
     "events_topic": "DRIFTLINE_EVENTS_TOPIC",
-    "lake_url": "DRIFTLINE_LAKE_URL",
-    "s3_endpoint": "DRIFTLINE_S3_ENDPOINT",
+    "lake_url": "--lake",
+    "lake_dates": "--dates",
 }
 
 
@@ -40,7 +40,9 @@ def of_phase(spec: JobSpec, namespace: str, replay: Replay) -> dict[str, str]:
         own["only_users"] = replay.only_users
     if replay.phase is Phase.LAKE and replay.lake is not None:
         lake = replay.lake
-        return own | {"chunks_topic": lake.chunks_topic, "lake_url": lake.url, "s3_endpoint": lake.s3_endpoint}
+        own |= {"chunks_topic": lake.chunks_topic, "lake_url": lake.url}
+        own |= {"s3_endpoint": lake.s3_endpoint} if lake.s3_endpoint else {}
+        return own | ({"lake_dates": f"{lake.since}..{lake.until}"} if lake.since or lake.until else {})
     starts = {number: max(one.start, one.lake_until) for number, one in replay.parts.items()}
     own["start_offsets"] = offsets_text(starts)
     if until := {number: one.until for number, one in replay.parts.items() if one.until is not None}:

@@ -32,7 +32,8 @@ class ChunkReader:
     """
 
     def __init__(self, settings: ScoreEventsSettings) -> None:
-        self._lake = Lake(locate(settings.lake_url, settings.s3_endpoint).below(settings.events_topic))
+        location = locate(settings.lake_url, settings.s3_endpoint).below(settings.events_topic)
+        self._lake = Lake(location, *settings.dates)
         self._settings = settings
 
     def blocks(self, chunk: Chunk) -> Iterator[tuple[int, bytes]]:

@@ -92,7 +92,7 @@ def rows(stack: RealStack) -> dict[str, dict[str, object]]:
     return {row["name"]: row for row in map(json.loads, lines)}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def live(stack: RealStack) -> Iterator[Namespace]:
     """A namespace that servers read, with its job running."""
     made = Namespace(stack, "before")
@@ -140,6 +140,7 @@ def test_a_hand_over_under_traffic_loses_nothing_and_takes_nothing_back(stack: R
 
 def test_what_a_replay_is_refused(stack: RealStack, live: Namespace, tmp_path: Path) -> None:
     stack.make_room(1)
+    live.stack.driftline("promote", "--force", live.name)
     assert "before is the live one" in stack.fails("replay", "before", env=live.env)
     (tmp_path / "one.jsonl").write_text(
         json.dumps({"eventId": "a", "userId": "u", "type": "VIEW", "eventTimeMs": str(int(time.time() * 1_000))}) + "\n"

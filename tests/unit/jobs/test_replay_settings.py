@@ -61,3 +61,22 @@ def test_a_file_without_users_is_refused(tmp_path: Path) -> None:
 def test_the_settings_of_a_replay_are_settings_of_the_job(rate: float) -> None:
     settings = ScoreEventsSettings.load(**replay_settings(2, rate))
     assert (settings.parallelism, settings.events_a_s_max) == (2, rate)
+
+
+@pytest.mark.parametrize(
+    ("text", "dates"),
+    [
+        ("", ("", "")),
+        ("2026-01-05..", ("2026-01-05", "")),
+        ("..2026-01-07", ("", "2026-01-07")),
+        ("2026-01-05..2026-01-07", ("2026-01-05", "2026-01-07")),
+    ],
+)
+def test_dates_of_the_lake(text: str, dates: tuple[str, str]) -> None:
+    assert ScoreEventsSettings.load(lake_dates=text).dates == dates
+
+
+@pytest.mark.parametrize("text", ["2026-01-05", "5.1.2026", "2026-01-05...2026-01-07"])
+def test_dates_that_are_none(text: str) -> None:
+    with pytest.raises(SettingError, match="lake_dates"):
+        ScoreEventsSettings.load(lake_dates=text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from console.accounting import Extent, Part
@@ -66,6 +68,10 @@ class TestAssignments:
         assert (found["chunks_topic"], found["lake_url"]) == ("again.chunks.1", "/lake")
         assert (found["parallelism"], found["block_ms"], found["only_users"]) == ("2", "20", "/u")
         assert not {"start_offsets", "until_offsets"} & found.keys()
+
+    def test_dates_of_the_lake(self) -> None:
+        week = replace(BOTH, lake=replace(LAKE, since="2026-01-05"))
+        assert of_phase(SPEC, "again", week)["lake_dates"] == "2026-01-05.."
 
     def test_then_from_the_topic_behind_it(self) -> None:
         found = of_phase(SPEC, "again", BOTH.in_phase(Phase.TOPIC))
