@@ -43,7 +43,7 @@ from training.histories import LeftOut
 from training.labels import PURCHASE_WITHIN_30_MIN
 from training.model import evaluate, fit, split, to_onnx
 from training.reports import Report
-from udfs.event import FORGET, PURCHASE, Event
+from udfs.event import CUSTOM, FORGET, PURCHASE, VIEW, Event
 from udfs.timeline import Timeline
 
 HORIZON_MS = PURCHASE_WITHIN_30_MIN.within_ms
@@ -180,6 +180,18 @@ def test_examples_end_where_the_job_s_profile_is(data: st.DataObject, history: l
     else:
         served = np.asarray(vector(profile, affinities(profile)), dtype=np.float32)
         assert np.array_equal(examples.vectors[-1], served)
+
+
+@given(histories(kinds=st.sampled_from([VIEW, PURCHASE, CUSTOM])), st.integers(0, 29))
+def test_what_came_later_changes_neither_features_nor_a_label_that_was_known(history: list[Event], cut: int) -> None:
+    """Point in time: a row that could be made then is the row that is made now."""
+    until_ms = history[min(cut, len(history) - 1)].time_ms
+    then = make_examples({"u": [e for e in history if e.time_ms <= until_ms]}, bounds())
+    now = make_examples({"u": [*history, event(400 * DAY, event_id="end")]}, bounds())
+    known = now.times_ms + HORIZON_MS <= until_ms
+    assert np.array_equal(then.times_ms, now.times_ms[known])
+    assert np.array_equal(then.labels, now.labels[known])
+    assert then.vectors.tolist() == now.vectors[known].tolist()
 
 
 def test_too_little_history_names_what_was_left_out() -> None:
