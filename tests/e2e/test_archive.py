@@ -189,6 +189,7 @@ def test_every_record_is_in_the_lake_once_as_it_was(stack: RealStack, archive: A
     _assert_as_on_the_topic(archive)
     _assert_typed(archive)
     archive.stop()
+    _assert_verified_and_merged(archive)
 
 
 def _kill_while_it_writes(archive: Archive, feed: Feed) -> None:
@@ -211,6 +212,17 @@ def _assert_as_on_the_topic(archive: Archive) -> None:
         place, content = (row["partition"], row["offset"]), [row[name] for name in RAW.names[2:]]
         found[place] = (*content[:3], dict(content[3]))
     assert found == archive.on_topic()
+
+
+def _assert_verified_and_merged(archive: Archive) -> None:
+    """The lake's commands find nothing wrong, also once they have merged the files of each hour."""
+    topic = ("--topic", archive.topic)
+    assert "every offset is there" in archive.stack.driftline("lake", "verify", "--kafka", "--deep", *topic)
+    merged = archive.stack.driftline("lake", "compact", "--older-than", "1s", *topic)
+    assert merged.startswith("merged ") and "merged 0 files" not in merged
+    assert "every offset is there" in archive.stack.driftline("lake", "verify", "--deep", *topic)
+    _assert_as_on_the_topic(archive)
+    assert set(archive.places().values()) == {1}
 
 
 def _assert_typed(archive: Archive) -> None:
