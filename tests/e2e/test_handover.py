@@ -21,7 +21,7 @@ from tests.e2e.namespace import LIVE, Counters, Namespace, assert_same_scores
 from tests.e2e.stack import RealStack, eventually
 from tests.lakes import TopicRecord, write_lake
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 RATE = 1_000
 USERS = 300
