@@ -24,6 +24,8 @@ from history.lake.reading import Lake
 from tests.builders import HOUR, NOW, T0, message
 from tests.lake_files import lake_in, places_of, put, rows_of
 
+SAMPLES = Path(__file__).parents[2] / "samples"
+MAPPINGS = Path(__file__).parents[3] / "docs" / "mappings"
 EVENTS = [
     message(f"u{at % 5}", at * HOUR, event_id=f"e{at}", category="lamps" if at % 2 else "", value=at / 2)
     for at in range(40)
@@ -265,3 +267,11 @@ def test_an_import_that_is_stopped_leaves_nothing(
     done = lake("import", events)
     assert (done.exit_code, done.stderr) == (1, "stopped before the end: nothing was imported\n")
     assert not Path(location.path).exists()
+
+
+def test_csv_is_imported_by_a_mapping(location: Location) -> None:
+    done = good("import", SAMPLES / "online-retail.csv", "--mapping", MAPPINGS / "online-retail.toml")
+    (count,) = rows("SELECT count(*) AS n, count(DISTINCT user_id) AS users, count(reason) AS bad FROM events")
+    assert f"imported {count['n']} events" in done.stderr
+    assert count["n"] == len(places_of(location)) > count["users"] > 0
+    assert count["bad"] == 0
