@@ -4,7 +4,8 @@ An object is there whole or not at all. A version is made of several: its manife
 it after that, so that a reader who finds the pointer finds all of it.
 
 The client of S3 is imported and made when the bucket is first asked, not before: making it may ask the network for a
-region and credentials, and in a job that is for the watcher's thread (jobs/model_watch.py), not for Flink's.
+region and credentials, and in a job that is for the watcher's thread (jobs/model_watch.py), not for Flink's. The end of
+a process waits for a request that is under way, which may take 16 s where the bucket does not answer.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 The scores of a plan that models make have a folder each, and so a watcher and a follower each.
 
-The folder may be on a network file system, which can hang. So only the watcher's thread touches it, and no block,
-barrier or end of the process waits for that thread. It must be a thread that Python itself has started. In Flink's
+The folder may be on a network file system, which can hang, or in a bucket. So only the watcher's thread touches it, and
+no block, barrier or end of the process waits for that thread (but for a request to a bucket, which has a time-out:
+driftline/model_bucket.py). It must be a thread that Python itself has started. In Flink's
 thread mode the JVM calls Python on its own threads, whose thread state `PyGILState_Ensure` does not find: with pemja
 0.5.7 it waits for ever for the interpreter lock that its own thread holds. Libraries bound with pybind11, ONNX Runtime
 among them, call it while they are imported and on the first run of a model. Later runs do not call it and work on any

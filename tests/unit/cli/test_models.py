@@ -191,6 +191,25 @@ def test_a_lake_that_is_not_there_is_said_to_be(tmp_path: Path, monkeypatch: pyt
         run("training-set", "--lake", "--out", str(tmp_path / "set"))
 
 
+def test_a_lake_makes_the_rows_that_its_files_make(
+    tmp_path: Path, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRIFTLINE_LAKE_URL", str(tmp_path / "lake"))
+    run("lake", "import", str(history))
+    given = ("--rows-max", "1000", "--seed", "4")
+    run("training-set", "--lake", "--out", str(tmp_path / "lake-set"), *given)
+    run("training-set", "--events", str(history), "--out", str(tmp_path / "file-set"), *given)
+    rows = [(tmp_path / name / "rows.parquet").read_bytes() for name in ("lake-set", "file-set")]
+    assert rows[0] == rows[1]
+    card = json.loads((tmp_path / "lake-set" / "card.json").read_text())
+    assert card["source"]["kind"] == "lake" and 500 < card["rows"] <= 1_000
+    assert sum(1 + last - first for first, last in card["source"]["offsets"].values()) == card["events"]
+    run("train", "--lake", "--models-dir", str(tmp_path / "models"))
+    folder = ModelFolder(tmp_path / "models")
+    lineage = folder.manifest(folder.current_version()).lineage
+    assert lineage["source"]["url"] == str(tmp_path / "lake" / "events")
+
+
 def stored(models: Path, stamp: str, **metrics: float) -> str:
     report = {"auc": 0.8, "brier": 0.1, "brier_base": 0.2} | metrics
     p = int(stamp) / 10
