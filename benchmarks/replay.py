@@ -21,6 +21,7 @@ from typing import Any
 
 from benchmarks.checks import Check, at_least, at_most, lines
 from benchmarks.lake_runs import fill_lake, publish_chunks
+from benchmarks.local_runs import run_local
 from benchmarks.measuring import clear_redis
 from benchmarks.topic_runs import fill, own_topic, submit, submitting, train
 from benchmarks.workbench import Workbench, machine, save, say, spread, workbench
@@ -43,8 +44,8 @@ class Run:
 
     Attributes:
         rate: events a second.
-        cpu_s: of the TaskManagers, for each million events.
-        memory_mib: resident of all TaskManagers, by quarter of the events: the most in it.
+        cpu_s: of the TaskManagers, or the processes of a local replay, for each million events.
+        memory_mib: resident of all of them, by quarter of the events: the most in it.
         totals: the four counters.
     """
 
@@ -63,7 +64,7 @@ def main() -> None:
     """Measure and print."""
     options = _options()
     kinds = _kinds(options)
-    found: dict[str, list[Run]] = {kind: [] for kind in kinds}
+    found: dict[str, list[Run]] = {kind: [] for kind in (*kinds, LOCAL)}
     with workbench() as stack:
         train(stack)
         bench = own_topic(stack, "events-replay")
@@ -79,6 +80,10 @@ def main() -> None:
                 run = _run(bench, f"{kind.split()[-1]}-{number}", [one.format(lake=lake) for one in assignments])
                 found[kind].append(run)
                 say(f"run {number + 1}: {kind} {run.rate:,.0f} events/s")
+            clear_redis(bench.settings)
+            local = run_local(bench, lake, f"local-{number}")
+            found[LOCAL].append(Run(local.rate, local.cpu_s * 1e6 / events, local.memory_mib, local.totals))
+            say(f"run {number + 1}: {LOCAL} {local.rate:,.0f} events/s")
     result = {
         "machine": machine(),
         "events": events,

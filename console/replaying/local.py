@@ -11,14 +11,17 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from console.accounting import Part
 from console.flink_rest import FlinkRest
 from console.namespaces import drop, jobs_of, writers
 from console.replaying import outputs
+from console.replaying.note import LakePart as NotedLake
+from console.replaying.note import Phase, Replay
 from console.replaying.processes import Stopped, run_all
 from console.replaying.worker import Done, Ended, LakePart, Task
 from console.savepoints import SUBMITTING_S_MAX
@@ -33,6 +36,7 @@ from jobs.lineage import Submission
 from jobs.settings import ScoreEventsSettings
 from sink_connectors.catalogue_store import CatalogueStore
 from sink_connectors.namespaces import RedisNamespaces
+from sink_connectors.replay_notes import ReplayNotes
 from sink_connectors.score_store import Progress, RedisScoreStore
 from udfs.shards import shard_keys
 
@@ -122,6 +126,7 @@ def replay_locally(
         seen = _Seen(sum(turn.stretch.rows for turn in turns), report)
         ended = run_all(tasks, seen.take, stop or threading.Event())
         _end(store, settings, ended)
+        _note(settings, part, turns, submission)
     return Replayed(
         totals=Progress.total(one.totals for each in ended for one in each.reports.values()),
         users=sum(each.users for each in ended),
@@ -213,6 +218,26 @@ def _end(store: RedisScoreStore, settings: ScoreEventsSettings, ended: list[Ende
     for part in ended:
         for key, shard_report in part.reports.items():
             store.write([], (key, shard_report))
+
+
+def _note(settings: ScoreEventsSettings, lake: LakePart, turns: Sequence[Turn], submission: Submission) -> None:
+    """Keep what was replayed, as of a replay by a job: so `drain`, `status` and `namespaces` know where it ends."""
+    parts: dict[int, Part] = {}
+    for stretch in (turn.stretch for turn in turns):
+        known = parts.get(stretch.partition, Part(stretch.begin, stretch.end))
+        end = max(known.until or 0, stretch.end)
+        parts[stretch.partition] = Part(min(known.start, stretch.begin), end, lake_until=end)
+    noted = NotedLake(
+        url=lake.url,
+        s3_endpoint=lake.s3_endpoint,
+        since=lake.since,
+        until=lake.until,
+        events=sum(turn.stretch.rows for turn in turns),
+    )
+    replay = Replay(topic=lake.topic, parts=parts, phase=Phase.DONE, lake=noted, began_ms=submission.generation)
+    url, namespace, retry_s = settings.redis_address, settings.namespace, settings.redis_retry_s
+    with closing(ReplayNotes.connect(url, namespace=namespace, retry_s=retry_s)) as notes:
+        notes.put(replay.encode())
 
 
 def _added(ended: list[Ended]) -> dict[str, int]:

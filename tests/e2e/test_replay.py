@@ -204,6 +204,11 @@ def test_a_replay_of_the_topic_and_one_of_the_lake_say_what_live_has_said(
     lake.submit(**REPLAY, **archived.settings)
     assert_same(lake, live)
 
+    stack.driftline("replay", "again-local", "--local", "--lake", str(archived.lake), env=live.env)
+    local = Replay(stack, "again-local", source=live)
+    assert local.drain() == live.drain()
+    assert_same_scores(local.export(), live.export())
+
     # The rest of the events comes; the replay goes on with it as the live job, from the savepoint and its own offsets.
     savepoint = lake.stop()
     write(live, sent[len(sent) * 9 // 10 :])
