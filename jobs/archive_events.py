@@ -11,13 +11,12 @@ import json
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
-from driftline.errors import SettingError
 from driftline.topics import EVENTS
 from history.lake.layout import schema_of
 from history.lake.typed import declared_kinds
 from jobs.archive_settings import ArchiveEventsSettings
+from jobs.archive_start import behind_lake, require_endpoint
 from jobs.bundle import input_bundle_of
-from jobs.flink.guards import S3_ENDPOINT
 from jobs.flink.lake_files import columns_type, file_url, name_files, write_lake
 from jobs.flink.record_blocks import read_records
 from jobs.flink.running import effective_configuration, run
@@ -30,7 +29,8 @@ from udfs.shards import KEY_GROUPS
 
 def build(env: StreamExecutionEnvironment, settings: ArchiveEventsSettings, submission: Submission) -> None:
     """Lay out the job: blocks of records, their typed columns, and the files."""
-    _require_endpoint(env, settings)
+    require_endpoint(effective_configuration(env), settings)
+    begins = {} if submission.restored else behind_lake(settings)
     tables = _table_environment(env, settings)
     bundle = input_bundle_of(settings)
     schema = schema_of(declared_kinds(json.loads(bundle.plan)["events"]))
@@ -43,6 +43,7 @@ def build(env: StreamExecutionEnvironment, settings: ArchiveEventsSettings, subm
         block_ms=settings.block_ms,
         isolation_level=settings.isolation_level,
         skip_deleted=settings.deleted_offsets == "skip",
+        start_offsets=begins,
     )
     columns = blocks.process(ArchiveBlocks(settings, bundle), columns_type(schema))
     columns.uid(names.ARCHIVE_BLOCKS).name("archive blocks")
@@ -70,17 +71,6 @@ def _table_environment(env: StreamExecutionEnvironment, settings: ArchiveEventsS
     tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
     tables.get_config().set("table.local-time-zone", "UTC")
     return tables
-
-
-def _require_endpoint(env: StreamExecutionEnvironment, settings: ArchiveEventsSettings) -> None:
-    """Raise SettingError where the cluster would write to another server: Flink has one for all of its jobs."""
-    found = effective_configuration(env).get(S3_ENDPOINT, "")
-    if settings.lake_url.startswith("s3://") and settings.s3_endpoint not in {"", found}:
-        message = (
-            f"s3_endpoint={settings.s3_endpoint} is not the cluster's {S3_ENDPOINT}, which is {found or 'not set'}; "
-            "set that in Flink's configuration (locally: DRIFTLINE_S3_ENDPOINT, then driftline down and driftline up)"
-        )
-        raise SettingError(message)
 
 
 if __name__ == "__main__":

@@ -54,14 +54,15 @@ def free_range(count: int) -> range:
 
 
 class RealStack:
-    """A stack with a home and ports of its own; nothing of it outlives `down`."""
+    """A stack with a home and ports of its own; nothing of it outlives `down`. `more` are variables of its settings."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, more: Mapping[str, str] | None = None) -> None:
         ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
         outside = {name: value for name, value in os.environ.items() if not name.startswith("DRIFTLINE_")}
         self.home = home
         self.metrics_ports = free_range(METRICS_PORTS)
         prometheus = f"{self.metrics_ports[0]}-{self.metrics_ports[-1]}"
+        ports |= dict(more or {})
         self.env = outside | ports | {"DRIFTLINE_HOME": str(home), "DRIFTLINE_FLINK_METRICS_PORTS": prometheus}
         self.settings: StackSettings = StackSettings.load(
             home=home, **{name.removeprefix("DRIFTLINE_").lower(): port for name, port in ports.items()}

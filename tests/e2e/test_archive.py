@@ -24,14 +24,15 @@ from tests.builders import DAY, SECOND, T0, message
 from tests.e2e import records
 from tests.e2e.namespace import savepoint_of
 from tests.e2e.stack import RealStack, eventually
+from tests.s3_server import S3Server, require_s3_server
 from udfs.event import PURCHASE, VIEW
 from udfs.rejects import Reason
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 PARTITIONS = 3
 BATCH = 400  # records that are sent at a time
-RESTART_S_MAX = 150.0  # until a TaskManager has been started, has imported the code, and has restored its state
+RESTART_S_MAX = 240.0  # until a TaskManager has been started, has imported the code, and has restored its state
 SETTINGS = {"checkpoint_s": "1", "block_ms": "100"}
 
 Raw = dict[tuple[int, int], tuple[Any, ...]]
@@ -190,6 +191,52 @@ def test_every_record_is_in_the_lake_once_as_it_was(stack: RealStack, archive: A
     _assert_typed(archive)
     archive.stop()
     _assert_verified_and_merged(archive)
+    feed.send()
+    archive.submit()  # from nothing: behind what the lake has
+    archive.await_all()
+    archive.stop()
+
+
+def test_a_lake_in_a_bucket_has_every_record_once(s3: S3Server, tmp_path: Path) -> None:
+    place = {"DRIFTLINE_LAKE_URL": f"{s3.url}/shop", "DRIFTLINE_S3_ENDPOINT": s3.endpoint}
+    own = RealStack(tmp_path / "home", place)
+    try:
+        own.up()
+        records.create(own.settings, {"archived": EVENTS.config()}, PARTITIONS)
+        archive = Archive(own, "archived", s3.location("shop"))
+        with records.producer(own.settings) as client:
+            _archive_in_a_bucket(archive, Feed(archive, client))
+    except BaseException:
+        print(own.log_tails())  # shown with the failure
+        raise
+    finally:
+        own.down()
+
+
+@pytest.fixture
+def s3() -> Iterator[S3Server]:
+    require_s3_server()
+    with S3Server() as server:
+        yield server
+
+
+def _archive_in_a_bucket(archive: Archive, feed: Feed) -> None:
+    archive.submit(parallelism=2)
+    feed.send()
+    eventually(archive.places, lambda places: places.total() > 0, "the first objects are complete", RESTART_S_MAX)
+    feed.send()
+    victim = psutil.Process(archive.stack.pid("taskmanager-2"))
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.wait(timeout=10)
+    feed.send()
+    archive.stack.up()
+    archive.await_all()
+    savepoint = archive.stop()
+    feed.send()
+    archive.submit("--from-savepoint", savepoint)
+    archive.await_all()
+    _assert_as_on_the_topic(archive)
+    archive.stop()
 
 
 def _kill_while_it_writes(archive: Archive, feed: Feed) -> None:

@@ -1,6 +1,7 @@
 """Downloads, with a stand-in for Maven that makes the jar it is asked for."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,12 @@ def test_a_download_happens_once_and_is_announced(maven: Path, tmp_path: Path) -
     jars(SMALL, said.append)
     assert (tmp_path / "calls").read_text() == "called\n"
     assert said == ["downloading small-1.0 (about 1 MB, once)"]
+
+
+def test_what_is_wanted_alone_comes_without_what_it_depends_on(maven: Path, tmp_path: Path) -> None:
+    maven.write_text(f'#!/bin/sh\n{WORKS}echo "$@" >>"$CALLS"\n')
+    jars(replace(SMALL, alone=True))
+    assert "-DexcludeTransitive=true" in (tmp_path / "calls").read_text()
 
 
 def test_a_failed_download_gives_maven_s_reason_and_leaves_nothing(maven: Path) -> None:
@@ -86,4 +93,5 @@ def test_what_an_earlier_release_downloaded_is_checked_once(maven: Path, monkeyp
 
 def test_every_artifact_has_pins() -> None:
     pinned = {Path(line.split()[1]).parent.name for line in artifacts.PINS.read_text().splitlines()[1:]}
-    assert pinned == {artifacts.KAFKA.name, artifacts.KAFKA_CONNECTOR.name, ASYNC_PROFILER.name}
+    of_flink = (artifacts.KAFKA_CONNECTOR, artifacts.PARQUET_FORMAT, artifacts.S3_PLUGIN)
+    assert pinned == {artifacts.KAFKA.name, ASYNC_PROFILER.name, *(artifact.name for artifact in of_flink)}

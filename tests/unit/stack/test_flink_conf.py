@@ -16,6 +16,12 @@ def connector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jar = tmp_path / "flink-sql-connector-kafka-0.jar"
     jar.touch()
     monkeypatch.setattr("console.local.artifacts.kafka_connector", lambda: jar)
+    parquet = tmp_path / "flink-sql-parquet-0.jar"
+    parquet.touch()
+    monkeypatch.setattr("console.local.artifacts.parquet_format", lambda: [parquet])
+    plugin = tmp_path / "flink-s3-fs-hadoop-0"
+    plugin.mkdir()
+    monkeypatch.setattr("console.local.artifacts.jars", lambda _: plugin)
 
 
 def files(tmp_path: Path, **settings: object) -> FlinkFiles:
@@ -79,7 +85,7 @@ def test_the_class_path_has_flink_python_and_the_connector_once(tmp_path: Path) 
         prepared = files(tmp_path)
         prepared.prepare()
     names = [jar.name for jar in prepared.lib_dir.iterdir()]
-    for start in ("flink-dist-", "flink-python-", "flink-sql-connector-kafka-"):
+    for start in ("flink-dist-", "flink-python-", "flink-sql-connector-kafka-", "flink-sql-parquet-"):
         assert sum(name.startswith(start) for name in names) == 1
     assert all(jar.exists() for jar in prepared.lib_dir.iterdir())
 
@@ -90,6 +96,18 @@ def test_jars_of_another_version_leave_the_class_path(tmp_path: Path) -> None:
     old.symlink_to(tmp_path / "gone.jar")
     files(tmp_path).prepare()
     assert not old.is_symlink()
+
+
+def test_a_lake_in_s3_brings_flink_s_plugin_and_where_it_is(tmp_path: Path) -> None:
+    there = files(tmp_path, lake_url="s3://bucket/lake", s3_endpoint="http://127.0.0.1:9000")
+    conf = there.prepare()
+    assert (conf["s3.endpoint"], conf["s3.path.style.access"]) == ("http://127.0.0.1:9000", "true")
+    assert (there.plugins_dir / "s3-fs-hadoop").resolve() == tmp_path / "flink-s3-fs-hadoop-0"
+    here = files(tmp_path)
+    assert not [key for key in here.prepare() if key.startswith("s3.")]
+    assert "s3-fs-hadoop" not in {plugin.name for plugin in here.plugins_dir.iterdir()}
+    assert (here.plugins_dir / "metrics-prometheus").is_dir()
+    assert here.env()["FLINK_PLUGINS_DIR"] == str(here.plugins_dir)
 
 
 def test_the_client_reaches_an_existing_cluster(tmp_path: Path) -> None:
