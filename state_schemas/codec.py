@@ -32,7 +32,16 @@ def decode(data: bytes, kind: type[M]) -> M:
     Raises:
         StateFormatError: unknown version byte.
     """
-    if data[:1] != PREFIX:
+    require_version(data, kind)
+    return kind.FromString(data[1:])
+
+
+def require_version(data: bytes, kind: type[Message]) -> None:
+    """Refuse bytes of a version that this release does not know.
+
+    Raises:
+        StateFormatError: unknown version byte.
+    """
+    if not data.startswith(PREFIX):
         why = f"{kind.__name__}: state version {data[0] if data else 'missing'}; this release reads {VERSION_1}"
         raise StateFormatError(why)
-    return kind.FromString(data[1:])

@@ -11,12 +11,13 @@ from driftline.state.v1.state_pb2 import UserState
 from driftline.wire import tag, varint
 from state_schemas import codec, profile_bytes
 from state_schemas.layouts import FIRST, StoredLayouts
+from state_schemas.stored_user import read_fields
 from udfs.event import FORGET, Event
 from udfs.packed_profile import pack_profile, unpack_profile
 from udfs.packed_tail import pack_chunks, unpack_chunks
 from udfs.plan.layout import BASE, Layout
 from udfs.profile import SLOTS, Profile
-from udfs.published import Published, PublishedSessions
+from udfs.published import Published
 from udfs.seen_ids import SeenIds
 from udfs.tail import Chunk
 from udfs.timeline import Timeline, TimelineBounds, tail_of
@@ -81,7 +82,9 @@ def _numbers(timeline: Timeline) -> bytes:
 def payload(parts: list[bytes], tagged: bytes, content: bytes) -> None:
     """Append a field of bytes; nothing where they are empty."""
     if content:
-        parts += (tagged, varint(len(content)), content)
+        parts.append(tagged)
+        parts.append(varint(len(content)))
+        parts.append(content)
 
 
 def _segment_parts(parts: list[bytes], published: dict[str, int]) -> None:
@@ -98,62 +101,81 @@ def decode_user(state: bytes, bounds: TimelineBounds, layouts: StoredLayouts = F
         StateFormatError: unknown version byte, or a layout that is not known.
         UnknownPackedError: likewise, of the tail or the profile in it.
     """
-    message = codec.decode(state, UserState)
-    seen = SeenIds(
-        message.seen_hashes, message.seen_times_ms, horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max
-    )
-    written = layouts.find(message.layout)
+    codec.require_version(state, UserState)
+    stored = read_fields(state, len(codec.PREFIX))
+    if stored is None:
+        return _decode_older(codec.decode(state, UserState), bounds, layouts)
+    written, chunks = layouts.find(stored.layout), unpack_chunks(stored.tail)
     present: Profile | None = None
-    packed = message.tail
-    if packed:
-        chunks = unpack_chunks(packed)
-        if written.id == layouts.present.id:  # otherwise the events are folded again, by the present plan
-            present = unpack_profile(message.present, written.blank())
-    else:
-        chunks = [_from_columns(message, written)]
-    if written.id != layouts.present.id:
-        for chunk in chunks:
-            _move(chunk, written, layouts.present)
+    if written.id == layouts.present.id:
+        present = unpack_profile(stored.present, written.blank())
+    else:  # the events are folded again, by the present plan
+        _move(chunks, written, layouts.present)
+    seen = _seen(stored.seen_hashes, stored.seen_times_ms, bounds)
     timeline = Timeline(bounds, seen, tail_of(bounds, chunks), present)
-    _set_numbers(timeline, message)
-    if message.segments:
-        timeline.segments_published = dict(zip(message.segments, array("q", message.segments_since_ms), strict=True))
+    _set_numbers(timeline, stored.numbers, stored.published_before)
+    if stored.segments:
+        since_ms = array("q", stored.segments_since_ms)
+        timeline.segments_published = dict(zip(stored.segments, since_ms, strict=True))
     return timeline
 
 
-def _move(chunk: Chunk, written: Layout, present: Layout) -> None:
-    """Put a chunk into the present layout."""
-    if chunk.before:
-        chunk.before = pack_profile(present.move(unpack_profile(chunk.before, written.blank()), written))
-    if chunk.events:
-        chunk.replace([present.move_event(event, written) for event in chunk.read()])
+def _seen(hashes: bytes, times_ms: bytes, bounds: TimelineBounds) -> SeenIds:
+    return SeenIds(hashes, times_ms, horizon_ms=bounds.dedupe_horizon_ms, ids_max=bounds.dedupe_ids_max)
 
 
-def _set_numbers(timeline: Timeline, message: UserState) -> None:
-    stored = message.numbers
-    if stored:
-        newest, committed, accepted, start, events, revision, check, arrival, forgotten, age_s = _NUMBERS.unpack(
-            stored.ljust(_NUMBERS_BYTES, b"\0")
-        )
-        published = Published(start, events, revision)
-        timeline.age_s = age_s
-    else:
-        newest, committed, accepted = (
-            message.newest_event_time_ms,
-            message.committed_through_ms,
-            message.accepted_events,
-        )
-        published = Published(message.published_start_time_ms, message.published_events, message.published_revision)
-        check, arrival, forgotten = message.check_at_ms, message.last_arrival_ms, _forgotten_through_ms(message)
+def _move(chunks: list[Chunk], written: Layout, present: Layout) -> None:
+    """Put chunks into the present layout."""
+    for chunk in chunks:
+        if chunk.before:
+            chunk.before = pack_profile(present.move(unpack_profile(chunk.before, written.blank()), written))
+        if chunk.events:
+            chunk.replace([present.move_event(event, written) for event in chunk.read()])
+
+
+def _set_numbers(timeline: Timeline, numbers: bytes, published_before: bytes) -> None:
+    newest, committed, accepted, start, events, revision, check, arrival, forgotten, age_s = _NUMBERS.unpack(
+        numbers.ljust(_NUMBERS_BYTES, b"\0")
+    )
     timeline.settled(committed)
     timeline.newest_ms = newest
     timeline.accepted = accepted
-    if published.revision:
-        before = message.published_before
-        timeline.published = PublishedSessions(_rows(before) if before else (), published)
+    _set_published(timeline, (start, events, revision), published_before)
     timeline.check_at_ms = check
     timeline.last_arrival_ms = arrival
     timeline.forgotten_through_ms = forgotten
+    timeline.age_s = age_s
+
+
+def _set_published(timeline: Timeline, newest: tuple[int, int, int], before: bytes) -> None:
+    start_ms, events, revision = newest
+    if revision:
+        published = timeline.published
+        published.start_ms, published.events, published.revision = start_ms, events, revision
+        if before:
+            published.before = _rows(before)
+
+
+def _decode_older(message: UserState, bounds: TimelineBounds, layouts: StoredLayouts) -> Timeline:
+    """Return the timeline of a state from before tails were kept in chunks."""
+    written = layouts.find(message.layout)
+    chunks = [_from_columns(message, written)]
+    if written.id != layouts.present.id:
+        _move(chunks, written, layouts.present)
+    timeline = Timeline(
+        bounds, _seen(message.seen_hashes, message.seen_times_ms, bounds), tail_of(bounds, chunks), None
+    )
+    timeline.settled(message.committed_through_ms)
+    timeline.newest_ms = message.newest_event_time_ms
+    timeline.accepted = message.accepted_events
+    newest = message.published_start_time_ms, message.published_events, message.published_revision
+    _set_published(timeline, newest, message.published_before)
+    timeline.check_at_ms = message.check_at_ms
+    timeline.last_arrival_ms = message.last_arrival_ms
+    timeline.forgotten_through_ms = _forgotten_through_ms(message)
+    if message.segments:
+        timeline.segments_published = dict(zip(message.segments, array("q", message.segments_since_ms), strict=True))
+    return timeline
 
 
 def _rows(packed: bytes) -> tuple[Published, ...]:

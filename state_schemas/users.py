@@ -119,10 +119,19 @@ def memory_bytes(timeline: Timeline, state_bytes: int) -> int:
     Strings with characters beyond Latin-1 may take four times as much as estimated.
     """
     profile = timeline.profile()
-    parts = _CHUNK_BYTES * len(timeline.tail.chunks) + _CATEGORY_BYTES * sum(map(len, profile.maps))
-    floats = len(profile.values) - SLOTS + sum(map(len, profile.series))
-    series = sum(map(bool, profile.series))  # empty ones are shared
+    entries = series = 0
+    floats = len(profile.values) - SLOTS
+    for weights in profile.maps:
+        entries += len(weights)
+    for each in profile.series:
+        if each:  # empty ones are shared
+            series += 1
+            floats += len(each)
     for table in profile.tables:
         series += len(table)
-        floats += sum(map(len, table.values()))
-    return _TIMELINE_BYTES + state_bytes + parts + _SERIES_BYTES * series + _FLOAT_BYTES * floats
+        for row in table.values():
+            floats += len(row)
+    declared = _SERIES_BYTES * series + _FLOAT_BYTES * floats
+    return (
+        _TIMELINE_BYTES + state_bytes + _CHUNK_BYTES * len(timeline.tail.chunks) + _CATEGORY_BYTES * entries + declared
+    )

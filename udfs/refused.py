@@ -43,7 +43,7 @@ class Refused:
         self._ids = frozenset(refused.strip(AROUND).lower() for refused in ids)
         # The last characters of refused ids. Most ids end otherwise, which is quick to see; each event looks up two.
         ends = {refused[-1:] for refused in self._ids}
-        self._ends = AROUND + "".join(sorted(ends | {end.upper() for end in ends}))
+        self._ends = frozenset(AROUND) | ends | {end.upper() for end in ends}
 
     def __contains__(self, text: str) -> bool:
         """Whether an id that is not empty is refused."""

@@ -166,8 +166,10 @@ class ScoreWriter:
         v, name = user.profile.values, user.user_id.encode()
         last = varint(int(v[p.LAST_MS]))
         parts = [_USER_ID, varint(len(name)), name]
-        for score_prefix, value in zip(self._names, scores, strict=True):
-            parts += (score_prefix, _DOUBLE.pack(value))
+        names = self._names
+        for at, value in enumerate(scores):
+            parts.append(names[at])
+            parts.append(_DOUBLE.pack(value))
         _add_affinities(parts, _AFFINITIES, reading)
         session = _session(user.user_id, v, last)
         parts += (_SESSION, varint(len(session)), session, self._set_and_model)

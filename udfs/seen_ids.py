@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from struct import Struct
+from typing import Final
 
-_TIME = Struct("<q")
-_ENTRY = 8  # bytes, of a hash and of a time
+_TIME: Final = Struct("<q")
+_ENTRY: Final = 8  # bytes, of a hash and of a time
 
 
 class SeenIds:
@@ -16,7 +17,7 @@ class SeenIds:
     user's state takes no longer with more ids.
     """
 
-    __slots__ = ("_oldest_ms", "hashes", "horizon_ms", "ids_max", "times_ms")
+    __slots__ = ("_newest_ms", "_oldest_ms", "hashes", "horizon_ms", "ids_max", "times_ms")
 
     def __init__(self, hashes: bytes = b"", times_ms: bytes = b"", *, horizon_ms: int, ids_max: int) -> None:
         self.hashes = hashes
@@ -24,6 +25,7 @@ class SeenIds:
         self.horizon_ms = horizon_ms
         self.ids_max = ids_max
         self._oldest_ms = self._time(0)
+        self._newest_ms = self._time(len(hashes) - _ENTRY)
 
     def __len__(self) -> int:
         return len(self.hashes) // _ENTRY
@@ -43,7 +45,7 @@ class SeenIds:
         """
         hashes, times_ms = self.hashes, self.times_ms
         end = at = len(hashes)
-        while at:  # rarely more than once: few events arrive out of order
+        while at and time_ms <= self._newest_ms:  # few events arrive out of order
             before_ms = self._time(at - _ENTRY)
             if before_ms < time_ms or (before_ms == time_ms and hashes[at - _ENTRY : at] < id_hash):
                 break
@@ -51,6 +53,7 @@ class SeenIds:
         if at == end:
             self.hashes = hashes + id_hash
             self.times_ms = times_ms + _TIME.pack(time_ms)
+            self._newest_ms = time_ms
         else:
             self.hashes = hashes[:at] + id_hash + hashes[at:]
             self.times_ms = times_ms[:at] + _TIME.pack(time_ms) + times_ms[at:]
@@ -71,6 +74,8 @@ class SeenIds:
         self._drop(end)
 
     def _finds(self, id_hash: bytes, time_ms: int, within_ms: int) -> bool:
+        if id_hash not in self.hashes:  # as nearly always, and quicker to see than where it is
+            return False
         at = self.hashes.find(id_hash)
         while at >= 0:
             # Otherwise the match crosses the boundary of two hashes, or the id was used at another time.

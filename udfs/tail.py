@@ -139,7 +139,9 @@ class Tail:
 
     def __init__(self, chunks: list[Chunk], *, events_max: int, bytes_max: int) -> None:
         self.chunks = chunks
-        self.events = sum([chunk.events for chunk in chunks])
+        self.events = 0
+        for chunk in chunks:
+            self.events += chunk.events
         self._events_max = events_max
         self._bytes_max = bytes_max
         self._joined_events = max(1, events_max // _PARTS)

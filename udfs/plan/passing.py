@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from math import exp2
+from typing import Final
 
 from udfs.plan.reducers import PREVIOUS, SESSION, Reducer
 from udfs.profile import NOTHING, SLOTS, Profile
 from udfs.reducers.kind import Sizes, Slots
+
+_exp2: Final = exp2  # compiled, a constant is not looked up by its name at each call
 
 
 class Decay:
@@ -21,7 +24,7 @@ class Decay:
 
     def pass_time(self, profile: Profile, pause_ms: float) -> None:
         """Let time pass in a profile."""
-        keep = exp2(-pause_ms / self.half_life_ms)
+        keep = _exp2(-pause_ms / self.half_life_ms)
         v = profile.values
         for slot in self.values:
             value = v[slot]
@@ -29,12 +32,12 @@ class Decay:
                 v[slot] = value * keep
         for at in self.maps:
             weights = profile.maps[at]
-            for name in weights:
-                weights[name] *= keep
+            for name, weight in weights.items():
+                weights[name] = weight * keep
 
     def pass_into(self, profile: Profile, passed: Profile, pause_ms: float) -> None:
         """Put into a copy of the profile what `pass_time` would leave; the profile stays as it is."""
-        keep = exp2(-pause_ms / self.half_life_ms)
+        keep = _exp2(-pause_ms / self.half_life_ms)
         v, into = profile.values, passed.values
         for slot in self.values:
             value = v[slot]

@@ -93,7 +93,7 @@ class Plan(Fold):
     def fold(self, profile: Profile, event: Event, bounds: ProfileBounds) -> int:
         """Fold the next event in event-time order; see `Profile.fold`."""
         v = profile.values
-        time_ms = event.time_ms
+        time_ms = float(event.time_ms)  # values are floats: an int among them would be slow to read
         if not v[p.EVENTS] or time_ms - v[p.LAST_MS] > bounds.user_ttl_ms:
             profile.clear()
             v = profile.values
@@ -108,8 +108,8 @@ class Plan(Fold):
                     decay.pass_time(profile, pause_ms)
             if pause_ms > bounds.session_gap_ms:
                 self._begin_session(profile, time_ms)
-        v[p.EVENTS] += 1.0
-        v[p.SESSION_EVENTS] += 1.0
+        v[p.EVENTS] = v[p.EVENTS] + 1.0
+        v[p.SESSION_EVENTS] = v[p.SESSION_EVENTS] + 1.0
         v[p.LAST_MS] = time_ms
         return self._step(profile, event)
 
@@ -131,7 +131,7 @@ class Plan(Fold):
                 membership.run(profile, scope)
         return dropped
 
-    def _begin_session(self, profile: Profile, time_ms: int) -> None:
+    def _begin_session(self, profile: Profile, time_ms: float) -> None:
         for end in self._session_ends:
             end.run(profile)
         v = profile.values

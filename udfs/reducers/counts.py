@@ -26,7 +26,8 @@ class AddWeight(Step):
 
     def add(self, profile: Profile, event: Event, scope: Scope) -> int:
         """Add the weight."""
-        profile.values[self._slot] += self._weight
+        values, slot = profile.values, self._slot
+        values[slot] = values[slot] + self._weight
         return 0
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 from array import array
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driftline.state.v1.state_pb2 import UserState
 from driftline.wire import varint
 from state_schemas import codec
+from state_schemas.stored_user import StoredUser, read_fields
 from state_schemas.user_state import decode_user, encode_user
 from tests.builders import bounds
 from tests.unit.udfs.strategies import Arrival, arrivals, histories
@@ -76,3 +78,25 @@ def test_any_number_is_written_as_the_generated_class_writes_it(number: int) -> 
     tagged = bytes([UserState.ACCEPTED_EVENTS_FIELD_NUMBER << 3])
     written = UserState(accepted_events=number).SerializeToString()
     assert written == (tagged + varint(number) if number else b"")
+
+
+def test_fields_of_a_state_are_found_as_the_generated_class_finds_them() -> None:
+    sent = UserState(seen_hashes=b"h" * 8, seen_times_ms=b"t" * 8, layout=1 << 63, tail=b"tail" * 99, numbers=b"n")
+    sent.present, sent.published_before, sent.segments_since_ms = b"present", b"before", b"since"
+    sent.segments.extend(["a", "é"])
+    state = sent.SerializeToString()
+    found = read_fields(b"\x01" + state, 1)
+    assert found is not None
+    names = set(StoredUser.__slots__)
+    assert {name: getattr(found, name) for name in names} == {name: getattr(sent, name) for name in names}
+
+
+def test_fields_of_a_newer_release_are_passed_over() -> None:
+    newer = b"\xf8\x3f\x85\x01" + b"\xf9\x3f" + bytes(8) + b"\xfa\x3f\x02xy"  # a number, eight bytes, and a text
+    found = read_fields(newer + UserState(tail=b"t", numbers=b"n").SerializeToString() + newer, 0)
+    assert found is not None and (found.tail, found.numbers) == (b"t", b"n")
+
+
+@pytest.mark.parametrize("state", [b"", b"\x12\x01t", b"\xa2\x02\x05t", b"\xfd\x3f1234"])
+def test_another_state_is_left_to_the_generated_class(state: bytes) -> None:
+    assert read_fields(state, 0) is None
