@@ -22,7 +22,6 @@ _SETTINGS: Final = (
     "SET TimeZone = 'UTC'",
     "SET autoinstall_known_extensions = false",  # nothing is fetched from a network
     "SET autoload_known_extensions = false",
-    "SET enable_progress_bar = false",
 )
 _TIMES: Final = """
     to_timestamp(event_time_ms / 1000.0) AS event_time,

@@ -64,7 +64,7 @@ class Import:
         location: the folder of the topic.
         typer: makes the typed columns.
         next_offsets: the first offset of each partition; others begin at 0.
-        sources: what is imported, name by SHA-256; kept in the files.
+        sources: what is imported, name by SHA-256; kept in the first file.
         now_ms: the wall clock; only bounds how far ahead an event may be.
 
     Attributes:
@@ -85,7 +85,7 @@ class Import:
         self._location = location
         self._typer = typer
         self._next = dict(next_offsets)
-        self._metadata = {IMPORTED: json.dumps(dict(sources), sort_keys=True)}
+        self._sources = dict(sorted(sources.items()))
         self._now_ms = now_ms
         self._name = f"{STAGED}{uuid.uuid4().hex}"
         self._records: list[Record] = []
@@ -130,7 +130,8 @@ class Import:
     def _write(self) -> None:
         for hour, tables in sorted(self._tables.items()):
             folder = self._location.below(self._name, *folder_of(hour * HOUR_MS).split("/"))
-            write_file(pa.concat_tables(tables), folder, self._metadata)
+            # One file names all sources: a hundred names in thousands of small files would be most of their bytes.
+            write_file(pa.concat_tables(tables), folder, {IMPORTED: json.dumps({} if self.files else self._sources)})
             self.files += 1
         self._tables = {}
         self._buffered_bytes = 0
