@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from console.accounting import Account
 from console.cli import app
+from console.progress import replay_extents
+from console.replaying.note import Replay
 from driftline.errors import DriftlineError, InputError, SettingError
 from jobs.bundle import bound_for
 from jobs.lineage import Submission, claim, resume
 from sink_connectors.catalogue_store import CatalogueStore
+from sink_connectors.replay_notes import ReplayNotes
 from sink_connectors.score_store import Progress, RedisScoreStore
 from tests.builders import DAY
 from tests.lakes import TopicRecord, eventful_history, write_lake
@@ -58,8 +62,24 @@ def records(own_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return found
 
 
+def unaccounted(server: RedisServer, namespace: str) -> int:
+    """How many offsets `driftline drain` would miss, by what is known of the replay."""
+    with (
+        closing(RedisScoreStore.connect(server.url, namespace=namespace)) as store,
+        closing(ReplayNotes.connect(server.url, namespace=namespace)) as notes,
+    ):
+        replay = Replay.decode(notes.get())
+        assert replay is not None
+        assert replay.is_over
+        account = Account.of(replay_extents(replay, {}), store.read_reports(), {}, replay.parts)
+        assert account is not None
+        return sum(part.unaccounted for part in account.partitions.values())
+
+
 @pytest.mark.parametrize("processes", [1, 2, 3])
-def test_the_namespace_is_what_the_job_would_have_left(records: list[TopicRecord], processes: int) -> None:
+def test_the_namespace_is_what_the_job_would_have_left(
+    records: list[TopicRecord], own_redis: RedisServer, processes: int
+) -> None:
     printed = run("replay", "again", "--local", "--processes", str(processes), "--json").stdout
     live = record_by_record(settings_of(None, disorder_ms=DAY), records, {}, NOW_MS)
     document = json.loads(printed)
@@ -68,6 +88,7 @@ def test_the_namespace_is_what_the_job_would_have_left(records: list[TopicRecord
     assert export("again") == live.exported
     (row,) = map(json.loads, run("namespaces", "--json").stdout.splitlines())
     assert (row["name"], row["replay"]) == ("again", "replay of the lake, done")
+    assert unaccounted(own_redis, "again") == 0
     run("promote", "again", "--force")  # without it, Flink is asked which jobs run
 
 

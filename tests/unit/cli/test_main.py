@@ -42,7 +42,7 @@ def test_misuse_exits_2_and_names_the_problem() -> None:
     unknown = run("submit", "no-such-job")
     assert (unknown.returncode, unknown.stderr) == (
         2,
-        "driftline: unknown job 'no-such-job'; known are: score-events\n",
+        "driftline: unknown job 'no-such-job'; known are: score-events, archive-events\n",
     )
 
 
