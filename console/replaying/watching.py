@@ -90,7 +90,10 @@ class Watch:
     def _seen(self, found: Drained, checkpoints: int, now_s: float) -> Seen:
         left = found.published - found.totals.events
         self._added.add(now_s, found.records + left)
-        return Seen(self._replay.phase, found.records, found.records + left, checkpoints, self._trouble)
+        everything = found.records + left
+        if self._replay.phase is Phase.LAKE and self._replay.lake is not None:  # not every offset is a record there
+            everything = max(found.records, self._replay.lake.events)
+        return Seen(self._replay.phase, found.records, everything, checkpoints, self._trouble)
 
     def _checkpoints(self) -> int:
         """Return how many the job has completed. Raises StackError where it has ended, or is not known any more."""
