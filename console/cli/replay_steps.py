@@ -227,7 +227,7 @@ def _stay(stack: StackSettings, namespace: str, run: ReplayRun, *, as_json: bool
     if run.replay.phase is Phase.DONE:
         _say(f"the replay is done; its last savepoint: {run.savepoint}" if run.savepoint else "the replay is done")
         return
-    _say(f"the job goes on as a live one in namespace {namespace}; every later submission needs what this one had")
+    _say(f"the job goes on as a live one in namespace {namespace}; later submissions of it: {run.later()}")
     if run.replay.promote:
         _promote(stack, namespace)
 

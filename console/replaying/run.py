@@ -119,6 +119,12 @@ class ReplayRun:
             self._next()
         return found
 
+    def later(self) -> str:
+        """Return the command that submits the job again once it is live; without settings that are secret."""
+        given = of_phase(spec_of(JOB), self._namespace, self.replay)
+        settings = " ".join(f"--set {name}={value}" for name, value in sorted(given.items()))
+        return f"driftline submit {JOB} --from-savepoint {LATEST} {settings}"
+
     def _next(self) -> None:
         """Stop the job with a savepoint, and submit it for the next phase, if there is one."""
         self.report("taking a savepoint")
