@@ -146,7 +146,7 @@ class TestPromotion:
     ) -> None:
         compared.gaps = staticmethod(lambda: [Gap(3, 10, 14)])
         counts = iter(range(0, 1_000, 100))
-        compared.processed = lambda _: next(counts)  # type: ignore[method-assign]
+        compared.processed = lambda _: next(counts)  # type: ignore[method-assign, assignment]
         with pytest.raises(
             InputError, match=r"behind main after 0.3 s, by up to 4 offsets \(partition 3 from 10 to 14\)"
         ):
