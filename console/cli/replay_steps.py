@@ -219,7 +219,9 @@ def _stay(stack: StackSettings, namespace: str, run: ReplayRun, *, as_json: bool
             progress.show(seen.records, seen.all_records, note)
 
         run.go_on(show, stop)
-    if not run.replay.is_over:
+        waits = run.replay.promote and run.replay.phase is Phase.LIVE
+        promotable = waits and run.catch_up(show, stop)
+    if not run.replay.is_over or waits != promotable:
         _say(f"the job goes on; `driftline replay {namespace} --resume` watches it again")
         raise typer.Exit(_INTERRUPTED)
     with closing(TopicProgress(stack, namespace)) as progressed:
@@ -228,7 +230,7 @@ def _stay(stack: StackSettings, namespace: str, run: ReplayRun, *, as_json: bool
         _say(f"the replay is done; its last savepoint: {run.savepoint}" if run.savepoint else "the replay is done")
         return
     _say(f"the job goes on as a live one in namespace {namespace}; later submissions of it: {run.later()}")
-    if run.replay.promote:
+    if promotable:
         _promote(stack, namespace)
 
 

@@ -112,12 +112,18 @@ class ReplayRun:
         """
         found: Drained | None = None
         while not self.replay.is_over:
-            late_s = _LATE_S + 2 * self._settings().block_ms / 1_000
-            watch = Watch(self._stack, self._namespace, self.replay, self._job_id, late_s)
-            if (found := watch.until_done(show, stop)) is None:
+            if (found := self._watch(show, stop)) is None:
                 return None
             self._next()
         return found
+
+    def catch_up(self, show: Callable[[Seen], object], stop: Event) -> bool:
+        """Wait until the live job has caught up with what came in while it was submitted; not where `stop` was set."""
+        return self._watch(show, stop) is not None
+
+    def _watch(self, show: Callable[[Seen], object], stop: Event) -> Drained | None:
+        late_s = _LATE_S + 2 * self._settings().block_ms / 1_000
+        return Watch(self._stack, self._namespace, self.replay, self._job_id, late_s).until_done(show, stop)
 
     def later(self) -> str:
         """Return the command that submits the job again once it is live; without settings that are secret."""

@@ -82,7 +82,7 @@ class Watch:
     def _is_over(self, found: Drained) -> bool:
         if found.lost:
             return False
-        if self._replay.then_live and self._replay.phase is Phase.TOPIC:
+        if self._replay.then_live and self._replay.phase is not Phase.LAKE:
             left = found.published - found.totals.events
             return found.done or has_caught_up(left, self._added.a_s, self._late_s)
         return found.done

@@ -115,6 +115,13 @@ def test_one_that_goes_live_has_caught_up_within_a_second_of_traffic(world: Worl
     assert 0 < found.published - found.totals.events <= 1_000
 
 
+def test_one_that_is_live_has_caught_up_again_with_what_came_in_meanwhile(world: World) -> None:
+    live = replace(TOPIC, parts={0: Part(0)}, then_live=True, phase=Phase.LIVE)
+    world.looks = lambda look: read(1_000 * look, 10_000 + 500 * look)
+    assert watch(world, live) is not None
+    assert world.count > 10
+
+
 def test_a_job_that_failed_is_named_with_its_cause(world: World) -> None:
     world.state = "FAILED"
     with pytest.raises(StackError, match=r"has ended: OffsetOutOfRange; `driftline replay again --resume`"):
