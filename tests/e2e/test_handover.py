@@ -139,8 +139,9 @@ def test_a_hand_over_under_traffic_loses_nothing_and_takes_nothing_back(stack: R
 
 
 def test_what_a_replay_is_refused(stack: RealStack, live: Namespace, tmp_path: Path) -> None:
+    live.ensure_job()
     stack.make_room(1)
-    live.stack.driftline("promote", "--force", live.name)
+    stack.driftline("promote", "--force", live.name)
     assert "before is the live one" in stack.fails("replay", "before", env=live.env)
     (tmp_path / "one.jsonl").write_text(
         json.dumps({"eventId": "a", "userId": "u", "type": "VIEW", "eventTimeMs": str(int(time.time() * 1_000))}) + "\n"
