@@ -70,7 +70,7 @@ def arriving(events: Sequence[UserEvent]) -> list[Sent]:
     rng = random.Random(3)
     found = []
     for number, event in enumerate(events):
-        delay_ms = rng.choices([0, rng.randrange(20 * HOUR), 30 * HOUR + rng.randrange(DAY)], [90, 8, 2])[0]
+        delay_ms = rng.choices([0, rng.randrange(20 * HOUR), 2 * DAY + rng.randrange(3 * DAY)], [86, 8, 6])[0]
         found.append(_sent(event, event.event_time_ms + delay_ms))
         if rng.random() < 0.03:
             found.append(_sent(event, event.event_time_ms + delay_ms + rng.randrange(2 * HOUR)))
@@ -184,7 +184,7 @@ def assert_same(replay: Namespace, live: Namespace) -> None:
     """Counters, scores and sessions are those of the live job."""
     counters = live.drain()
     assert replay.drain() == counters
-    assert min(counters.duplicate, counters.late, counters.dead_letter) > 50
+    assert min(counters.duplicate, counters.late, counters.dead_letter) > 20  # there are some of each
     assert_same_scores(replay.export(), live.export())
     eventually(
         lambda: final_sessions(replay), lambda found: found == final_sessions(live), "the sessions are published"
