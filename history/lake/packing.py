@@ -39,11 +39,13 @@ class Texts(NamedTuple):
         sizes = np.where(absent, 0, np.diff(ends))
         return cls(ends[:-1], sizes, absent, np.frombuffer(content or b"", np.uint8))
 
-    def gathered(self) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return the borders of the rows, from 0, and their bytes without any in between."""
+    def gathered(self) -> NDArray[np.uint8]:
+        """Return the bytes of the rows in a row, without any in between."""
         borders = np.concatenate([[0], np.cumsum(self.sizes)])
+        if len(self.sizes) and bool((self.begins == self.begins[0] + borders[:-1]).all()):  # usual: nothing in between
+            return self.content[self.begins[0] : self.begins[0] + borders[-1]]
         shifts = np.repeat(self.begins - borders[:-1], self.sizes)
-        return borders, self.content[np.arange(borders[-1]) + shifts]
+        return self.content[np.arange(borders[-1]) + shifts]
 
 
 def packed(records: pa.Table, partition: int) -> bytes:
@@ -56,7 +58,7 @@ def packed(records: pa.Table, partition: int) -> bytes:
     keys, values = Texts.of(records.column("key")), Texts.of(records.column("payload"))
     numbers = [records.column(name).to_numpy().astype("<i8").tobytes() for name in ("offset", "record_time_ms")]
     sizes = [np.where(texts.absent, ABSENT, texts.sizes).astype("<i4").tobytes() for texts in (keys, values)]
-    content = [texts.gathered()[1].tobytes() for texts in (keys, values)]
+    content = [texts.gathered().tobytes() for texts in (keys, values)]
     return b"".join([HEAD.pack(records.num_rows, partition), *numbers, *sizes, *content])
 
 
