@@ -18,6 +18,10 @@ from history.lake.layout import DATE, HOUR
 from jobs.flink.outputs import literal
 
 SUFFIX: Final = ".parquet"
+_PAGE_BYTES: Final = 64 * 1024  # a column of an open file takes buffers in proportion: Parquet's default is a megabyte
+_IDLE_S: Final = (
+    10  # an hour without records for so long has its file closed: an open one takes up to a megabyte of heap
+)
 _WRITER: Final = "StreamingFileWriter"  # Flink's operator
 _TEXTS_BY_TEXT: Final = pa.map_(pa.string(), pa.string())
 _BYTES_BY_TEXT: Final = pa.map_(pa.string(), pa.binary())
@@ -89,7 +93,9 @@ def write_lake(
             'connector' = 'filesystem', 'path' = {literal(folder)},
             'format' = 'parquet', 'parquet.compression' = 'ZSTD',
             'parquet.block.size' = '{row_group_bytes}',
-            'sink.rolling-policy.file-size' = '{file_bytes_max} bytes'
+            'parquet.page.size' = '{_PAGE_BYTES}', 'parquet.dictionary.page.size' = '{_PAGE_BYTES}',
+            'sink.rolling-policy.file-size' = '{file_bytes_max} bytes',
+            'sink.rolling-policy.inactivity-interval' = '{_IDLE_S} s', 'sink.rolling-policy.check-interval' = '2 s'
         )""")
     statements.add_insert_sql(_rows_of_blocks(schema))
 
