@@ -152,8 +152,10 @@ class FlinkFiles:
         """Where S3 is, for a lake there; credentials and region are those of the environment."""
         if not self._settings.s3_endpoint:
             return {}
-        # A server of one's own has no names of hosts for buckets.
-        return {"s3.endpoint": self._settings.s3_endpoint, "s3.path.style.access": "true"}
+        # A server of one's own has no names of hosts for buckets. After a crash Flink completes files again that are
+        # complete already; what a server answers then may be retried, with the default for two minutes a file.
+        found = {"s3.endpoint": self._settings.s3_endpoint, "s3.path.style.access": "true"}
+        return found | {"s3.retry.limit": "3"}
 
     def _external(self) -> dict[str, str]:
         """Only what the client needs: an existing cluster has folders, addresses and a Python of its own."""
