@@ -45,7 +45,8 @@ class Texts(NamedTuple):
         if len(self.sizes) and bool((self.begins == self.begins[0] + borders[:-1]).all()):  # usual: nothing in between
             return self.content[self.begins[0] : self.begins[0] + borders[-1]]
         shifts = np.repeat(self.begins - borders[:-1], self.sizes)
-        return self.content[np.arange(borders[-1]) + shifts]
+        gathered: NDArray[np.uint8] = self.content[np.arange(borders[-1]) + shifts]
+        return gathered
 
 
 def packed(records: pa.Table, partition: int) -> bytes:
