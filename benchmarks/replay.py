@@ -1,10 +1,11 @@
 """The rate of a replay beside that of the live job, on the same backlog in the same run, and the memory it takes.
 
-    python -m benchmarks.replay [--events 2000000] [--users 50000] [--runs 1] [--parallelism 1]
+    python -m benchmarks.replay [--events 2000000] [--users 50000] [--runs 1] [--parallelism 2]
 
-One topic is processed from its beginning four times a run, each into a namespace of its own: by the live job with its
-default settings; by a replay from the topic and one from the lake, with the settings that `driftline replay` gives
-them; and by `driftline replay --local`, without Flink. The lake is filled from the topic before, which is not measured.
+One topic is processed from its beginning several times a run, each into a namespace of its own: by the live job with
+its default settings, and with as many slots as the replays; by a replay from the topic and one from the lake, with the
+settings that `driftline replay` gives them; and by `driftline replay --local`, without Flink. The lake is filled from
+the topic before, which is not measured.
 Rates are those of benchmarks.job: start-up does not count, but for `--local`, whose processes start in moments. Memory
 is what the TaskManager holds resident along the way, or the processes of `--local`; it is flat where the last quarter
 of a run takes no more than the one before, but for what a JVM frees late.
@@ -13,15 +14,12 @@ of a run takes no more than the one before, but for what a JVM frees late.
 from __future__ import annotations
 
 import argparse
-import resource
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
-
-import psutil
 
 from benchmarks.checks import Check, at_least, at_most, lines
 from benchmarks.lake_runs import fill_lake, publish_chunks
@@ -30,11 +28,7 @@ from benchmarks.measuring import clear_redis
 from benchmarks.topic_runs import fill, own_topic, submit, submitting, train
 from benchmarks.workbench import Workbench, machine, save, say, spread, workbench
 from console.progress import TopicProgress
-from console.replaying.local import Look, replay_locally
-from console.submission import job_settings
-from driftline.units import MIB
 from jobs.replay_settings import replay_settings
-from jobs.settings import ScoreEventsSettings
 from sink_connectors.score_store import Progress
 
 RATIO_MIN = 1.5
@@ -43,7 +37,8 @@ WARM_UP_EVENTS = 300_000  # after which the JVM has compiled what runs often
 LOOK_S = 0.05
 LOOK_AT_MEMORY_S = 0.5
 CHUNKS_TOPIC = "replay-chunks"
-LIVE, TOPIC, LAKE, LOCAL = "live job", "replay of the topic", "replay of the lake", "replay --local"
+LIVE, WIDE = "live job", "live job, slots of the replay"
+TOPIC, LAKE, LOCAL = "replay of the topic", "replay of the lake", "replay --local"
 
 
 @dataclass(frozen=True)
@@ -81,16 +76,14 @@ def main() -> None:
         lake = str(stack.settings.home / "bench-lake")
         filed = fill_lake(bench, lake)
         say(f"{filed:,} records are in the lake, {publish_chunks(bench, lake, CHUNKS_TOPIC):,} chunks planned")
-        _warm_up(bench)
+        _warm_up(bench, options.parallelism)
         for number in range(options.runs):
             for kind, assignments in kinds.items():
                 clear_redis(bench.settings)
-                run = _run(bench, f"{kind.split()[-1]}-{number}", [one.format(lake=lake) for one in assignments])
+                namespace = f"run-{sum(map(len, found.values()))}"
+                run = _run(bench, namespace, [one.format(lake=lake) for one in assignments])
                 found[kind].append(run)
                 say(f"run {number + 1}: {kind} {run.rate:,.0f} events/s")
-            clear_redis(bench.settings)
-            found.setdefault(LOCAL, []).append(_run_local(bench, f"local-{number}", lake))
-            say(f"run {number + 1}: {LOCAL} {found[LOCAL][-1].rate:,.0f} events/s")
             clear_redis(bench.settings)
             local = run_local(bench, lake, f"local-{number}")
             found[LOCAL].append(Run(local.rate, local.cpu_s * 1e6 / events, local.memory_mib, local.totals))
@@ -108,17 +101,20 @@ def main() -> None:
 def _kinds(options: argparse.Namespace) -> dict[str, list[str]]:
     """The settings of each kind of run."""
     replay = [f"{name}={value}" for name, value in replay_settings(options.parallelism).items()]
-    live = [f"parallelism={options.parallelism}"]
     return {
-        LIVE: live,
+        LIVE: [],
+        WIDE: [f"parallelism={options.parallelism}"],
         TOPIC: [*replay, *options.set],
         LAKE: [*replay, f"chunks_topic={CHUNKS_TOPIC}", "lake_url={lake}", *options.set],
     }
 
 
-def _warm_up(bench: Workbench) -> None:
+def _warm_up(bench: Workbench, task_managers: int) -> None:
+    """Have every TaskManager fold for a while, alone and together."""
+    if task_managers > 1:
+        bench.driftline("up", "--detach", "--task-managers", str(task_managers))
     with (
-        submitting(bench, lambda: submit(bench, "warm-up")) as submission,
+        submitting(bench, lambda: submit(bench, "warm-up", [f"parallelism={task_managers}"])) as submission,
         closing(TopicProgress(bench.settings, "warm-up")) as progress,
     ):
         while progress.look().totals.events < WARM_UP_EVENTS:
@@ -140,30 +136,6 @@ def _run(bench: Workbench, namespace: str, assignments: Sequence[str]) -> Run:
     rate = (last.events - first.events) / (ended_s - began_s)
     totals = last.accepted, last.duplicate, last.late, last.dead_letter
     return Run(rate, cpu_s * 1e6 / last.events, memory.by_quarter(), totals)
-
-
-def _run_local(bench: Workbench, namespace: str, lake: str) -> Run:
-    """Process the lake once without Flink; its rate counts the start of its processes, too."""
-    given = {"namespace": namespace, "lake_url": lake}
-    settings = job_settings("score-events", bench.settings, given)
-    assert isinstance(settings, ScoreEventsSettings)  # noqa: S101  (of that job)
-    most_mib, began_cpu_s = [0.0] * 4, _children_cpu_s()
-
-    def look(seen: Look) -> None:
-        quarter = min(3, int(4 * seen.records / max(seen.total, 1)))
-        workers = [child for child in psutil.Process().children() if "multiprocessing" in " ".join(child.cmdline())]
-        most_mib[quarter] = max(most_mib[quarter], sum(child.memory_info().rss for child in workers) / MIB)
-
-    made = replay_locally(settings, report=look)
-    totals = made.totals.accepted, made.totals.duplicate, made.totals.late, made.totals.dead_letter
-    cpu_s = (_children_cpu_s() - began_cpu_s) * 1e6 / made.records
-    return Run(made.records / made.seconds, cpu_s, _filled(most_mib), totals)
-
-
-def _children_cpu_s() -> float:
-    """CPU seconds of this program's processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _filled(most_mib: Sequence[float]) -> list[float]:
@@ -221,7 +193,7 @@ def text(result: dict[str, Any]) -> str:
         ratios = [rate / other for rate, other in zip(rates, live, strict=True)]
         memory = " ".join(f"{mib:,.0f}" for mib in runs[-1]["memory_mib"])
         cpu_s = median(run["cpu_s"] for run in runs)
-        shown.append(f"{kind:<20} {spread(rates)}; {spread(ratios, '.2f')}; {cpu_s:.1f}; {memory}")
+        shown.append(f"{kind:<30} {spread(rates)}; {spread(ratios, '.2f')}; {cpu_s:.1f}; {memory}")
     return "\n".join([*shown, *lines(checks(result))])
 
 
@@ -246,7 +218,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--users", type=int, default=50_000)
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--parallelism", type=int, default=1, help="slots of every job, one a TaskManager")
+    parser.add_argument("--parallelism", type=int, default=2, help="slots of the replays, one a TaskManager")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the replays")
     return parser.parse_args()
 
