@@ -148,14 +148,7 @@ class Lake:
     def _open(self) -> None:
         self._contents = current_files(self.location, self._since, self._until)
         if not self._contents:
-            dates = (
-                f" of the dates {self._since or '...'} to {self._until or '...'}" if self._since or self._until else ""
-            )
-            message = (
-                f"no lake in {self.location.path}{dates}: `driftline submit archive-events` or `driftline lake import` "
-                "fills one"
-            )
-            raise InputError(message)
+            raise InputError(self._nothing())
         schemas = [*dict.fromkeys(footer.schema for _, footer in self._contents), _PARTITIONING.schema]
         try:
             self._schema = pa.unify_schemas(schemas, promote_options="permissive")
@@ -168,6 +161,13 @@ class Lake:
             raise InputError(message)
         self._dataset = self._of(self.files())
         self._fragments = {one.path: one for one in self._dataset.get_fragments()}
+
+    def _nothing(self) -> str:
+        """What to say where there are no files."""
+        if self._since or self._until:
+            return f"no records of event dates {self._since}..{self._until} are in the lake in {self.location.path}"
+        path = self.location.path
+        return f"no lake in {path}: `driftline submit archive-events` or `driftline lake import` fills one"
 
     def _around(self, partition: int, begin: int, end: int) -> ds.FileSystemDataset:
         """The files that may have such rows; their ends are read once."""

@@ -171,7 +171,7 @@ def test_the_live_namespace_is_refused(records: list[TopicRecord]) -> None:
     [
         (("--dates", "2026"), SettingError, "--dates must be like"),
         (("--dates", "2026-01-03..2026-01-01"), SettingError, "--dates begins behind its end"),
-        (("--dates", "2031-01-01"), InputError, "no records of topic events"),
+        (("--dates", "2031-01-01"), InputError, "no records of event dates"),
         (("--lake", "/nowhere/at/all"), InputError, "no lake in /nowhere/at/all/events"),
         (("--set", "require_model=true"), DriftlineError, "no model to score with"),
     ],
