@@ -197,9 +197,6 @@ def test_every_record_is_in_the_lake_once_as_it_was(stack: RealStack, archive: A
     archive.stop()
 
 
-@pytest.mark.xfail(
-    strict=False, reason="completing an object again after a crash took two minutes each; see s3.retry.limit"
-)
 def test_a_lake_in_a_bucket_has_every_record_once(s3: S3Server, tmp_path: Path) -> None:
     place = {"DRIFTLINE_LAKE_URL": f"{s3.url}/shop", "DRIFTLINE_S3_ENDPOINT": s3.endpoint}
     own = RealStack(tmp_path / "home", place)
