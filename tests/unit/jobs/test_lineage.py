@@ -80,6 +80,7 @@ FREE = {
     "start_offsets",
     "until_offsets",
     "chunks_topic",
+    "lake_dates",
     "lake_url",
     "s3_endpoint",
     "only_users",
