@@ -10,6 +10,7 @@ from console import progress
 from console.cli import scores
 from console.settings import StackSettings
 from driftline.errors import InputError, ServiceUnavailable
+from sink_connectors.replay_notes import ReplayNotes
 from sink_connectors.score_store import RedisScoreStore
 
 
@@ -30,6 +31,9 @@ class Connection:
     def live_namespace(self) -> str:
         return "main"
 
+    def get(self) -> None:
+        """The note of a replay: there is none."""
+
     def user_ids(self) -> Any:
         message = "Redis went away"
         raise ServiceUnavailable(message)
@@ -39,6 +43,7 @@ class Connection:
 def _counted(monkeypatch: pytest.MonkeyPatch) -> None:
     Connection.opened = 0
     monkeypatch.setattr(RedisScoreStore, "connect", lambda *_args, **_named: Connection())
+    monkeypatch.setattr(ReplayNotes, "connect", lambda *_args, **_named: Connection())
     monkeypatch.setattr(progress, "connect_consumer", lambda _settings: Connection())
 
 
