@@ -153,8 +153,8 @@ def test_what_a_replay_is_refused(stack: RealStack, live: Namespace, tmp_path: P
     assert "has an end" in stack.fails(
         "submit", "score-events", "--from-savepoint", "latest", "--set", "namespace=refused", env=live.env
     )
-    refused = stack.fails("replay", "wide", "--parallelism", "64", env=live.env)
-    assert "needs 64 free slot(s)" in refused
+    refused = stack.fails("replay", "wide", "--parallelism", "8", env=live.env)
+    assert "needs 8 free slot(s)" in refused
     assert "driftline up --detach --task-managers" in refused
 
 
