@@ -98,6 +98,10 @@ class FlinkRest:
         """How many slots are free."""
         return int(self.get("/overview")["slots-available"])
 
+    def slots(self) -> int:
+        """How many slots there are, free or not."""
+        return int(self.get("/overview")["slots-total"])
+
     def metric_sum(self, job_id: str, vertex_id: str, metric: str) -> float:
         """Sum a metric over the subtasks of a vertex; 0 while it is not reported."""
         return self._metric(job_id, vertex_id, metric, "sum")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from console.flink_client import run_job
 from console.flink_rest import ENDED, FlinkRest
@@ -14,6 +15,9 @@ from console.starting import await_tasks
 from driftline.errors import StackError
 from jobs.base_settings import JobSettings, ModelSettings
 from jobs.register import spec_of
+
+_SLOTS_BACK_S: Final = 10.0
+_POLL_S: Final = 0.2
 
 
 class Submitted(NamedTuple):
@@ -120,13 +124,21 @@ def require_room(flink: FlinkRest, job: str, settings: JobSettings) -> None:
             f"`driftline stop {job}` stops it, --set namespace=NAME runs a second one beside it"
         )
         raise StackError(message)
-    free = flink.free_slots()
+    free = _free_slots(flink, settings.parallelism)
     if free < settings.parallelism:
         message = (
             f"{job} needs {settings.parallelism} free slot(s), the cluster has {free}; "
             "`driftline up --detach --task-managers N` adds TaskManagers of one slot each"
         )
         raise StackError(message)
+
+
+def _free_slots(flink: FlinkRest, wanted: int) -> int:
+    """Return how many slots are free; a job that has ended gives its own back a moment later."""
+    deadline_s = time.monotonic() + _SLOTS_BACK_S
+    while (free := flink.free_slots()) < wanted <= flink.slots() and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+    return free
 
 
 def _make_models_folder(stack: StackSettings, settings: JobSettings) -> None:

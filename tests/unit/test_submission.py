@@ -50,6 +50,7 @@ class Flink:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.calls: list[str] = []
         self.jobs: list[Job] = []
+        self.free = [1]  # slots, at each look; the last for ever
         self.before: Callable[[], object] = lambda: None
         patch.setattr(submission, "FlinkRest", lambda _: self)
         patch.setattr(submission, "run_job", self._run)
@@ -60,6 +61,9 @@ class Flink:
         return next((job for job in self.jobs if job.name == name), None)
 
     def free_slots(self) -> int:
+        return self.free.pop(0) if len(self.free) > 1 else self.free[0]
+
+    def slots(self) -> int:
         return 1
 
     def _run(self, spec: JobSpec, _stack: object, settings: object, savepoint: str, **_: object) -> str:
@@ -96,6 +100,24 @@ def saved(folder: Path, at_s: int, *, complete: bool = True) -> Path:
 def test_the_first_job_of_a_namespace_needs_no_word(stack: StackSettings, flink: Flink) -> None:
     assert submit(stack) == A
     assert flink.calls == [""]
+
+
+def test_a_slot_that_comes_back_in_a_moment_is_waited_for(
+    stack: StackSettings, flink: Flink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "_POLL_S", 0.001)
+    flink.free = [0, 0, 1]
+    assert submit(stack) == A
+
+
+def test_slots_that_do_not_come_back_are_missing(
+    stack: StackSettings, flink: Flink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "_SLOTS_BACK_S", 0.01)
+    monkeypatch.setattr(submission, "_POLL_S", 0.001)
+    flink.free = [0]
+    with pytest.raises(StackError, match="needs 1 free slot"):
+        submit(stack)
 
 
 def test_a_job_that_was_made_and_saw_no_event_is_none_to_lose(
