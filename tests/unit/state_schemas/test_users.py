@@ -145,4 +145,5 @@ def test_the_estimate_holds_for_what_is_declared(events: int, tmp_path: Path) ->
     read()
     allocated = max(min(allocated_by(made) for _ in range(5)), min(allocated_by(read) for _ in range(5)))
     estimate = memory_bytes(read(), len(state))
-    assert 0.6 * allocated <= estimate <= 1.6 * allocated, (allocated, estimate)
+    # Numbers that are zero are one object in a compiled core, and are counted all the same.
+    assert 0.6 * allocated <= estimate <= 1.7 * allocated, (allocated, estimate)
