@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
+from collections.abc import Sequence
 from typing import NamedTuple, cast
 
 import psutil
@@ -67,11 +68,16 @@ class _Watch:
         self._most_mib[quarter] = max(self._most_mib[quarter], resident)
 
     def by_quarter(self) -> list[float]:
-        """The most in each quarter; one that was too short to look at has that of the one before."""
-        found: list[float] = []
-        for most in self._most_mib:
-            found.append(most or (found[-1] if found else 0.0))
-        return found
+        """The most in each quarter."""
+        return filled(self._most_mib)
+
+
+def filled(most_mib: Sequence[float]) -> list[float]:
+    """Return the most in each quarter; one that was too short to look at has that of the one before."""
+    found: list[float] = []
+    for most in most_mib:
+        found.append(most or (found[-1] if found else 0.0))
+    return found
 
 
 def _resident_mib(process: psutil.Process) -> float:

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.checks import Check, at_least, at_most, lines
 from benchmarks.lake_runs import fill_lake, publish_chunks
-from benchmarks.local_runs import run_local
+from benchmarks.local_runs import filled, run_local
 from benchmarks.measuring import clear_redis
 from benchmarks.topic_runs import fill, own_topic, submit, submitting, train
 from benchmarks.workbench import Workbench, machine, save, say, spread, workbench
@@ -138,14 +138,6 @@ def _run(bench: Workbench, namespace: str, assignments: Sequence[str]) -> Run:
     return Run(rate, cpu_s * 1e6 / last.events, memory.by_quarter(), totals)
 
 
-def _filled(most_mib: Sequence[float]) -> list[float]:
-    """The most in each quarter; one that was too short to look at has that of the one before."""
-    found: list[float] = []
-    for most in most_mib:
-        found.append(most or (found[-1] if found else 0.0))
-    return found
-
-
 def _watch(
     progress: TopicProgress, memory: _Memory, check: Callable[[], None], *, until_first: bool = False
 ) -> tuple[Progress, float]:
@@ -176,7 +168,7 @@ class _Memory:
 
     def by_quarter(self) -> list[float]:
         """The most in each quarter."""
-        return _filled(self._most_mib)
+        return filled(self._most_mib)
 
 
 def _managers(bench: Workbench) -> dict[str, tuple[float, float]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 
 from pyflink.datastream import StreamExecutionEnvironment
-from pyflink.table import StreamTableEnvironment
 
 from driftline.topics import EVENTS
 from history.lake.layout import schema_of
@@ -20,18 +19,19 @@ from jobs.bundle import input_bundle_of
 from jobs.flink.lake_files import columns_type, file_url, name_files, write_lake
 from jobs.flink.record_blocks import read_records
 from jobs.flink.running import effective_configuration, run
+from jobs.flink.tables import table_environment
 from jobs.flink.uids import pin_uids
 from jobs.lineage import Submission
 from jobs.operators.archive_blocks import ArchiveBlocks
 from state_schemas import names
-from udfs.shards import KEY_GROUPS
 
 
 def build(env: StreamExecutionEnvironment, settings: ArchiveEventsSettings, submission: Submission) -> None:
     """Lay out the job: blocks of records, their typed columns, and the files."""
     require_endpoint(effective_configuration(env), settings)
     begins = {} if submission.restored else behind_lake(settings)
-    tables = _table_environment(env, settings)
+    env.enable_checkpointing(settings.checkpoint_s * 1_000)  # a file an hour and checkpoint: fewer are larger files
+    tables = table_environment(env, settings.parallelism)
     bundle = input_bundle_of(settings)
     schema = schema_of(declared_kinds(json.loads(bundle.plan)["events"]))
     blocks = read_records(
@@ -61,16 +61,6 @@ def build(env: StreamExecutionEnvironment, settings: ArchiveEventsSettings, subm
     statements.attach_as_datastream()
     name_files(env)
     pin_uids(env, names.ARCHIVE_BLOCKS, {}, files_role="lake")
-
-
-def _table_environment(env: StreamExecutionEnvironment, settings: ArchiveEventsSettings) -> StreamTableEnvironment:
-    env.set_parallelism(settings.parallelism)
-    env.set_max_parallelism(KEY_GROUPS)
-    env.enable_checkpointing(settings.checkpoint_s * 1_000)  # a file an hour and checkpoint: fewer are larger files
-    tables = StreamTableEnvironment.create(env)
-    tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
-    tables.get_config().set("table.local-time-zone", "UTC")
-    return tables
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from jobs.flink.blocks import WATERMARK_INTERVAL_MS, read_blocks
 from jobs.flink.chunks import read_chunks
 from jobs.flink.outputs import TopicWriter
 from jobs.flink.running import run
+from jobs.flink.tables import table_environment
 from jobs.flink.uids import pin_uids
 from jobs.lineage import Submission
 from jobs.operators.rows import DEAD_LETTERS, LATE_EVENTS, results_type
@@ -25,12 +26,12 @@ from jobs.pipeline import stage_topics
 from jobs.replay_settings import offsets_in
 from jobs.settings import ScoreEventsSettings
 from state_schemas import names
-from udfs.shards import KEY_GROUPS
 
 
 def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submission: Submission) -> None:
     """Lay out the job: blocks of records, folded and scored by shard, and a topic for each kind of result."""
-    tables = _table_environment(env, settings)
+    env.get_config().set_auto_watermark_interval(WATERMARK_INTERVAL_MS)
+    tables = table_environment(env, settings.parallelism)
     topics = {topic.role: settings.topic(topic) for topic in stage_topics()}
     blocks = read_chunks(env, settings) if settings.chunks_topic else _blocks(tables, settings)
     results = blocks.process(ScoreBlocks(settings, submission, bundle_of(settings)), results_type(list(topics)))
@@ -45,16 +46,6 @@ def build(env: StreamExecutionEnvironment, settings: ScoreEventsSettings, submis
     pin_uids(
         env, names.SCORE_BLOCKS, {settings.topic(topic): topic.role for topic in (DEAD_LETTER, LATE, *stage_topics())}
     )
-
-
-def _table_environment(env: StreamExecutionEnvironment, settings: ScoreEventsSettings) -> StreamTableEnvironment:
-    env.set_parallelism(settings.parallelism)
-    env.set_max_parallelism(KEY_GROUPS)
-    env.get_config().set_auto_watermark_interval(WATERMARK_INTERVAL_MS)
-    tables = StreamTableEnvironment.create(env)
-    tables.get_config().set("table.exec.uid.generation", "ALWAYS")  # a savepoint finds every operator by its uid
-    tables.get_config().set("table.local-time-zone", "UTC")
-    return tables
 
 
 def _blocks(tables: StreamTableEnvironment, settings: ScoreEventsSettings) -> KeyedStream:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from google.protobuf.message import DecodeError
 
 from console.simulator import SimulationSpec, simulate, user_event
 from driftline.event.v1.event_pb2 import UserEvent
@@ -107,3 +108,16 @@ def raw_table(records: Sequence[TopicRecord]) -> pa.Table:
     """The columns of the records as they were."""
     rows = [record._asdict() | {"headers": []} for record in records]
     return pa.Table.from_pylist(rows, schema=RAW)
+
+
+def forgotten_users(payloads: Iterable[bytes | None]) -> set[str]:
+    """The users of whom there is a FORGET: what live had published of them before, a large block never knew."""
+    found = set()
+    for payload in payloads:
+        try:
+            event = UserEvent.FromString(payload or b"")
+        except DecodeError:
+            continue
+        if event.type == UserEvent.FORGET:
+            found.add(event.user_id)
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
@@ -12,44 +11,14 @@ from typing import TYPE_CHECKING, Final, Self
 
 import typer
 
+from console.pace import Pace
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LINE_EVERY_S: Final = 10.0
 _WINDOW_S: Final = 20.0  # whose rate is shown
 _SAMPLE_S: Final = 0.5
-
-
-class Pace:
-    """The rate of the last while, and how long the rest takes at it. Pure: the clock is an argument."""
-
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
-
-    def note(self, now_s: float, done: int) -> None:
-        """Note that so much is done at a time."""
-        samples = self._samples
-        if len(samples) > 1 and now_s - samples[-2][0] < _SAMPLE_S:
-            samples[-1] = now_s, done
-        else:
-            samples.append((now_s, done))
-        while len(samples) > 2 and samples[1][0] <= now_s - _WINDOW_S:  # noqa: PLR2004  (two make a rate)
-            samples.popleft()
-
-    @property
-    def rate_s(self) -> float:
-        """How much is done a second; 0 while that is not known."""
-        if not self._samples:
-            return 0.0
-        (first_s, first), (last_s, last) = self._samples[0], self._samples[-1]
-        return (last - first) / (last_s - first_s) if last_s > first_s else 0.0
-
-    def left_s(self, total: int) -> float | None:
-        """How long the rest takes; None while that is not known."""
-        rate_s = self.rate_s
-        if not self._samples or rate_s <= 0:
-            return None
-        return max(0, total - self._samples[-1][1]) / rate_s
 
 
 def progress_text(done: int, total: int, pace: Pace, what: str) -> str:
@@ -87,7 +56,7 @@ class Progressing:
         self._terminal = sys.stderr.isatty() if terminal is None else terminal
         self._clock = clock
         self._echo = echo
-        self._pace = Pace()
+        self._pace = Pace(_WINDOW_S, _SAMPLE_S)
         self._line_at_s = 0.0
         self._bar: Progress | None = None
         self._task: TaskID | None = None

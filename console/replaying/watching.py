@@ -9,9 +9,9 @@ from threading import Event
 from typing import NamedTuple
 
 from console.flink_rest import ENDED, FlinkRest
+from console.pace import Pace, has_caught_up
 from console.progress import Drained, TopicProgress, lost_text
 from console.replaying.note import Phase, Replay
-from console.replaying.pace import Pace, has_caught_up
 from console.settings import StackSettings
 from driftline.errors import InputError, ServiceUnavailable, StackError
 
@@ -84,12 +84,12 @@ class Watch:
             return False
         if self._replay.then_live and self._replay.phase is not Phase.LAKE:
             left = found.published - found.totals.events
-            return found.done or has_caught_up(left, self._added.a_s, self._late_s)
+            return found.done or has_caught_up(left, self._added.rate_s, self._late_s)
         return found.done
 
     def _seen(self, found: Drained, checkpoints: int, now_s: float) -> Seen:
         left = found.published - found.totals.events
-        self._added.add(now_s, found.records + left)
+        self._added.note(now_s, found.records + left)
         everything = found.records + left
         if self._replay.phase is Phase.LAKE and self._replay.lake is not None:  # not every offset is a record there
             everything = max(found.records, self._replay.lake.events)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from google.protobuf.message import DecodeError
 
 from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.session_pb2 import ClosedSession
@@ -34,6 +33,7 @@ from tests.e2e.conftest import History
 from tests.e2e.namespace import Counters, Namespace, assert_same_scores
 from tests.e2e.sessions import final_sessions
 from tests.e2e.stack import RealStack, eventually
+from tests.lakes import forgotten_users
 
 REPLAY: dict[str, Any] = {name: value for name, value in replay_settings(1).items() if name != "parallelism"}
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
@@ -188,8 +188,7 @@ def assert_same(replay: Namespace, live: Namespace) -> None:
     assert replay.drain() == counters
     assert min(counters.duplicate, counters.late, counters.dead_letter) > 20  # there are some of each
     assert_same_scores(replay.export(), live.export())
-    # What live had published of somebody before a FORGET, a replay that meets both in one block never knew.
-    gone = forgotten(live)
+    gone = forgotten_users(one.value for one in records.read(live.stack.settings, live.topic("events")))
     wanted = sessions_but_of(gone, live)
     eventually(lambda: sessions_but_of(gone, replay), lambda found: found == wanted, "the sessions are published")
 
@@ -197,19 +196,6 @@ def assert_same(replay: Namespace, live: Namespace) -> None:
 def sessions_but_of(user_ids: set[str], space: Namespace) -> dict[str, ClosedSession]:
     """The final sessions, without those of some users."""
     return {key: session for key, session in final_sessions(space).items() if session.user_id not in user_ids}
-
-
-def forgotten(space: Namespace) -> set[str]:
-    """The users of whom a FORGET is on the namespace's topic."""
-    found = set()
-    for record in records.read(space.stack.settings, space.topic("events")):
-        try:
-            event = UserEvent.FromString(record.value or b"")
-        except DecodeError:
-            continue
-        if event.type == UserEvent.FORGET:
-            found.add(event.user_id)
-    return found
 
 
 def test_a_replay_of_the_topic_and_one_of_the_lake_say_what_live_has_said(

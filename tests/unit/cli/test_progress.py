@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.cli.progress import Pace, Progressing, progress_text
+from console.cli.progress import Progressing, progress_text
+from console.pace import Pace
 
 
 def test_the_rate_is_that_of_the_last_while() -> None:
-    pace = Pace()
+    pace = Pace(20.0, 0.5)
     for second in range(100):
         pace.note(float(second), 100 * second if second < 50 else 5_000 + 10 * (second - 50))
     assert pace.rate_s == 10
@@ -18,7 +19,7 @@ def test_the_rate_is_that_of_the_last_while() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 1 << 40)), max_size=50))
 def test_there_is_never_a_negative_time_left(samples: list[tuple[float, int]]) -> None:
-    pace, done = Pace(), 0
+    pace, done = Pace(20.0, 0.5), 0
     for at_s, more in sorted(samples):
         done += more
         pace.note(at_s, done)
@@ -27,7 +28,7 @@ def test_there_is_never_a_negative_time_left(samples: list[tuple[float, int]]) -
 
 
 def test_nothing_is_said_of_a_rate_that_is_not_known() -> None:
-    pace = Pace()
+    pace = Pace(20.0, 0.5)
     assert progress_text(0, 2_000_000, pace, "events") == "0 of 2,000,000 events (0 %)"
     pace.note(0.0, 0)
     pace.note(1.0, 1_000)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from google.protobuf.json_format import ParseDict
-from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,12 +15,11 @@ import history.lake.reading
 from console.replaying import outputs
 from driftline.catalogue import PURCHASE_PROPENSITY
 from driftline.errors import ModelError
-from driftline.event.v1.event_pb2 import UserEvent
 from driftline.event.v1.session_pb2 import ClosedSession
 from driftline.models import ModelFolder
 from jobs.settings import ScoreEventsSettings
 from tests.builders import HalfModel
-from tests.lakes import TopicRecord, eventful_history, write_lake
+from tests.lakes import TopicRecord, eventful_history, forgotten_users, write_lake
 from tests.onnx_models import constant
 from tests.unit.jobs.projects import folder, settings_of
 from tests.unit.replaying.replays import Made, from_lake, record_by_record
@@ -110,8 +108,7 @@ def test_files_have_the_sessions_and_rejects_of_the_job(
     kept: dict[str, bytes] = {}
     take(kept, [ParseDict(row, ClosedSession()) for row in _rows(files["sessions"])])
     same(made, live)
-    # What a live job has published of somebody before a FORGET, a replay that meets both in one block never knew.
-    forgotten = _forgotten(records)
+    forgotten = forgotten_users(record.payload for record in records)
     assert _without(kept, forgotten) == _without(live.sessions, forgotten)
     assert len(_rows(files[outputs.LATE])) == live.totals.late
     dead = _rows(files[outputs.DEAD_LETTERS])
@@ -173,19 +170,6 @@ def store_model(models: Path) -> str:
 
 def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text().splitlines()]
-
-
-def _forgotten(records: list[TopicRecord]) -> set[str]:
-    """Users of whom there is a FORGET."""
-    found = set()
-    for record in records:
-        try:
-            message = UserEvent.FromString(record.payload or b"")
-        except DecodeError:
-            continue
-        if message.type == UserEvent.FORGET:
-            found.add(message.user_id)
-    return found
 
 
 def _without(sessions: dict[str, bytes], user_ids: set[str]) -> dict[str, bytes]:

@@ -8,17 +8,27 @@ WINDOW_S = 10.0
 
 
 class Pace:
-    """The rate of a count over the last WINDOW_S."""
+    """The rate of a count over a while, and how long the rest takes at it.
 
-    def __init__(self, window_s: float = WINDOW_S) -> None:
+    Args:
+        window_s: how long that while is.
+        sample_s: counts that are noted faster than this replace the one before, so that few are kept.
+    """
+
+    def __init__(self, window_s: float = WINDOW_S, sample_s: float = 0.0) -> None:
         self._window_s = window_s
+        self._sample_s = sample_s
         self._seen: deque[tuple[float, int]] = deque()
 
-    def add(self, now_s: float, count: int) -> None:
+    def note(self, now_s: float, count: int) -> None:
         """Note the count at a time; times never go back."""
-        self._seen.append((now_s, count))
-        while len(self._seen) > 2 and self._seen[1][0] <= now_s - self._window_s:  # noqa: PLR2004  (two make a rate)
-            self._seen.popleft()
+        seen = self._seen
+        if len(seen) > 1 and now_s - seen[-2][0] < self._sample_s:
+            seen[-1] = now_s, count
+        else:
+            seen.append((now_s, count))
+        while len(seen) > 2 and seen[1][0] <= now_s - self._window_s:  # noqa: PLR2004  (two make a rate)
+            seen.popleft()
 
     @property
     def span_s(self) -> float:
@@ -26,10 +36,15 @@ class Pace:
         return self._seen[-1][0] - self._seen[0][0] if self._seen else 0.0
 
     @property
-    def a_s(self) -> float:
+    def rate_s(self) -> float:
         """By how much it grew a second; 0 while nobody can tell."""
         span_s = self.span_s
         return max(0, self._seen[-1][1] - self._seen[0][1]) / span_s if span_s > 0 else 0.0
+
+    def left_s(self, total: int) -> float | None:
+        """Return how long the rest takes; None while that is not known."""
+        rate_s = self.rate_s
+        return max(0, total - self._seen[-1][1]) / rate_s if rate_s > 0 else None
 
 
 def has_caught_up(left: int, traffic_a_s: float, late_s: float) -> bool:
